@@ -1,0 +1,240 @@
+/**
+ * Brings what a job changed in one root back here: stamped by the rule for times, each file only over the one
+ * the job started from, cargo's fingerprints last.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
+import { hashBytes } from '../../src/tree/hash.ts';
+import type { FsHelper } from '../../src/tree/fs-helper.ts';
+import type { Change, Entry, Hash, RawPath } from '../../src/tree/manifest.ts';
+import { mapNinjaDeps, mapNinjaLog } from '../../src/tree/ninja.ts';
+import { placeChanges, type Placed } from '../../src/tree/place.ts';
+import { stamp, type StampRule } from '../../src/tree/stamps.ts';
+import type { Snapshot } from '../../src/tree/tree.ts';
+import type { HeldRoot } from '../sync/prepare.ts';
+import type { Spool } from './spool.ts';
+
+/** A cap stays this far below the earliest local change, ns (DESIGN, "Times"). */
+const BEFORE_EDIT = 1000n;
+
+/** What the agent said a job changed in one root. */
+export type RootResult = {
+  readonly changes: readonly Change[];
+  /** The window of the run on the worker's clock, ns. */
+  readonly from: bigint;
+  readonly till: bigint;
+};
+
+export type TakeBackNeeds = {
+  readonly helper: FsHelper;
+  readonly spool: Spool;
+  /** The worker's clock minus ours, ns. */
+  readonly offset: bigint;
+  /** Asks the agent for contents, which arrive in the spool. */
+  readonly fetch: (hashes: readonly Hash[]) => Promise<Result<undefined>>;
+  /** A folder for contents made here, on this machine's disk. */
+  readonly scratch: string;
+  /** Goes into the name of what is kept beside a file that changed on both sides. */
+  readonly job: string;
+};
+
+export type TakenBack = {
+  readonly rule: StampRule;
+  /** What the worker has after it stamped alike. */
+  readonly changes: readonly Change[];
+  /** Paths that stayed different here. */
+  readonly unsettled: readonly RawPath[];
+  /** Absolute paths that both sides changed. */
+  readonly conflicts: readonly string[];
+};
+
+function mtimeOf(entry: Entry): bigint | undefined {
+  return entry.kind === 'hardlink' ? undefined : entry.mtime;
+}
+
+/** The stamps' rule for a return that happens now. */
+function ruleFor(held: HeldRoot, now: Snapshot, result: RootResult, offset: bigint): StampRule {
+  // What is edited after the scan began is newer than everything the run made.
+  let cap = now.scanTime;
+  for (const change of now.changes) {
+    const mtime = change.op === 'put' ? mtimeOf(change.entry) : undefined;
+    if (mtime !== undefined && mtime - BEFORE_EDIT < cap) cap = mtime - BEFORE_EDIT;
+  }
+  return { from: result.from, till: result.till, offset, floor: held.snapshot.scanTime, cap };
+}
+
+/** For a return of nothing. */
+const noRule: StampRule = { from: 0n, till: -1n, offset: 0n, floor: 0n, cap: 0n };
+
+/** Ninja's own files, which hold times: how each is mapped. */
+function ninjaMap(path: RawPath): ((content: Buffer, rule: StampRule) => Buffer) | undefined {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  if (name === '.ninja_log') return mapNinjaLog;
+  return name === '.ninja_deps' ? mapNinjaDeps : undefined;
+}
+
+function stamped(entry: Entry, rule: StampRule): Entry {
+  return entry.kind === 'hardlink' ? entry : { ...entry, mtime: stamp(entry.mtime, rule) };
+}
+
+/** Cargo believes what these say, so they come after everything they speak of. */
+function comesLast(path: RawPath): boolean {
+  return path.includes('.fingerprint/') || /(^|\/)build\/[^/]+\/output$/.test(path);
+}
+
+/** One return; made anew for each root of each job. */
+export class TakeBack {
+  readonly #held: HeldRoot;
+  readonly #needs: TakeBackNeeds;
+  /** Contents made here (ninja's logs with mapped times). */
+  readonly #made = new Map<Hash, Buffer>();
+
+  constructor(held: HeldRoot, needs: TakeBackNeeds) {
+    this.#held = held;
+    this.#needs = needs;
+  }
+
+  async run(result: RootResult): Promise<Result<TakenBack>> {
+    if (result.changes.length === 0)
+      return ok({ rule: noRule, changes: [], unsettled: [], conflicts: [] });
+    // The contents come while the tree here is looked at; only what was touched meanwhile is asked for after it.
+    const [now, early] = await Promise.all([
+      this.#held.root.look(),
+      this.#fetch(result.changes, this.#held.snapshot),
+    ]);
+    if (!now.ok) return now;
+    if (!early.ok) return early;
+    const rule = ruleFor(this.#held, now.value, result, this.#needs.offset);
+    const touchedHere = new Set(now.value.changes.map((change) => change.path));
+    const fetched = await this.#fetch(result.changes, now.value);
+    if (!fetched.ok) return fetched;
+    const there = await this.#stampAll(result.changes, rule);
+    if (!there.ok) return there;
+    return this.#place(there.value, { now: now.value, touchedHere, rule });
+  }
+
+  /** Contents that are not here yet. */
+  async #fetch(changes: readonly Change[], now: Snapshot): Promise<Result<undefined>> {
+    const wanted = new Map<Hash, number>();
+    for (const change of changes) {
+      if (change.op !== 'put' || change.entry.kind !== 'file') continue;
+      const here = now.manifest.get(change.path);
+      const same = here?.kind === 'file' && here.hash === change.entry.hash;
+      if (same && ninjaMap(change.path) === undefined) continue;
+      if (!this.#needs.spool.has(change.entry.hash))
+        wanted.set(change.entry.hash, change.entry.size);
+    }
+    if (wanted.size === 0) return ok(undefined);
+    const arrivals = [...wanted].map(([hash, size]) => this.#needs.spool.await(hash, size));
+    const asked = await this.#needs.fetch([...wanted.keys()]);
+    if (!asked.ok) {
+      this.#needs.spool.abandon(asked.failure.reason);
+      await Promise.all(arrivals);
+      return asked;
+    }
+    for (const arrival of await Promise.all(arrivals)) if (!arrival.ok) return arrival;
+    return ok(undefined);
+  }
+
+  async #stampAll(changes: readonly Change[], rule: StampRule): Promise<Result<Change[]>> {
+    const all: Change[] = [];
+    for (const change of changes) {
+      if (change.op === 'gone') {
+        all.push(change);
+        continue;
+      }
+      let entry = stamped(change.entry, rule);
+      const map = ninjaMap(change.path);
+      if (entry.kind === 'file' && map !== undefined) {
+        const mapped = await this.#mapNinja(change.path, entry, (content) => map(content, rule));
+        if (!mapped.ok) return mapped;
+        entry = mapped.value;
+      }
+      all.push({ op: 'put', path: change.path, entry });
+    }
+    return ok(all);
+  }
+
+  async #mapNinja(
+    path: RawPath,
+    entry: Extract<Entry, { kind: 'file' }>,
+    map: (content: Buffer) => Buffer,
+  ): Promise<Result<Entry>> {
+    try {
+      const content = await readFile(this.#needs.spool.pathOf(entry.hash));
+      const mapped = map(content);
+      if (mapped.equals(content)) return ok(entry);
+      const hash = hashBytes(mapped);
+      await mkdir(this.#needs.scratch, { recursive: true, mode: 0o700 });
+      const file = join(this.#needs.scratch, randomBytes(8).toString('hex'));
+      await writeFile(file, mapped, { mode: 0o600, flag: 'wx' });
+      this.#made.set(hash, Buffer.from(file));
+      return ok({ ...entry, hash, size: mapped.length });
+    } catch (thrown) {
+      return fail(`${path}: ${messageOf(thrown)}`);
+    }
+  }
+
+  async #place(
+    there: readonly Change[],
+    at: {
+      readonly now: Snapshot;
+      readonly touchedHere: ReadonlySet<RawPath>;
+      readonly rule: StampRule;
+    },
+  ): Promise<Result<TakenBack>> {
+    const unsettled = new Set<RawPath>();
+    const conflicts: string[] = [];
+    const { tree, path: rootPath } = this.#held.root;
+    const todo = there.filter((change) => {
+      // A folder that gained a file here has our time; the next sync tells the worker.
+      const mine = at.touchedHere.has(change.path);
+      if (mine && change.op === 'put' && change.entry.kind === 'dir') unsettled.add(change.path);
+      return !unsettled.has(change.path);
+    });
+    const groups = [
+      todo.filter((change) => !comesLast(change.path)),
+      todo.filter((change) => comesLast(change.path)),
+    ];
+    for (const changes of groups) {
+      if (changes.length === 0) continue;
+      const result = await placeChanges({
+        helper: this.#needs.helper,
+        root: Buffer.from(rootPath, 'latin1'),
+        changes,
+        contentOf: (hash) => this.#contentOf(hash, at.now, changes),
+        // What was touched here must not be replaced, and 'absent' is what it certainly is not.
+        guard: (path) => (at.touchedHere.has(path) ? 'absent' : (tree.stat(path) ?? 'absent')),
+        before: (path) => at.now.manifest.get(path),
+        suffix: this.#needs.job.slice(0, 8),
+      });
+      const placed: Placed = result.ok ? result.value : result.failure.placed;
+      for (const one of placed.placed) tree.adopt(one.path, one.entry, one.identity);
+      for (const conflict of placed.conflicts) {
+        unsettled.add(conflict.path);
+        conflicts.push(`${rootPath}/${conflict.path}`);
+      }
+      if (!result.ok)
+        return fail(
+          `${rootPath}/${result.failure.path}: ${result.failure.reason}`,
+          result.failure.next,
+        );
+    }
+    return ok({ rule: at.rule, changes: there, unsettled: [...unsettled], conflicts });
+  }
+
+  #contentOf(hash: Hash, now: Snapshot, changes: readonly Change[]): Buffer {
+    const made = this.#made.get(hash);
+    if (made !== undefined) return made;
+    if (this.#needs.spool.has(hash)) return this.#needs.spool.pathOf(hash);
+    const same = changes.find(
+      (change) => change.op === 'put' && change.entry.kind === 'file' && change.entry.hash === hash,
+    );
+    const path = same?.path ?? '';
+    const here = now.manifest.get(path);
+    if (here?.kind !== 'file' || here.hash !== hash) throw new Error(`content ${hash} is not here`);
+    return Buffer.from(`${this.#held.root.path}/${path}`, 'latin1');
+  }
+}

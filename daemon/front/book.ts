@@ -1,0 +1,232 @@
+/** Writes down every decision and what became of it, and draws the lessons. */
+import { randomFillSync } from 'node:crypto';
+import { startTimeOf } from '../../src/base/processes.ts';
+import type { LinkToFront } from '../../src/protocol/ipc.ts';
+import type { Ask } from '../../src/protocol/shim.ts';
+import type { History } from '../journal/history.ts';
+import type { Learned } from '../journal/learned.ts';
+import { quoted, type JournalLine } from '../journal/record.ts';
+import type { ExperienceBook } from '../select/experience.ts';
+import type { Decision, Subject } from './decision.ts';
+import type { Job, Jobs } from './jobs.ts';
+import type { LeaseDesk, LeaseHolder } from './leases.ts';
+import type { Worker } from './worker.ts';
+
+export type Counts = { remote: number; local: number; returned: number; lost: number };
+type Done = Extract<LinkToFront, { type: 'done' }>;
+
+/** Exit code of the launcher when a remote run was lost after its start. */
+const LOST = 102;
+/** How much a job that came back before its start says against its worker; one that was lost counts 1. */
+const RETURNED_WEIGHT = 0.5;
+
+const pool = Buffer.alloc(4096);
+let used = pool.length;
+
+const tenths = (ms: number): number => Math.round(ms * 10) / 10;
+
+/** Phases of a remote command from its question on: the link counts from the launcher's commit. */
+function wholePhases(before: JournalLine['phases'], link: Done['phases']): JournalLine['phases'] {
+  const waited = before.queue ?? 0;
+  const whole = Object.entries({ queue: 0, ...link }).map(([name, ms = 0]) => {
+    const counted = name === 'queue' || name === 'total' ? ms + waited : ms;
+    return [name, tenths(counted)] as const;
+  });
+  return Object.fromEntries(whole);
+}
+
+/** 16 random bytes as 32 hex digits; drawn from a pool, since a call for each costs more than the answer. */
+export function newId(): string {
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  used += 16;
+  return pool.toString('hex', used - 16, used);
+}
+
+const utf8 = (latin1: string): string => Buffer.from(latin1, 'latin1').toString('utf8');
+
+export function holderOf(ask: Ask): LeaseHolder {
+  return {
+    pid: ask.pid,
+    startTime: ask.startTime,
+    ppid: ask.ppid,
+    command: quoted(ask.argv.map((word) => word.toString('utf8'))),
+    cwd: ask.cwd.toString('utf8'),
+  };
+}
+
+function subjectOf(decision: Decision): Subject {
+  return decision.subject ?? { project: '', kind: '' };
+}
+
+export type BookParts = {
+  readonly history: History;
+  readonly learned: Learned;
+  readonly experience: ExperienceBook;
+  readonly jobs: Jobs;
+  readonly leases: LeaseDesk;
+};
+
+export class Book {
+  readonly counts: Counts = { remote: 0, local: 0, returned: 0, lost: 0 };
+  readonly #parts: BookParts;
+
+  constructor(parts: BookParts) {
+    this.#parts = parts;
+    for (const line of parts.history.recent()) this.#relive(line);
+  }
+
+  /** Records a decision; `waitedMs`: from the question to the answer. */
+  decided(id: string, ask: Ask, decision: Decision, waitedMs: number): JournalLine {
+    const remote = decision.kind === 'remote';
+    const argv = ask.argv.map((word) => word.toString('utf8'));
+    const line: JournalLine = {
+      id,
+      command: quoted(argv),
+      argv,
+      cwd: ask.cwd.toString('utf8'),
+      decision: decision.kind,
+      reason: decision.reason,
+      worker: remote ? decision.worker : null,
+      exit: null,
+      signal: null,
+      phases: waitedMs >= 1 ? { queue: tenths(waitedMs) } : {},
+      bytes: { sent: 0, received: 0, output: 0 },
+      startedAt: new Date(Date.now() - waitedMs).toISOString(),
+      tool: ask.tool.toString('utf8'),
+      conflicts: [],
+      details: decision.details,
+      ...subjectOf(decision),
+      ended: !remote,
+    };
+    this.counts[decision.kind]++;
+    this.#parts.history.record(line);
+    return line;
+  }
+
+  /** A command that ran here under a lease has ended after `ms`. */
+  endedHere(line: JournalLine, ms: number): void {
+    const total = tenths((line.phases.queue ?? 0) + ms);
+    const phases = { ...line.phases, run: tenths(ms), total };
+    this.#parts.history.record({ ...line, phases, ended: true });
+    if (line.kind !== '') this.#parts.experience.ranHere(line.project, line.kind, ms);
+  }
+
+  /** A link has told how a job ended. */
+  done(worker: Worker, done: Done): void {
+    const job = this.#parts.jobs.remove(done.job);
+    if (job === undefined) return;
+    const line: JournalLine = {
+      ...job.line,
+      phases: wholePhases(job.line.phases, done.phases),
+      bytes: done.bytes,
+      conflicts: done.conflicts.map(utf8),
+      ended: true,
+    };
+    this.#learn(job, done);
+    this.#outcome({ worker, job, line, done });
+  }
+
+  /** The launcher of a job whose link died is gone too: nobody will tell how it ended. */
+  orphaned(worker: Worker | undefined, job: Job): void {
+    if (this.#parts.jobs.remove(job.line.id) === undefined) return;
+    this.counts.lost++;
+    worker?.failed(1);
+    const reason = `the link process died while it ran on ${job.worker}`;
+    this.#parts.history.record({ ...job.line, reason, exit: LOST, ended: true });
+  }
+
+  #outcome(end: { worker: Worker; job: Job; line: JournalLine; done: Done }): void {
+    const { worker, job, line, done } = end;
+    const { outcome } = done;
+    const { history } = this.#parts;
+    switch (outcome.kind) {
+      case 'exited':
+        history.record({ ...line, exit: outcome.code });
+        this.#ranThere(worker, line);
+        return;
+      case 'signaled':
+        history.record({ ...line, signal: outcome.signal });
+        worker.succeeded();
+        return;
+      case 'execHere':
+        history.record({ ...line, reason: `${line.reason}; built there, its program runs here` });
+        this.#ranThere(worker, line);
+        return;
+      case 'local':
+        this.counts.returned++;
+        worker.failed(outcome.learn ? 0 : RETURNED_WEIGHT);
+        this.#runsHere(job, { ...line, reason: outcome.reason });
+        return;
+      case 'abandoned':
+        worker.saidNothing();
+        this.#abandoned(job, line);
+        return;
+      case 'lost':
+        this.counts.lost++;
+        worker.failed(1);
+        history.record({ ...line, reason: outcome.reason, exit: LOST });
+        return;
+    }
+  }
+
+  /** The launcher went away: it ended, or it chose to run the command here (a lock was busy). */
+  #abandoned(job: Job, line: JournalLine): void {
+    if (line.phases.run === undefined && startTimeOf(job.holder.pid) === job.holder.startTime) {
+      const reason = 'the build folder is locked by another command here';
+      this.#runsHere(job, { ...line, reason });
+      return;
+    }
+    const reason = 'the caller went away before the end';
+    this.#parts.history.record({ ...line, reason });
+  }
+
+  #runsHere(job: Job, line: JournalLine): void {
+    const here: JournalLine = { ...line, decision: 'local', worker: null };
+    this.counts.remote--;
+    this.counts.local++;
+    this.#parts.history.record(here);
+    this.#parts.leases.adopt(job.holder, (ms) => {
+      this.endedHere(here, ms);
+    });
+  }
+
+  #ranThere(worker: Worker, line: JournalLine): void {
+    worker.succeeded();
+    this.#experienced(worker.id, line);
+  }
+
+  #experienced(worker: string, { project, kind, phases: { run, total } }: JournalLine): void {
+    const { experience } = this.#parts;
+    experience.builtOn(project, worker);
+    if (run === undefined || total === undefined) return;
+    experience.ranThere(project, kind, { runMs: run, wayMs: Math.max(0, total - run) });
+  }
+
+  /** What makes a kind of command stay here in this project from now on. */
+  #learn(job: Job, done: Done): void {
+    const { project, kind } = job.subject;
+    const [name] = done.missedEnv;
+    const learn = (reason: string): void => {
+      this.#parts.learned.learn(project, kind, reason);
+    };
+    if (done.outcome.kind === 'local' && done.outcome.learn) learn(done.outcome.reason);
+    if (done.deniedPath !== '')
+      learn(`it writes ${utf8(done.deniedPath)}, which is outside of what is carried`);
+    if (name !== undefined)
+      learn(`it reads the variable ${name}, which is not given to a worker (environment.withhold)`);
+  }
+
+  /** Takes experience from a line of an earlier life of the daemon. */
+  #relive(line: JournalLine): void {
+    if (line.kind === '' || !line.ended) return;
+    const { run } = line.phases;
+    if (line.decision === 'local') {
+      if (run !== undefined) this.#parts.experience.ranHere(line.project, line.kind, run);
+    } else if (line.worker !== null && line.exit !== null && line.exit !== LOST) {
+      this.#experienced(line.worker, line);
+    }
+  }
+}

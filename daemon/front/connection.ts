@@ -1,0 +1,102 @@
+/** One connection to the front's socket: cut into messages, told apart by the first, bounded in time and size. */
+import type { Socket } from 'node:net';
+import { encode, type MessageOf } from '../../src/protocol/codec.ts';
+import { controlMessages, type ControlMessage } from '../../src/protocol/control.ts';
+import { FrameReader } from '../../src/protocol/frames.ts';
+import { shimMessages, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
+
+/** The numbers of both tables are disjoint; shim.ts and control.ts. */
+export const frontMessages = { ...shimMessages, ...controlMessages } as const;
+type FrontMessage = MessageOf<typeof frontMessages>;
+
+/** ms for the first whole message to arrive. */
+export const FIRST_MESSAGE = 10_000;
+/** Bytes of replies that a peer may leave unread before it is let go. */
+const MOST_UNREAD = 64 * 1024 * 1024;
+
+/** A question under way. */
+export type Asking = {
+  readonly firstDone: (kind: number, value: number) => void;
+  readonly vanished: () => void;
+};
+
+export type ConnectionHandlers = {
+  readonly ask: (ask: Ask, reply: (message: ShimMessage) => void) => Asking;
+  readonly where: (
+    job: Buffer,
+    caller: { signal: AbortSignal; reply: (message: ShimMessage) => void },
+  ) => void;
+  readonly call: (
+    call: Extract<ControlMessage, { type: 'call' }>,
+    caller: { signal: AbortSignal; reply: (message: ControlMessage) => void },
+  ) => void;
+  readonly complain: (what: string) => void;
+};
+
+export class Connection {
+  readonly #socket: Socket;
+  readonly #handlers: ConnectionHandlers;
+  readonly #reader = new FrameReader(frontMessages);
+  readonly #gone = new AbortController();
+  #deadline: NodeJS.Timeout | undefined;
+  #asking: Asking | undefined;
+
+  constructor(socket: Socket, handlers: ConnectionHandlers) {
+    this.#socket = socket;
+    this.#handlers = handlers;
+    this.#deadline = setTimeout(() => socket.destroy(), FIRST_MESSAGE);
+    socket.on('data', (chunk: Buffer) => {
+      this.#receive(chunk);
+    });
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      clearTimeout(this.#deadline);
+      this.#asking?.vanished();
+      this.#gone.abort();
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    const messages = this.#reader.push(chunk);
+    if (!messages.ok) {
+      this.#refuse(messages.failure.reason);
+      return;
+    }
+    for (const message of messages.value) {
+      clearTimeout(this.#deadline);
+      this.#dispatch(message);
+    }
+  }
+
+  #dispatch(message: FrontMessage): void {
+    const toShim = (reply: ShimMessage): void => {
+      this.#send(encode(shimMessages, reply));
+    };
+    const { signal } = this.#gone;
+    if (message.type === 'ask' && this.#asking === undefined) {
+      this.#asking = this.#handlers.ask(message, toShim);
+    } else if (message.type === 'firstDone') {
+      this.#asking?.firstDone(message.kind, message.value);
+    } else if (message.type === 'where') {
+      this.#handlers.where(Buffer.from(message.job), { signal, reply: toShim });
+    } else if (message.type === 'call') {
+      const reply = (reply: ControlMessage): void => {
+        this.#send(encode(controlMessages, reply));
+      };
+      this.#handlers.call(message, { signal, reply });
+    } else {
+      this.#refuse(`an unexpected ${message.type}`);
+    }
+  }
+
+  #send(frame: Buffer): void {
+    if (this.#socket.destroyed) return;
+    this.#socket.write(frame);
+    if (this.#socket.writableLength > MOST_UNREAD) this.#refuse('it does not read its replies');
+  }
+
+  #refuse(why: string): void {
+    this.#handlers.complain(`a connection was closed: ${why}`);
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,223 @@
+/** The methods of src/protocol/methods.ts. */
+import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
+import { CONTROL_PROTOCOL, type ControlMessage } from '../../src/protocol/control.ts';
+import {
+  controlMethods,
+  historyRecord,
+  type ControlMethod,
+  type HistoryRecord,
+  type ParamsOf,
+  type ProgressEvent,
+  type ReplyOf,
+} from '../../src/protocol/methods.ts';
+import type { StreamKind } from '../../src/protocol/shim.ts';
+import type { History } from '../journal/history.ts';
+import type { Learned } from '../journal/learned.ts';
+import type { JournalLine } from '../journal/record.ts';
+import type { Decider } from './decider.ts';
+import { environmentOf } from './request.ts';
+import { problemsOf, statusOf, workerStatus, type StatusParts } from './status.ts';
+
+export type ControlParts = StatusParts & {
+  readonly history: History;
+  readonly learned: Learned;
+  readonly decider: Decider;
+  /** Begins to stop; running jobs are ended when `now`. */
+  readonly stop: (now: boolean) => void;
+};
+
+type Caller = {
+  readonly signal: AbortSignal;
+  readonly progress: (event: ProgressEvent) => void;
+};
+type Run<M extends ControlMethod> = (
+  params: ParamsOf<M>,
+  caller: Caller,
+) => Result<ReplyOf<M>> | Promise<Result<ReplyOf<M>>>;
+type Handled = Result<unknown> | Promise<Result<unknown>>;
+type Methods = {
+  readonly [M in ControlMethod]: (given: unknown, caller: Caller) => Handled;
+};
+
+/** `run` behind the check of its parameters. */
+function checked<M extends ControlMethod>(method: M, run: Run<M>): Methods[ControlMethod] {
+  return (given, caller) => {
+    const params = controlMethods[method].params.safeParse(given);
+    if (params.success) return run(params.data as ParamsOf<M>, caller);
+    const issue = params.error.issues[0];
+    return fail(`${method}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not allowed'}`);
+  };
+}
+
+/** ms for a probed worker to connect, a first upload of the agent included. */
+const CONNECT_PATIENCE = 600_000;
+const PROBE_DEADLINE = 60_000;
+
+/** A record without what only the daemon needs. */
+const publicRecord = (line: JournalLine): HistoryRecord => historyRecord.parse(line);
+
+function below(cwd: string, folder: string): boolean {
+  return cwd === folder || cwd.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
+}
+
+const closedStream = { kind: 0 satisfies StreamKind, flags: 0, dev: 0n, ino: 0n } as const;
+
+export class Control {
+  readonly #parts: ControlParts;
+  readonly #methods: Methods;
+
+  constructor(parts: ControlParts) {
+    this.#parts = parts;
+    this.#methods = {
+      status: checked('status', () => ok(statusOf(parts))),
+      history: checked('history', async ({ n }) =>
+        ok((await parts.history.last(n)).map(publicRecord)),
+      ),
+      why: checked('why', (params) => this.#why(params)),
+      workers: checked('workers', () =>
+        ok(parts.fleet.all().map((worker) => workerStatus(worker, parts.jobs))),
+      ),
+      probe: checked('probe', (params, caller) => this.#probe(params, caller)),
+      reload: checked('reload', () => ok({ problems: problemsOf(parts.settings.reload()) })),
+      stop: checked('stop', ({ now }) => {
+        setImmediate(() => {
+          parts.stop(now ?? false);
+        });
+        return ok({});
+      }),
+      collect: checked('collect', ({ worker, bytes }) => {
+        return parts.fleet.get(worker)?.collect(bytes) ?? this.#unknown(worker);
+      }),
+      forget: checked('forget', ({ cwd }) => {
+        const folder = cwd === undefined ? undefined : Buffer.from(cwd, 'utf8').toString('latin1');
+        return ok({ forgotten: parts.learned.forget(folder) });
+      }),
+      explain: checked('explain', (params, caller) => this.#explain(params, caller.signal)),
+      cancel: checked('cancel', ({ job }) => this.#cancel(job)),
+    };
+  }
+
+  /** Answers one call; every failure becomes a reply. */
+  async handle(
+    call: Extract<ControlMessage, { type: 'call' }>,
+    caller: { readonly signal: AbortSignal; readonly reply: (message: ControlMessage) => void },
+  ): Promise<void> {
+    const { request } = call;
+    const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value), 'utf8');
+    let result: Result<unknown>;
+    try {
+      result = await this.#call(call, {
+        signal: caller.signal,
+        progress: (event) => {
+          caller.reply({ type: 'event', request, json: json(event) });
+        },
+      });
+    } catch (thrown) {
+      result = fail(`the daemon failed: ${messageOf(thrown)}`);
+    }
+    const value = result.ok ? result.value : result.failure;
+    caller.reply({ type: 'reply', request, ok: result.ok, json: json(value) });
+  }
+
+  async #call(
+    call: Extract<ControlMessage, { type: 'call' }>,
+    caller: Caller,
+  ): Promise<Result<unknown>> {
+    const { method } = call;
+    // A daemon of another version can always be asked to stop.
+    if (call.protocol !== CONTROL_PROTOCOL && method !== 'stop')
+      return fail('the daemon is of another version of rch', 'rch daemon restart');
+    if (!isMethod(method))
+      return fail(`the daemon knows no method ${method}`, 'rch daemon restart');
+    let given: unknown;
+    try {
+      given = JSON.parse(call.json.toString('utf8'));
+    } catch (thrown) {
+      return fail(`the parameters of ${method} are no JSON: ${messageOf(thrown)}`);
+    }
+    return this.#methods[method](given, caller);
+  }
+
+  #unknown(id: string): Result<never> {
+    const known = this.#parts.fleet.all().map((worker) => worker.id);
+    const list = known.length === 0 ? 'there are none' : `there are ${known.join(', ')}`;
+    return fail(`no worker is called ${id}: ${list}`, 'rch workers list');
+  }
+
+  #why({ job, cwd }: ParamsOf<'why'>): Result<ReplyOf<'why'>> {
+    const { history } = this.#parts;
+    const line =
+      job !== undefined
+        ? history.find(job)
+        : history.newest((each) => cwd === undefined || below(each.cwd, cwd));
+    if (line === undefined) {
+      const asked = job === undefined ? `in ${cwd ?? 'any folder'}` : `of job ${job}`;
+      return fail(`no decision ${asked} is remembered`, 'rch history');
+    }
+    return ok({ record: publicRecord(line), details: line.details });
+  }
+
+  async #probe(params: ParamsOf<'probe'>, caller: Caller): Promise<Result<ReplyOf<'probe'>>> {
+    const { fleet, jobs } = this.#parts;
+    this.#parts.settings.reload();
+    const begun = performance.now();
+    let told = '';
+    for (;;) {
+      const worker = fleet.get(params.worker);
+      if (worker === undefined) return this.#unknown(params.worker);
+      const { state } = worker;
+      if (state.kind === 'connected') {
+        const probed = await worker.probe(params.tools ?? [], PROBE_DEADLINE);
+        return probed.ok ? ok(workerStatus(worker, jobs)) : probed;
+      }
+      if (state.kind === 'disabled') return fail(`${worker.id} is disabled (enabled = false)`);
+      if (state.kind === 'unreachable') return fail(state.reason, state.next);
+      if (caller.signal.aborted || performance.now() - begun > CONNECT_PATIENCE)
+        return fail(`${worker.id} did not connect in time`);
+      if (state.kind !== told) caller.progress({ text: `${worker.id}: ${state.kind}` });
+      told = state.kind;
+      await fleet.changes.next(CONNECT_PATIENCE, caller.signal);
+    }
+  }
+
+  async #explain(
+    params: ParamsOf<'explain'>,
+    signal: AbortSignal,
+  ): Promise<Result<ReplyOf<'explain'>>> {
+    const { decider, layout } = this.#parts;
+    const request = {
+      tool: params.tool.slice(params.tool.lastIndexOf('/') + 1),
+      real: params.tool,
+      shimDir: Buffer.from(layout.shims, 'utf8').toString('latin1'),
+      argv: params.argv,
+      cwd: params.cwd,
+      env: environmentOf(params.env),
+      streams: [closedStream, closedStream, closedStream],
+    } as const;
+    const quick = decider.quick(request);
+    const hooks = { signal, wait: () => undefined };
+    const decision = quick.kind === 'local' ? quick : await decider.weigh(request, quick, hooks);
+    return ok({
+      decision: decision.kind,
+      reason: decision.reason,
+      worker: decision.kind === 'remote' ? decision.worker : null,
+      details: decision.details,
+    });
+  }
+
+  #cancel(job: string): Result<ReplyOf<'cancel'>> {
+    const { jobs, fleet } = this.#parts;
+    const found = jobs.all().filter((each) => each.line.id.startsWith(job));
+    const [only] = found;
+    if (only === undefined)
+      return fail(`no running job has an id that starts with ${job}`, 'rch status');
+    if (found.length > 1)
+      return fail(`${found.length} running jobs have ids that start with ${job}`);
+    const sent = fleet.get(only.worker)?.cancel(only.line.id) ?? false;
+    return sent ? ok({}) : fail(`the link of ${only.worker} is gone`);
+  }
+}
+
+function isMethod(name: string): name is ControlMethod {
+  return Object.hasOwn(controlMethods, name);
+}

@@ -1,0 +1,306 @@
+/** Decides a question: by its name and arguments alone where that is enough, else by plan, cost and workers. */
+import type { Layout } from '../../src/base/layout.ts';
+import type { RequestSettings } from '../../src/config/request.ts';
+import type { Config } from '../../src/config/schema.ts';
+import type { MachineFacts } from '../../src/protocol/facts.ts';
+import { classify } from '../classify/classify.ts';
+import type { Request } from '../classify/request.ts';
+import type { Candidate } from '../classify/verdict.ts';
+import type { Learned } from '../journal/learned.ts';
+import { aliasesOf } from '../plan/aliases.ts';
+import { withholder } from '../../src/config/environment.ts';
+import { BuildScanner } from '../plan/build-needs.ts';
+import { PlanCaches } from '../plan/caches.ts';
+import { plan } from '../plan/plan.ts';
+import type { Plan } from '../plan/types.ts';
+import { toolsOf } from '../select/eligible.ts';
+import type { ExperienceBook } from '../select/experience.ts';
+import { select, type Contender, type Selection, type Wish } from '../select/select.ts';
+import { worth, type Worth } from '../select/worth.ts';
+import { Reasons, type Decision, type LocalDecision, type Subject } from './decision.ts';
+import type { Fleet } from './fleet.ts';
+import type { Jobs } from './jobs.ts';
+import type { LeaseDesk } from './leases.ts';
+import { LocalFacts } from './local-facts.ts';
+import { settingsOf } from './request.ts';
+import { brokenReason, type Settings } from './settings.ts';
+
+export type DeciderParts = {
+  readonly layout: Layout;
+  readonly settings: Settings;
+  readonly fleet: Fleet;
+  readonly leases: LeaseDesk;
+  readonly jobs: Jobs;
+  readonly learned: Learned;
+  readonly experience: ExperienceBook;
+  /** Cores of this machine. */
+  readonly cores: number;
+};
+
+/** What a decision may do while it is made. */
+export type DecisionHooks = {
+  readonly signal: AbortSignal;
+  /** Something slow is under way. */
+  readonly wait: (text: string) => void;
+  /**
+   * Runs a command through the launcher (cargo fetch). False: there is none, or its end is the command's end.
+   * Absent for a dry decision, which then goes on as if it had been run.
+   */
+  readonly first?: (command: NonNullable<Plan['first']>) => Promise<boolean>;
+};
+
+/** ms for a cargo metadata or the like. */
+const PLAN_DEADLINE = 30_000;
+/** ms that a command waits for a worker whose first connection is under way; longer when the caller insists. */
+const CONNECT_PATIENCE = 3000;
+const CONNECT_PATIENCE_FORCED = 60_000;
+/** ms that a command waits for a slot. */
+const SLOT_PATIENCE = 600_000;
+/** ms of estimate from which a command that stays here takes a lease. */
+const HEAVY = 1000;
+/** Where tools are looked for when the caller has no PATH: what execvp(3) does without one. */
+const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
+
+type Asked = {
+  readonly request: Request;
+  readonly candidate: Candidate;
+  readonly caller: RequestSettings;
+  readonly reasons: Reasons;
+  readonly hooks: DecisionHooks;
+};
+
+type Planned = {
+  readonly plan: Plan;
+  readonly config: Config;
+  readonly subject: Subject;
+  readonly worth: Worth;
+};
+
+function stay(
+  asked: Asked,
+  reason: string,
+  more: { weight?: 'light' | 'heavy'; subject?: Subject } = {},
+): LocalDecision {
+  return {
+    kind: 'local',
+    reason,
+    weight: more.weight ?? 'heavy',
+    subject: more.subject,
+    details: asked.reasons.details(),
+  };
+}
+
+export class Decider {
+  readonly #parts: DeciderParts;
+  readonly #caches = new PlanCaches();
+  readonly #scanner = new BuildScanner();
+  readonly #facts = new LocalFacts();
+
+  constructor(parts: DeciderParts) {
+    this.#parts = parts;
+  }
+
+  /** A decision that needs no I/O, or undefined when the command may have to go through `weigh`. */
+  quick(request: Request): LocalDecision | Candidate {
+    const verdict = classify(request, aliasesOf(request, this.#caches));
+    if (verdict.kind === 'candidate') return verdict;
+    return { ...verdict, subject: undefined, details: null };
+  }
+
+  /** The decision on a command that may run elsewhere. */
+  async weigh(request: Request, candidate: Candidate, hooks: DecisionHooks): Promise<Decision> {
+    const reasons = new Reasons(`${candidate.command} may run elsewhere`);
+    const settings = settingsOf(request);
+    if (!settings.ok) {
+      return {
+        kind: 'local',
+        reason: settings.failure.reason,
+        weight: 'heavy',
+        subject: undefined,
+        details: reasons.details(),
+      };
+    }
+    const asked: Asked = { request, candidate, caller: settings.value, reasons, hooks };
+    const early = this.#early(asked);
+    if (early !== undefined) return early;
+    const planned = await this.#plan(asked);
+    if ('kind' in planned) return planned;
+    reasons.planned(planned.plan);
+    const selection = await this.#choose(asked, planned);
+    reasons.table(selection.table);
+    if (selection.kind === 'none') {
+      reasons.note('next', selection.next);
+      return stay(asked, selection.reason, { subject: planned.subject });
+    }
+    const ready = await this.#prepare(asked, planned);
+    if ('kind' in ready) return ready;
+    return {
+      kind: 'remote',
+      worker: selection.worker,
+      slots: selection.slots,
+      reason: ready.worth.reason,
+      candidate,
+      ...ready,
+      details: reasons.details(),
+    };
+  }
+
+  /** What settings, size and the state of the fleet say before anything is read. */
+  #early(asked: Asked): LocalDecision | undefined {
+    const { caller, candidate, reasons } = asked;
+    const outcome = this.#parts.settings.current();
+    if (!outcome.ok) {
+      reasons.note('next', outcome.failure.next ?? '');
+      return stay(asked, brokenReason(outcome));
+    }
+    if (!(caller.enabled ?? outcome.value.config.general.enabled))
+      return stay(asked, 'rch is switched off (general.enabled)');
+    if (caller.localOnly) return stay(asked, 'RCH_LOCAL_ONLY asks for it');
+    const size = this.#worth(asked, { project: '', kind: candidate.command }, candidate);
+    if (!size.remote) {
+      reasons.note('worth', size.reason);
+      return stay(asked, size.reason, { weight: this.#weightOf(candidate.estimateMs) });
+    }
+    const anybody = select(this.#contenders(undefined), this.#wish(asked));
+    reasons.table(anybody.table);
+    if (anybody.kind === 'chosen' || anybody.busy || anybody.pending) return undefined;
+    reasons.note('next', anybody.next);
+    return stay(asked, anybody.reason);
+  }
+
+  #weightOf(estimateMs: number): 'light' | 'heavy' {
+    return estimateMs >= HEAVY ? 'heavy' : 'light';
+  }
+
+  #worth(
+    asked: Asked,
+    subject: Subject,
+    size: { readonly tooSmall: string | undefined; readonly estimateMs: number },
+  ): Worth {
+    return worth({
+      command: asked.candidate.command,
+      force: asked.caller.forceRemote,
+      tooSmall: size.tooSmall,
+      estimateMs: size.estimateMs,
+      experience: this.#parts.experience.of(subject.project, subject.kind),
+      localRunning: this.#parts.leases.running,
+      localLimit: this.#parts.leases.limit,
+    });
+  }
+
+  /** Plans, and says what the project and its past have to say. */
+  async #plan(asked: Asked, fetched = false): Promise<Planned | LocalDecision> {
+    const base = this.#parts.settings.current();
+    if (!base.ok) return stay(asked, brokenReason(base));
+    const { request, candidate, reasons } = asked;
+    const made = await plan(request, candidate, {
+      caches: this.#caches,
+      scanner: this.#scanner,
+      withheld: withholder(base.value.config.environment),
+      fetched,
+      exclude: base.value.config.transfer.exclude.patterns,
+      machine: await this.#localFacts(request, []),
+      defaultSlots: this.#parts.cores,
+      deadlineMs: PLAN_DEADLINE,
+    });
+    if (!made.ok) {
+      reasons.note('next', made.failure.next ?? '');
+      return stay(asked, made.failure.reason);
+    }
+    reasons.planned(made.value);
+    const subject = { project: made.value.project, kind: candidate.command };
+    const outcome = this.#parts.settings.forProject(subject.project);
+    if (!outcome.ok) return stay(asked, brokenReason(outcome), { subject });
+    const { config } = outcome.value;
+    if (!config.project.enabled || config.project.localOnly)
+      return stay(asked, "the project's configuration keeps it here", { subject });
+    const learned = this.#parts.learned.reason(subject.project, subject.kind);
+    if (learned !== undefined) {
+      reasons.note('learned', learned);
+      reasons.note('next', 'rch why --forget');
+      return stay(asked, `learned from an earlier run: ${learned}`, { subject });
+    }
+    const size = this.#worth(asked, subject, made.value);
+    reasons.note('worth', size.reason);
+    if (size.remote) return { plan: made.value, config, subject, worth: size };
+    this.#parts.experience.keptHere(subject.project, subject.kind);
+    return stay(asked, size.reason, { weight: this.#weightOf(made.value.estimateMs), subject });
+  }
+
+  /** Finds a worker, and waits where waiting is better than running here. */
+  async #choose(asked: Asked, planned: Planned): Promise<Selection> {
+    const { hooks, caller } = asked;
+    const { fleet, leases } = this.#parts;
+    const begun = performance.now();
+    const insists = caller.forceRemote || caller.worker !== undefined;
+    const connect = insists ? CONNECT_PATIENCE_FORCED : CONNECT_PATIENCE;
+    const tools = toolsOf(planned.plan.requirements);
+    for (;;) {
+      const local = await this.#localFacts(asked.request, tools);
+      await fleet.ensureProbed(tools);
+      const selection = select(
+        this.#contenders(planned.subject.project),
+        this.#wish(asked, planned, local),
+      );
+      if (selection.kind === 'chosen' || hooks.signal.aborted) return selection;
+      const waited = performance.now() - begun;
+      const forSlot = selection.busy && (insists || leases.full);
+      const patience = forSlot ? SLOT_PATIENCE : selection.pending ? connect : 0;
+      // A dry decision says how things stand now.
+      if (waited >= patience || hooks.first === undefined) return selection;
+      hooks.wait(forSlot ? 'rch: waiting for a free slot' : 'rch: waiting for a worker to connect');
+      await fleet.changes.next(patience - waited, hooks.signal);
+    }
+  }
+
+  /** Runs what must be run here first (cargo fetch), and plans again after it. */
+  async #prepare(asked: Asked, planned: Planned): Promise<Planned | LocalDecision> {
+    const { first } = planned.plan;
+    if (first === undefined || asked.hooks.first === undefined) return planned;
+    if (!(await asked.hooks.first(first)))
+      return stay(asked, 'what had to run first did not end well');
+    const again = await this.#plan(asked, true);
+    if ('kind' in again || again.plan.first === undefined) return again;
+    return stay(asked, 'what is missing was fetched, and is still missing', {
+      subject: again.subject,
+    });
+  }
+
+  #localFacts(request: Request, tools: readonly string[]): Promise<MachineFacts> {
+    const path = request.env.get('PATH') ?? DEFAULT_PATH;
+    return this.#facts.take(tools, {
+      path: Buffer.from(path, 'latin1').toString('utf8'),
+      skip: [this.#parts.layout.shims, Buffer.from(request.shimDir, 'latin1').toString('utf8')],
+      folder: this.#parts.layout.home,
+    });
+  }
+
+  #contenders(project: string | undefined): Contender[] {
+    const { fleet, experience, jobs } = this.#parts;
+    const home = project === undefined ? undefined : experience.homeOf(project);
+    return fleet.all().map((worker) => ({
+      id: worker.id,
+      priority: worker.worker.priority,
+      state: worker.state,
+      breaker: worker.breaker,
+      ownSlots: jobs.slotsOn(worker.id),
+      probed: worker.probed,
+      affinity: worker.id === home,
+    }));
+  }
+
+  /** Without a plan: what the caller and the workers' states rule out already. */
+  #wish(asked: Asked, planned?: Planned, local?: MachineFacts): Wish {
+    return {
+      match:
+        planned === undefined || local === undefined
+          ? undefined
+          : { requirements: planned.plan.requirements, local },
+      slots: planned?.plan.slots ?? 1,
+      worker: asked.caller.worker,
+      workers: asked.caller.workers,
+      blocked: planned?.config.project.blockedWorkers ?? [],
+      now: performance.now(),
+    };
+  }
+}

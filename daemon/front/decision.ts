@@ -1,0 +1,72 @@
+/** What the front decides about a question. */
+import type { DecisionDetails, WorkerVerdict } from '../../src/protocol/methods.ts';
+import type { Candidate } from '../classify/verdict.ts';
+import type { Plan } from '../plan/types.ts';
+import type { Config } from '../../src/config/schema.ts';
+
+/** What experience and learned rules go by; `project` is latin1. */
+export type Subject = { readonly project: string; readonly kind: string };
+
+export type LocalDecision = {
+  readonly kind: 'local';
+  readonly reason: string;
+  /** A heavy command waits for a lease. */
+  readonly weight: 'light' | 'heavy';
+  readonly subject: Subject | undefined;
+  readonly details: DecisionDetails | null;
+};
+
+export type RemoteDecision = {
+  readonly kind: 'remote';
+  readonly worker: string;
+  /** Cores it gets there. */
+  readonly slots: number;
+  readonly reason: string;
+  readonly candidate: Candidate;
+  readonly plan: Plan;
+  /** As it holds in the plan's project. */
+  readonly config: Config;
+  readonly subject: Subject;
+  readonly details: DecisionDetails;
+};
+
+export type Decision = LocalDecision | RemoteDecision;
+
+/** Collects what `rch why` shows while a decision is made. */
+export class Reasons {
+  readonly #verdict: string;
+  readonly #text = { worth: '', next: '', learned: '' };
+  #workers: readonly WorkerVerdict[] = [];
+  #plan: Plan | undefined;
+
+  constructor(verdict: string) {
+    this.#verdict = verdict;
+  }
+
+  note(name: 'worth' | 'next' | 'learned', text: string): void {
+    this.#text[name] = text;
+  }
+
+  table(workers: readonly WorkerVerdict[]): void {
+    this.#workers = workers;
+  }
+
+  planned(plan: Plan): void {
+    this.#plan = plan;
+  }
+
+  details(): DecisionDetails {
+    const roots = (this.#plan?.roots ?? []).map(({ path, policy }) => ({
+      path: Buffer.from(path, 'latin1').toString('utf8'),
+      policy,
+    }));
+    return {
+      verdict: this.#verdict,
+      ...this.#text,
+      workers: [...this.#workers],
+      withheldEnv: (this.#plan?.withheld ?? []).map(({ name }) => name),
+      roots,
+      notes: [...(this.#plan?.notes ?? [])],
+    };
+  }
+}

@@ -1,0 +1,145 @@
+/** All configured workers, kept as the configuration says. */
+import { join } from 'node:path';
+import type { Layout } from '../../src/base/layout.ts';
+import { nodeOf } from '../../src/client/daemon-process.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { Changes } from './changes.ts';
+import { linkKey } from './settings.ts';
+import { Worker, type WorkerHooks } from './worker.ts';
+
+/** ms that running jobs get when a worker's configuration changes or goes. */
+const DRAIN = 600_000;
+/** ms that the facts of a worker are taken for true; then they are asked for again before a command relies on them. */
+const FACTS_FRESH = 30_000;
+/** ms for a worker to tell of its tools. */
+const PROBE_DEADLINE = 10_000;
+
+export type FleetHooks = {
+  readonly [Name in 'onPhase' | 'onDone' | 'onDeath' | 'log']: (
+    worker: Worker,
+    ...rest: Parameters<WorkerHooks[Name]>
+  ) => void;
+};
+
+type Member = { readonly key: string; readonly worker: Worker };
+
+export class Fleet {
+  readonly changes = new Changes();
+  readonly #layout: Layout;
+  readonly #hooks: FleetHooks;
+  readonly #members = new Map<string, Member>();
+  /** Links that are ending, by worker; the promise settles when the last of that worker is gone. */
+  readonly #leaving = new Map<string, Promise<void>>();
+  readonly #ending = new Set<Worker>();
+  #config: Config | undefined;
+  #stopping = false;
+
+  constructor(layout: Layout, hooks: FleetHooks) {
+    this.#layout = layout;
+    this.#hooks = hooks;
+  }
+
+  get(id: string): Worker | undefined {
+    return this.#members.get(id)?.worker;
+  }
+
+  all(): Worker[] {
+    return [...this.#members.values()].map((member) => member.worker);
+  }
+
+  /** Makes the fleet what `config` says: new links start, changed and removed ones drain first. */
+  configure(config: Config): void {
+    if (this.#stopping) return;
+    this.#config = config;
+    for (const [id, member] of this.#members) {
+      if (linkKey(config, id) === member.key) continue;
+      this.#remove(id, member);
+    }
+    for (const { id } of config.workers) {
+      if (this.#members.has(id)) continue;
+      const leaving = this.#leaving.get(id);
+      if (leaving === undefined) this.#add(config, id);
+      // The old link still holds the socket; when it is gone, the newest configuration counts.
+      else {
+        void leaving.then(() => {
+          this.#addLater(id);
+        });
+      }
+    }
+    this.changes.ring();
+  }
+
+  /**
+   * Makes sure that each connected worker has told, not long ago, of these tools. Workers that do not answer in
+   * time are left as they are: selection refuses them.
+   */
+  async ensureProbed(tools: readonly string[]): Promise<void> {
+    const tried = new Set<Worker>();
+    const stale = ({ state, probed }: Worker): boolean =>
+      state.kind === 'connected' &&
+      (performance.now() - state.factsAt > FACTS_FRESH || tools.some((tool) => !probed.has(tool)));
+    // Again, for those that connected meanwhile: whoever is connected at the end has been asked.
+    for (;;) {
+      const asked = this.all().filter((worker) => !tried.has(worker) && stale(worker));
+      if (asked.length === 0) return;
+      for (const worker of asked) tried.add(worker);
+      await Promise.all(asked.map((worker) => worker.probe(tools, PROBE_DEADLINE)));
+    }
+  }
+
+  /** Ends every link within `deadlineMs`. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#stopping = true;
+    const reason = 'rch is stopping';
+    const links = [...this.#ending, ...this.all()];
+    await Promise.all(links.map((worker) => worker.stop(deadlineMs, reason)));
+  }
+
+  #remove(id: string, member: Member): void {
+    this.#members.delete(id);
+    this.#ending.add(member.worker);
+    const before = this.#leaving.get(id) ?? Promise.resolve();
+    const stopped = member.worker.stop(DRAIN, 'its configuration changed');
+    const gone = Promise.all([before, stopped]).then(() => {
+      this.#ending.delete(member.worker);
+      if (this.#leaving.get(id) === gone) this.#leaving.delete(id);
+    });
+    this.#leaving.set(id, gone);
+  }
+
+  #addLater(id: string): void {
+    if (this.#config === undefined || this.#stopping) return;
+    if (!this.#members.has(id) && !this.#leaving.has(id)) this.#add(this.#config, id);
+  }
+
+  #add(config: Config, id: string): void {
+    const settings = config.workers.find((each) => each.id === id);
+    if (settings === undefined) return;
+    const hooks: WorkerHooks = {
+      onChange: () => {
+        this.changes.ring();
+      },
+      onPhase: (job, phase) => {
+        this.#hooks.onPhase(worker, job, phase);
+      },
+      onDone: (done) => {
+        this.#hooks.onDone(worker, done);
+      },
+      onDeath: (how) => {
+        this.#hooks.onDeath(worker, how);
+      },
+      log: (level, what) => {
+        this.#hooks.log(worker, level, what);
+      },
+    };
+    const worker = new Worker({
+      config,
+      worker: settings,
+      entry: join(this.#layout.lib, 'link.mjs'),
+      node: nodeOf(this.#layout),
+      hooks,
+    });
+    this.#members.set(id, { key: linkKey(config, id), worker });
+    worker.start();
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The front: takes questions and calls from the socket, and keeps the fleet. It carries no payload: after the
+ * answer the launcher talks to a link.
+ */
+import type { Socket } from 'node:net';
+import { availableParallelism } from 'node:os';
+import type { Logger } from 'pino';
+import { startTimeOf } from '../../src/base/processes.ts';
+import type { Layout } from '../../src/base/layout.ts';
+import type { History } from '../journal/history.ts';
+import type { Learned } from '../journal/learned.ts';
+import { ExperienceBook } from '../select/experience.ts';
+import { Book } from './book.ts';
+import { Connection, type Asking, type ConnectionHandlers } from './connection.ts';
+import { Control } from './control.ts';
+import { Decider } from './decider.ts';
+import { Fleet } from './fleet.ts';
+import { Jobs } from './jobs.ts';
+import { LeaseDesk } from './leases.ts';
+import { Question, type QuestionParts } from './question.ts';
+import { brokenReason, Settings } from './settings.ts';
+import { answerWhere } from './where.ts';
+
+/** ms between looks at jobs whose link died and at configuration files that nobody asked about. */
+const LOOK = 2000;
+
+export type FrontOptions = {
+  readonly layout: Layout;
+  readonly version: string;
+  /** $HOME of the user, for `~` in configuration files. */
+  readonly home: string | undefined;
+  readonly logger: Logger;
+  readonly history: History;
+  readonly learned: Learned;
+  /** Begins to stop the whole daemon. */
+  readonly onStop: (now: boolean) => void;
+};
+
+export class Front {
+  readonly #options: FrontOptions;
+  readonly #jobs = new Jobs();
+  readonly #fleet: Fleet;
+  readonly #leases: LeaseDesk;
+  readonly #settings: Settings;
+  readonly #book: Book;
+  readonly #question: QuestionParts;
+  readonly #handlers: ConnectionHandlers;
+  readonly #sockets = new Set<Socket>();
+  #timer: NodeJS.Timeout | undefined;
+  #closing: string | undefined;
+
+  constructor(options: FrontOptions) {
+    const { layout, logger, history, learned, home } = options;
+    const jobs = this.#jobs;
+    const cores = availableParallelism();
+    this.#options = options;
+    this.#fleet = this.#makeFleet();
+    const fleet = this.#fleet;
+    const leases = new LeaseDesk(cores, fleet.changes);
+    const settings = new Settings(layout, home, () => {
+      this.#configure();
+    });
+    const experience = new ExperienceBook();
+    const book = new Book({ history, learned, experience, jobs, leases });
+    const parts = { layout, settings, fleet, leases, jobs, learned, experience, cores };
+    const decider = new Decider(parts);
+    const control = new Control({
+      ...{ layout, settings, fleet, jobs, leases, book, history, learned, decider },
+      version: options.version,
+      startedAt: new Date(),
+      stop: options.onStop,
+    });
+    this.#leases = leases;
+    this.#settings = settings;
+    this.#book = book;
+    this.#question = {
+      ...{ layout, settings, decider, fleet, jobs, leases, book },
+      closing: () => this.#closing,
+      log: (what) => {
+        logger.error(what);
+      },
+    };
+    this.#handlers = {
+      ask: (ask, reply) => this.#asked(ask, reply),
+      where: (job, caller) => {
+        void answerWhere(job, { layout, fleet, jobs, history }, caller);
+      },
+      call: (call, caller) => {
+        void control.handle(call, caller);
+      },
+      complain: (what) => {
+        logger.warn(what);
+      },
+    };
+  }
+
+  /** Starts the links; questions may come from now on. */
+  start(): void {
+    this.#configure();
+    this.#timer = setInterval(() => {
+      this.#look();
+    }, LOOK);
+  }
+
+  readonly accept = (socket: Socket): void => {
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+    });
+    new Connection(socket, this.#handlers);
+  };
+
+  /** Sends nothing more away, ends links (their jobs have `deadlineMs`), and lets all connections go. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#closing = 'rch is stopping';
+    await this.#fleet.stop(deadlineMs);
+    clearInterval(this.#timer);
+    this.#leases.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #asked(...[ask, reply]: Parameters<ConnectionHandlers['ask']>): Asking {
+    const question = new Question(ask, this.#question, reply);
+    void question.answer();
+    return {
+      firstDone: (kind, value) => {
+        question.firstDone(kind, value);
+      },
+      vanished: () => {
+        question.vanished();
+      },
+    };
+  }
+
+  #configure(): void {
+    const { logger } = this.#options;
+    const outcome = this.#settings.current();
+    if (outcome.ok) {
+      const { level } = logger;
+      const asked = outcome.value.config.general.logLevel;
+      if (level !== asked) logger.level = asked;
+      this.#fleet.configure(outcome.value.config);
+    } else {
+      // The links stay as they are: running jobs end well, and a mended file finds them warm.
+      logger.warn(brokenReason(outcome));
+    }
+  }
+
+  #makeFleet(): Fleet {
+    const { layout, logger } = this.#options;
+    return new Fleet(layout, {
+      onPhase: (_, id, phase) => {
+        const job = this.#jobs.get(id);
+        if (job !== undefined) job.phase = phase;
+      },
+      onDone: (worker, done) => {
+        this.#book.done(worker, done);
+        this.#fleet.changes.ring();
+      },
+      onDeath: (worker) => {
+        for (const job of this.#jobs.all()) if (job.worker === worker.id) job.orphan = true;
+      },
+      log: (worker, level, what) => {
+        logger[level]({ worker: worker.id }, what);
+      },
+    });
+  }
+
+  #look(): void {
+    this.#settings.current();
+    for (const job of this.#jobs.all()) {
+      if (!job.orphan || startTimeOf(job.holder.pid) === job.holder.startTime) continue;
+      this.#book.orphaned(this.#fleet.get(job.worker), job);
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/** The lock that makes the daemon the only one of its installation. */
+import { spawnSync } from 'node:child_process';
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { startTimeOf } from '../../src/base/processes.ts';
+import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
+
+/**
+ * flock(2) on a descriptor of ours. Node has no such call; but the lock belongs to the open file description, so a
+ * child that inherits the descriptor takes it for us, and it stays with us when the child ends. The kernel frees it
+ * when this process dies, however it dies. flock(1) is part of util-linux and of busybox.
+ */
+function lockDescriptor(file: number): Result<boolean> {
+  const child = spawnSync('flock', ['-x', '-n', '3'], {
+    stdio: ['ignore', 'ignore', 'ignore', file],
+    env: { PATH: '/usr/bin:/bin:/usr/local/bin:/sbin:/usr/sbin' },
+    timeout: 10_000,
+  });
+  if (child.error !== undefined) {
+    return fail(`cannot run flock: ${child.error.message}`, 'install util-linux');
+  }
+  return ok(child.status === 0);
+}
+
+/** Takes the lock for as long as this process lives, and leaves "PID START\n" in it for who looks. */
+export function takeLock(path: string): Result<void> {
+  let file: number;
+  try {
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+    file = openSync(path, flags, 0o600);
+  } catch (thrown) {
+    return fail(`the lock ${path} cannot be opened: ${messageOf(thrown)}`);
+  }
+  const locked = lockDescriptor(file);
+  if (!locked.ok || !locked.value) {
+    closeSync(file);
+    if (!locked.ok) return locked;
+    const holder = readFileSync(path, 'utf8').trim().split(' ')[0] ?? '';
+    return fail(`rchd runs already${holder === '' ? '' : ` (process ${holder})`}`);
+  }
+  // Never removed: a second daemon could lock the removed file, and a third the new one.
+  ftruncateSync(file);
+  writeSync(file, `${process.pid} ${startTimeOf(process.pid)?.toString() ?? ''}\n`, 0);
+  return ok(undefined);
+}

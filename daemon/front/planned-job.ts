@@ -1,0 +1,79 @@
+/** Puts together what a link gets of a question, its plan and the settings. */
+import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import type { RequestSettings } from '../../src/config/request.ts';
+import type { PlannedJob } from '../../src/protocol/ipc.ts';
+import { StreamKind, type Ask } from '../../src/protocol/shim.ts';
+import type { RemoteDecision } from './decision.ts';
+
+type User = PlannedJob['user'];
+
+/** The name of a group in group(5), or its number where it has none. */
+function groupName(gid: number): string {
+  try {
+    const lines = readFileSync('/etc/group', 'utf8').split('\n');
+    const line = lines.find((each) => each.split(':')[2] === String(gid));
+    return line?.split(':')[0] ?? String(gid);
+  } catch {
+    return String(gid);
+  }
+}
+
+let user: User | undefined;
+
+/** The user this daemon belongs to, who is every caller's. */
+function ourUser(): User {
+  if (user !== undefined) return user;
+  const { username, uid, gid, homedir } = userInfo({ encoding: 'buffer' });
+  user = {
+    name: username.toString('latin1'),
+    uid,
+    gid,
+    group: groupName(gid),
+    home: homedir.toString('latin1'),
+  };
+  return user;
+}
+
+/** Whether descriptors 1 and 2 are one and the same pipe, socket or file. */
+function joined(ask: Ask): boolean {
+  const open = ask.outKind !== StreamKind.closed && ask.errKind !== StreamKind.closed;
+  return open && ask.outDev === ask.errDev && ask.outIno === ask.errIno;
+}
+
+export function plannedJob(
+  id: string,
+  ask: Ask,
+  decision: RemoteDecision,
+  caller: RequestSettings,
+): PlannedJob {
+  const { plan, config } = decision;
+  return {
+    job: id,
+    tool: plan.tool,
+    argv: ask.argv.map((word) => word.toString('latin1')),
+    env: [...plan.env],
+    withheld: plan.withheld.map(({ name }) => name),
+    cwd: ask.cwd.toString('latin1'),
+    roots: [...plan.roots],
+    hide: [...plan.hide],
+    open: [...plan.open],
+    shimDir: ask.shimDir.toString('latin1'),
+    shimTools: [...plan.shimTools],
+    user: ourUser(),
+    umask: ask.umask,
+    streams: [ask.inKind, ask.outKind, ask.errKind],
+    joined: joined(ask),
+    window: { rows: ask.rows, cols: ask.cols, xpixel: ask.xpixel, ypixel: ask.ypixel },
+    termios: ask.termios.toString('base64'),
+    rlimits: config.execution.resourceLimits ? ask.rlimits.toString('base64') : '',
+    slots: decision.slots,
+    catchExec: [...plan.catchExec],
+    caches: [...plan.caches],
+    network: plan.network,
+    verbose: caller.verbose ?? config.general.verbose,
+    notice: config.output.notice,
+    maxRootBytes: config.transfer.maxTransferSizeMb * 1e6,
+    timeoutMs: config.execution.timeoutSec * 1000,
+  };
+}

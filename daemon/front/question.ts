@@ -1,0 +1,234 @@
+/** One launcher's question, from its arrival to the answer. */
+import { linkSocket, type Layout } from '../../src/base/layout.ts';
+import type { RequestSettings } from '../../src/config/request.ts';
+import { EndKind, SHIM_PROTOCOL, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
+import { quoted, type JournalLine } from '../journal/record.ts';
+import { holderOf, newId, type Book } from './book.ts';
+import type { Decider } from './decider.ts';
+import type { LocalDecision, RemoteDecision } from './decision.ts';
+import type { Fleet } from './fleet.ts';
+import type { Jobs } from './jobs.ts';
+import type { LeaseDesk } from './leases.ts';
+import { plannedJob } from './planned-job.ts';
+import { requestOf, settingsOf } from './request.ts';
+import type { Settings } from './settings.ts';
+
+/** ms between heartbeats; the launcher takes two of their deadlines for a hung daemon. */
+export const HEARTBEAT = 1000;
+
+export type QuestionParts = {
+  readonly layout: Layout;
+  readonly settings: Settings;
+  readonly decider: Decider;
+  readonly fleet: Fleet;
+  readonly jobs: Jobs;
+  readonly leases: LeaseDesk;
+  readonly book: Book;
+  /** Why nothing may go elsewhere any more; undefined while it may. */
+  readonly closing: () => string | undefined;
+  readonly log: (what: string) => void;
+};
+
+const here = (reason: string, weight: LocalDecision['weight']): LocalDecision => ({
+  kind: 'local',
+  reason,
+  weight,
+  subject: undefined,
+  details: null,
+});
+
+const nobody: Pick<RequestSettings, 'dryRun' | 'verbose'> = { dryRun: false, verbose: undefined };
+
+export class Question {
+  readonly #parts: QuestionParts;
+  readonly #reply: (message: ShimMessage) => void;
+  readonly #gone = new AbortController();
+  readonly #id = newId();
+  readonly #begun = performance.now();
+  readonly #ask: Ask;
+  #caller = nobody;
+  #heart: NodeJS.Timeout | undefined;
+  #text = '';
+  #answered = false;
+  #firstDone: ((ended: boolean) => void) | undefined;
+
+  /** `reply` sends to the launcher; it must do nothing once the launcher is gone. */
+  constructor(ask: Ask, parts: QuestionParts, reply: (message: ShimMessage) => void) {
+    this.#ask = ask;
+    this.#parts = parts;
+    this.#reply = reply;
+    reply({ type: 'ack' });
+  }
+
+  /** Decides and answers; a bug in here still ends in an answer. */
+  async answer(): Promise<void> {
+    try {
+      await this.#decide();
+    } catch (thrown) {
+      const reason = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+      this.#parts.log(`a decision failed: ${reason}`);
+      if (!this.#answered) this.#runHere(here('rch failed to decide (see its log)', 'light'), 0);
+    } finally {
+      clearInterval(this.#heart);
+    }
+  }
+
+  /** How the command of `first` ended. */
+  firstDone(kind: number, value: number): void {
+    this.#firstDone?.(kind === EndKind.exited && value === 0);
+  }
+
+  /** The launcher is gone: it ended, or went on by itself. */
+  vanished(): void {
+    this.#firstDone?.(false);
+    this.#gone.abort();
+  }
+
+  async #decide(): Promise<void> {
+    const { closing, decider } = this.#parts;
+    const ask = this.#ask;
+    if (ask.protocol !== SHIM_PROTOCOL) {
+      this.#runHere(
+        here(
+          `another version of rch asked (protocol ${ask.protocol}, here ${SHIM_PROTOCOL})`,
+          'light',
+        ),
+        0,
+      );
+      return;
+    }
+    const request = requestOf(ask);
+    const quick = decider.quick(request);
+    if (quick.kind === 'local') {
+      if (quick.weight === 'light') this.#runHere(quick, 0);
+      else await this.#runLeased(quick);
+      return;
+    }
+    const reason = closing();
+    if (reason !== undefined) {
+      await this.#runLeased(here(reason, 'heavy'));
+      return;
+    }
+    const settings = settingsOf(request);
+    if (settings.ok) this.#caller = settings.value;
+    this.#beat();
+    const decision = await decider.weigh(request, quick, {
+      signal: this.#gone.signal,
+      wait: (text) => {
+        this.#say(text);
+      },
+      ...(this.#caller.dryRun ? {} : { first: (command) => this.#runFirst(command) }),
+    });
+    if (this.#gone.signal.aborted) return;
+    if (decision.kind === 'remote' && settings.ok && !this.#caller.dryRun)
+      await this.#send(decision, settings.value);
+    else await this.#runLeased(this.#dry(decision));
+  }
+
+  /** For RCH_DRY_RUN: what would have been. */
+  #dry(decision: RemoteDecision | LocalDecision): LocalDecision {
+    if (decision.kind === 'local') return decision;
+    const { subject, details } = decision;
+    const reason = `RCH_DRY_RUN: would run on ${decision.worker} (${decision.reason})`;
+    return { kind: 'local', weight: 'heavy', reason, subject, details };
+  }
+
+  /** Answers `local`, after a wait for a lease where one is due. */
+  async #runLeased(decision: LocalDecision): Promise<void> {
+    const { leases } = this.#parts;
+    const holder = holderOf(this.#ask);
+    if (decision.weight === 'light' || leases.under(holder)) {
+      this.#runHere(decision, 0);
+      return;
+    }
+    const begun: { line?: JournalLine } = {};
+    const lease = leases.take(holder, this.#gone.signal, (ms) => {
+      if (begun.line !== undefined) this.#parts.book.endedHere(begun.line, ms);
+    });
+    if (typeof lease === 'number') {
+      begun.line = this.#runHere(decision, lease);
+      return;
+    }
+    this.#beat();
+    this.#say('rch: waiting for heavy builds here to end');
+    const granted = await lease;
+    if (granted !== undefined) begun.line = this.#runHere(decision, granted);
+  }
+
+  #runHere(decision: LocalDecision, lease: number): JournalLine {
+    const notice = this.#notice(decision.reason);
+    this.#answered = true;
+    this.#reply({ type: 'local', reason: decision.reason, notice, lease: BigInt(lease) });
+    const waited = performance.now() - this.#begun;
+    return this.#parts.book.decided(this.#id, this.#ask, decision, waited);
+  }
+
+  /** A line for the caller's stderr, only where it was asked for. */
+  #notice(reason: string): string {
+    if (this.#caller.dryRun) {
+      const command = quoted(this.#ask.argv.map((word) => word.toString('utf8')));
+      return reason.startsWith('RCH_DRY_RUN')
+        ? `rch: ${command}: ${reason}`
+        : `rch: ${command}: RCH_DRY_RUN: would run here (${reason})`;
+    }
+    const outcome = this.#parts.settings.current();
+    const config = outcome.ok ? outcome.value.config : undefined;
+    const asked =
+      (this.#caller.verbose ?? config?.general.verbose ?? false) ||
+      config?.output.notice === 'always';
+    return asked ? `rch: local: ${reason}` : '';
+  }
+
+  async #send(decision: RemoteDecision, caller: RequestSettings): Promise<void> {
+    const { fleet, jobs, book, layout } = this.#parts;
+    const worker = fleet.get(decision.worker);
+    const job = plannedJob(this.#id, this.#ask, decision, caller);
+    if (worker?.plan(job) !== true) {
+      await this.#runLeased(here(`the link of ${decision.worker} went away`, 'heavy'));
+      return;
+    }
+    const waited = performance.now() - this.#begun;
+    const line = book.decided(this.#id, this.#ask, decision, waited);
+    jobs.add({
+      worker: worker.id,
+      slots: decision.slots,
+      subject: decision.subject,
+      holder: holderOf(this.#ask),
+      line,
+      since: performance.now(),
+      phase: 'planned',
+      orphan: false,
+    });
+    this.#answered = true;
+    this.#reply({
+      type: 'remote',
+      job: Buffer.from(this.#id, 'hex'),
+      worker: worker.id,
+      socket: Buffer.from(linkSocket(layout, worker.id), 'utf8'),
+      locks: decision.plan.locks.map((path) => Buffer.from(path, 'latin1')),
+    });
+  }
+
+  #runFirst(command: {
+    readonly path: string;
+    readonly argv: readonly string[];
+  }): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#firstDone = resolve;
+      const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+      this.#reply({ type: 'first', path: bytes(command.path), argv: command.argv.map(bytes) });
+    });
+  }
+
+  #beat(): void {
+    this.#heart ??= setInterval(() => {
+      this.#reply({ type: 'wait', text: this.#text });
+    }, HEARTBEAT);
+  }
+
+  #say(text: string): void {
+    if (text === this.#text) return;
+    this.#text = text;
+    this.#reply({ type: 'wait', text });
+  }
+}

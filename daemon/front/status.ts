@@ -1,0 +1,132 @@
+/** What the front says of itself and of its workers. */
+import { daemonLog, frontSocket, type Layout } from '../../src/base/layout.ts';
+import type { ConfigOutcome } from '../../src/config/load.ts';
+import type { StatusReply, WorkerStatus } from '../../src/protocol/methods.ts';
+import { breakerAt } from '../lifecycle/breaker.ts';
+import type { WorkerState } from '../lifecycle/worker.ts';
+import type { Book } from './book.ts';
+import type { Fleet } from './fleet.ts';
+import type { Jobs } from './jobs.ts';
+import type { LeaseDesk } from './leases.ts';
+import type { Settings } from './settings.ts';
+import type { Worker } from './worker.ts';
+
+export type StatusParts = {
+  readonly layout: Layout;
+  readonly version: string;
+  readonly startedAt: Date;
+  readonly settings: Settings;
+  readonly fleet: Fleet;
+  readonly jobs: Jobs;
+  readonly leases: LeaseDesk;
+  readonly book: Book;
+};
+
+export function problemsOf(outcome: ConfigOutcome): StatusReply['config']['problems'] {
+  if (outcome.ok) return [];
+  return outcome.failure.problems.map(({ file, line, key, message }) => ({
+    file,
+    line,
+    key,
+    reason: message,
+  }));
+}
+
+function troubleOf(state: WorkerState): { reason: string; next: string } {
+  switch (state.kind) {
+    case 'disabled':
+      return { reason: 'enabled = false', next: '' };
+    case 'starting':
+      return { reason: '', next: '' };
+    case 'connecting':
+    case 'draining':
+      return { reason: state.reason, next: '' };
+    case 'unreachable':
+      return { reason: state.reason, next: state.next };
+    case 'connected':
+      return state.facts.sandbox.method === 'none'
+        ? {
+            reason: 'it cannot run a command at the paths it has here',
+            next: state.facts.sandbox.mend,
+          }
+        : { reason: '', next: '' };
+  }
+}
+
+function factsOf(state: WorkerState): WorkerStatus['facts'] {
+  if (state.kind !== 'connected') return null;
+  const { hostname, system, arch, kernel, libc, cores, memory, user, node } = state.facts;
+  const { sandbox, tools } = state.facts;
+  const diskFree = state.freeBytes;
+  return {
+    ...{ hostname, system, arch, kernel, libc, cores, memory, user, node },
+    ...{ diskFree, sandbox, tools },
+  };
+}
+
+export function workerStatus(worker: Worker, jobs: Jobs): WorkerStatus {
+  const { state } = worker;
+  const now = performance.now();
+  const connected = state.kind === 'connected' ? state : undefined;
+  return {
+    id: worker.id,
+    transport: worker.worker.transport,
+    host: worker.worker.host ?? '',
+    state: state.kind,
+    ...troubleOf(state),
+    sinceMs: Math.round(now - state.since),
+    slots: connected === undefined ? null : { ...connected.slots },
+    jobs: jobs.countOn(worker.id),
+    priority: worker.worker.priority,
+    tags: [...worker.worker.tags],
+    breaker: breakerAt(worker.breaker, now).kind,
+    clockOffsetMs: connected === undefined ? null : Number(connected.clockOffset) / 1e6,
+    roundTripMs: connected?.roundTrip ?? null,
+    facts: factsOf(state),
+  };
+}
+
+function localOf(leases: LeaseDesk): StatusReply['local'] {
+  const now = performance.now();
+  const view = leases.list();
+  const shown = (
+    each: (typeof view.leases | typeof view.queue)[number],
+  ): StatusReply['local']['leases'][number] => ({
+    pid: each.holder.pid,
+    command: each.holder.command,
+    cwd: each.holder.cwd,
+    sinceMs: Math.round(now - each.since),
+  });
+  return {
+    limit: leases.limit,
+    leases: view.leases.map(shown),
+    queue: view.queue.map(shown),
+  };
+}
+
+export function statusOf(parts: StatusParts): StatusReply {
+  const outcome = parts.settings.current();
+  const now = performance.now();
+  return {
+    version: parts.version,
+    pid: process.pid,
+    socket: frontSocket(parts.layout),
+    startedAt: parts.startedAt.toISOString(),
+    uptimeMs: Math.round(process.uptime() * 1000),
+    enabled: outcome.ok && outcome.value.config.general.enabled,
+    config: { files: [...parts.settings.files], problems: problemsOf(outcome) },
+    log: (outcome.ok ? outcome.value.config.general.logFile : undefined) ?? daemonLog(parts.layout),
+    workers: parts.fleet.all().map((worker) => workerStatus(worker, parts.jobs)),
+    jobs: parts.jobs.all().map((job) => ({
+      id: job.line.id,
+      worker: job.worker,
+      command: job.line.command,
+      cwd: job.line.cwd,
+      phase: job.phase,
+      sinceMs: Math.round(now - job.since),
+    })),
+    local: localOf(parts.leases),
+    counts: { ...parts.book.counts },
+    memory: process.memoryUsage.rss(),
+  };
+}

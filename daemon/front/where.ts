@@ -1,0 +1,56 @@
+/** Answers a launcher whose link went away while its command ran: where to take it up again. */
+import { linkSocket, type Layout } from '../../src/base/layout.ts';
+import type { ShimMessage } from '../../src/protocol/shim.ts';
+import type { History } from '../journal/history.ts';
+import type { Fleet } from './fleet.ts';
+import type { Jobs } from './jobs.ts';
+import { HEARTBEAT } from './question.ts';
+
+/** ms for a link to come back; the agent keeps a job without its owner about as long. */
+const PATIENCE = 120_000;
+
+export type WhereParts = {
+  readonly layout: Layout;
+  readonly fleet: Fleet;
+  readonly jobs: Jobs;
+  readonly history: History;
+};
+
+/** The worker of a job of ours, also one from before a restart of this daemon. */
+function workerOf(id: string, parts: WhereParts): string | undefined {
+  const job = parts.jobs.get(id);
+  if (job !== undefined) return job.worker;
+  const line = parts.history.find(id);
+  return line?.decision === 'remote' && !line.ended ? (line.worker ?? undefined) : undefined;
+}
+
+/**
+ * Replies `wait` while the link restarts, then `remote`; `local` when nobody knows the job: as it had started, the
+ * launcher takes that for lost.
+ */
+export async function answerWhere(
+  job: Buffer,
+  parts: WhereParts,
+  caller: { readonly signal: AbortSignal; readonly reply: (message: ShimMessage) => void },
+): Promise<void> {
+  const id = workerOf(job.toString('hex'), parts);
+  const lost = (reason: string): void => {
+    caller.reply({ type: 'local', reason, notice: '', lease: 0n });
+  };
+  if (id === undefined) {
+    lost('the daemon does not know this job');
+    return;
+  }
+  const begun = performance.now();
+  while (performance.now() - begun < PATIENCE && !caller.signal.aborted) {
+    const worker = parts.fleet.get(id);
+    if (worker?.listening === true) {
+      const socket = Buffer.from(linkSocket(parts.layout, id), 'utf8');
+      caller.reply({ type: 'remote', job, worker: id, socket, locks: [] });
+      return;
+    }
+    caller.reply({ type: 'wait', text: `rch: waiting for the link to ${id}` });
+    await parts.fleet.changes.next(HEARTBEAT, caller.signal);
+  }
+  lost(`the link to ${id} did not come back`);
+}

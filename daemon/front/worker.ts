@@ -1,0 +1,256 @@
+/** One configured worker as the front drives it: its link process, state, breaker, and what it was asked. */
+import { fail, ok, type Result } from '../../src/base/result.ts';
+import type { Config, WorkerConfig } from '../../src/config/schema.ts';
+import type { AgentFacts } from '../../src/protocol/facts.ts';
+import type { FrontToLink, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
+import {
+  closedBreaker,
+  jobFailed,
+  jobSaidNothing,
+  jobSent,
+  jobSucceeded,
+  type Breaker,
+} from '../lifecycle/breaker.ts';
+import { transition, type WorkerEvent, type WorkerState } from '../lifecycle/worker.ts';
+import { LinkProcess } from './link-process.ts';
+
+/** ms before a link that died is forked again: doubled each time, up to the longest, with as much jitter. */
+const FIRST_BACKOFF = 250;
+const LONGEST_BACKOFF = 30_000;
+/** ms of life after which a link's death starts the backoff anew. */
+const STABLE = 60_000;
+
+export type WorkerHooks = {
+  /** The state changed, or slots, or facts. */
+  readonly onChange: () => void;
+  readonly onPhase: (job: string, phase: string) => void;
+  readonly onDone: (done: Extract<LinkToFront, { type: 'done' }>) => void;
+  /** The link died with its knowledge of jobs. */
+  readonly onDeath: (how: string) => void;
+  readonly log: (level: 'info' | 'warn', what: string) => void;
+};
+
+export type WorkerOptions = {
+  readonly config: Config;
+  readonly worker: WorkerConfig;
+  readonly entry: string;
+  readonly node: string;
+  readonly hooks: WorkerHooks;
+};
+
+type Pending = (reply: Result<{ freed: number; held: number } | AgentFacts>) => void;
+
+export class Worker {
+  readonly worker: WorkerConfig;
+  readonly #options: WorkerOptions;
+  #state: WorkerState = { kind: 'disabled', since: performance.now() };
+  #breaker: Breaker = closedBreaker;
+  #link: LinkProcess | undefined;
+  #listening = false;
+  #bornAt = 0;
+  #backoff = FIRST_BACKOFF;
+  #restart: NodeJS.Timeout | undefined;
+  #stopping = false;
+  #nextRequest = 1;
+  readonly #pending = new Map<number, Pending>();
+  /** Names of tools the agent was asked about, in this connection and ever. */
+  #probed = new Set<string>();
+  readonly #wanted = new Set<string>();
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.worker = options.worker;
+  }
+
+  get id(): string {
+    return this.worker.id;
+  }
+  get state(): WorkerState {
+    return this.#state;
+  }
+  get breaker(): Breaker {
+    return this.#breaker;
+  }
+  /** Whether launchers can reach its link's socket. */
+  get listening(): boolean {
+    return this.#listening;
+  }
+  get probed(): ReadonlySet<string> {
+    return this.#probed;
+  }
+
+  /** Starts the link, if the worker is enabled. */
+  start(): void {
+    if (!this.worker.enabled || this.#stopping) return;
+    const link = new LinkProcess({
+      entry: this.#options.entry,
+      node: this.#options.node,
+      worker: this.id,
+      onMessage: (message) => {
+        if (this.#link === link) this.#receive(message);
+      },
+      onExit: (how) => {
+        if (this.#link === link) this.#died(how);
+      },
+      onComplaint: (line) => {
+        this.#options.hooks.log('warn', line);
+      },
+    });
+    this.#link = link;
+    this.#bornAt = performance.now();
+    this.#apply({ type: 'forked' });
+    const { config, worker } = this.#options;
+    link.send({ type: 'configure', worker, config });
+  }
+
+  /** Takes no more jobs, lets what runs end within `deadlineMs`, and settles when the process is gone. */
+  async stop(deadlineMs: number, reason: string): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#restart);
+    this.#apply({ type: 'drain', reason });
+    await this.#link?.stop(deadlineMs);
+  }
+
+  /** Hands a job over; false when there is no link to take it. */
+  plan(job: PlannedJob): boolean {
+    if (!this.#listening || !this.#send({ type: 'plan', job })) return false;
+    this.#breaker = jobSent(this.#breaker, performance.now());
+    return true;
+  }
+
+  cancel(job: string): boolean {
+    return this.#send({ type: 'cancel', job });
+  }
+
+  /** Takes its facts anew, with these tools besides those of before. */
+  async probe(tools: readonly string[], deadlineMs: number): Promise<Result<void>> {
+    for (const tool of tools) this.#wanted.add(tool);
+    const asked = [...this.#wanted];
+    const reply = await this.#ask(
+      (request) => ({ type: 'probe', request, tools: asked }),
+      deadlineMs,
+    );
+    if (!reply.ok) return reply;
+    for (const tool of asked) this.#probed.add(tool);
+    return ok(undefined);
+  }
+
+  async collect(bytes: number): Promise<Result<{ freed: number; held: number }>> {
+    const reply = await this.#ask((request) => ({ type: 'collect', request, bytes }), 600_000);
+    if (!reply.ok) return reply;
+    return 'freed' in reply.value ? ok(reply.value) : fail('the link answered something else');
+  }
+
+  succeeded(): void {
+    this.#breaker = jobSucceeded();
+  }
+  failed(weight: number): void {
+    this.#breaker = jobFailed(this.#breaker, weight, performance.now());
+  }
+  saidNothing(): void {
+    this.#breaker = jobSaidNothing(this.#breaker);
+  }
+
+  #send(message: FrontToLink): boolean {
+    return this.#link?.send(message) ?? false;
+  }
+
+  #ask(
+    message: (request: number) => FrontToLink,
+    deadlineMs: number,
+  ): Promise<Parameters<Pending>[0]> {
+    const request = this.#nextRequest++;
+    return new Promise((resolve) => {
+      const settle: Pending = (reply) => {
+        clearTimeout(timer);
+        this.#pending.delete(request);
+        resolve(reply);
+      };
+      const timer = setTimeout(() => {
+        settle(fail(`${this.id} gave no answer in ${Math.round(deadlineMs / 1000)} s`));
+      }, deadlineMs);
+      this.#pending.set(request, settle);
+      if (!this.#send(message(request))) settle(fail(`the link of ${this.id} is gone`));
+    });
+  }
+
+  #apply(event: WorkerEvent): void {
+    const before = this.#state.kind;
+    this.#state = transition(this.#state, event, performance.now());
+    if (this.#state.kind !== before) {
+      const reason = 'reason' in this.#state ? `: ${this.#state.reason}` : '';
+      this.#options.hooks.log('info', `${before} → ${this.#state.kind}${reason}`);
+    }
+    this.#options.hooks.onChange();
+  }
+
+  #receive(message: LinkToFront): void {
+    switch (message.type) {
+      case 'listening':
+        this.#listening = true;
+        this.#apply(message);
+        return;
+      case 'connected':
+        this.#connected(message);
+        return;
+      case 'slots': {
+        const slots = { total: message.total, used: message.used };
+        this.#apply({ type: 'slots', slots, freeBytes: message.freeBytes });
+        return;
+      }
+      case 'connecting':
+        this.#apply(message);
+        return;
+      case 'disconnected':
+        this.#apply(message);
+        this.#failPending(`${this.id} went away: ${message.reason}`);
+        return;
+      case 'probed':
+        this.#apply({ type: 'probed', facts: message.facts });
+        this.#pending.get(message.request)?.(ok(message.facts));
+        return;
+      case 'collected':
+        this.#pending.get(message.request)?.(ok({ freed: message.freed, held: message.held }));
+        return;
+      case 'failed':
+        this.#pending.get(message.request)?.(fail(message.reason));
+        return;
+      case 'phase':
+        this.#options.hooks.onPhase(message.job, message.phase);
+        return;
+      case 'done':
+        this.#options.hooks.onDone(message);
+        return;
+    }
+  }
+
+  #connected(message: Extract<LinkToFront, { type: 'connected' }>): void {
+    // Another agent may answer than before: what was asked of that one says nothing.
+    this.#probed = new Set(message.facts.tools.map((tool) => tool.name));
+    this.#apply({
+      type: 'connected',
+      facts: message.facts,
+      clockOffset: BigInt(message.clockOffset),
+      roundTrip: message.roundTrip,
+    });
+  }
+
+  #failPending(reason: string): void {
+    for (const settle of [...this.#pending.values()]) settle(fail(reason));
+  }
+
+  #died(how: string): void {
+    this.#link = undefined;
+    this.#listening = false;
+    this.#failPending(how);
+    if (this.#stopping) return;
+    this.#apply({ type: 'died', reason: how });
+    this.#options.hooks.onDeath(how);
+    if (performance.now() - this.#bornAt > STABLE) this.#backoff = FIRST_BACKOFF;
+    const wait = this.#backoff * (1 + Math.random());
+    this.#backoff = Math.min(this.#backoff * 2, LONGEST_BACKOFF);
+    this.#restart = setTimeout(() => {
+      this.start();
+    }, wait);
+  }
+}

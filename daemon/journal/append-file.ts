@@ -1,0 +1,94 @@
+/**
+ * A file of lines that only grows, for the journal and the log: lines are taken at once and written soon, in
+ * batches, off the event loop; what cannot be written is dropped, never waited for. A file that reaches its bound
+ * becomes FILE.1, and the FILE.1 before it goes.
+ */
+import { constants, mkdirSync } from 'node:fs';
+import { open, rename, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { messageOf } from '../../src/base/result.ts';
+
+/** Bytes of lines that wait while the disk does not take them; beyond it they are dropped. */
+const MOST_WAITING = 4 * 1024 * 1024;
+
+export type AppendOptions = {
+  /** Bytes at which the file is rotated. */
+  readonly limit: number;
+  /** Told once of the first failure after a success. */
+  readonly onFailure: (reason: string) => void;
+};
+
+export class AppendFile {
+  readonly #path: string;
+  readonly #options: AppendOptions;
+  #waiting: string[] = [];
+  #waitingBytes = 0;
+  #file: FileHandle | undefined;
+  #size = 0;
+  #failing = false;
+  #writing: Promise<void> | undefined;
+
+  constructor(path: string, options: AppendOptions) {
+    this.#path = path;
+    this.#options = options;
+  }
+
+  /** Takes a line, without its newline. */
+  append(line: string): void {
+    if (this.#waitingBytes > MOST_WAITING) return;
+    this.#waiting.push(line, '\n');
+    this.#waitingBytes += line.length + 1;
+    this.#writing ??= this.#drain();
+  }
+
+  /** Settles when all that was appended before is written, or dropped. */
+  async flush(): Promise<void> {
+    await this.#writing;
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  async #drain(): Promise<void> {
+    // The answers of this turn of the loop go first.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#waiting.length > 0) {
+      const batch = Buffer.from(this.#waiting.join(''), 'utf8');
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+      try {
+        await this.#write(batch);
+        this.#failing = false;
+      } catch (thrown) {
+        if (!this.#failing) this.#options.onFailure(`${this.#path}: ${messageOf(thrown)}`);
+        this.#failing = true;
+        const file = this.#file;
+        this.#file = undefined;
+        await file?.close().catch(() => undefined);
+      }
+    }
+    this.#writing = undefined;
+  }
+
+  async #write(batch: Buffer): Promise<void> {
+    if (this.#file !== undefined && this.#size + batch.length > this.#options.limit) {
+      await this.#file.close();
+      this.#file = undefined;
+      await rename(this.#path, `${this.#path}.1`);
+    }
+    this.#file ??= await this.#open();
+    await this.#file.appendFile(batch);
+    this.#size += batch.length;
+  }
+
+  async #open(): Promise<FileHandle> {
+    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
+    const file = await open(this.#path, flags | constants.O_NOFOLLOW, 0o600);
+    this.#size = (await file.stat()).size;
+    return file;
+  }
+}

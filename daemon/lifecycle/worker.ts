@@ -1,0 +1,130 @@
+/**
+ * What a worker is to this daemon, and how that changes.
+ * ```
+ *            fork            listening          connected
+ * disabled ───────▶ starting ─────────▶ connecting ─────────▶ connected
+ *                      ▲                   ▲  │ ▲                │
+ *                 fork │        connecting │  ▼ │ connecting     │ disconnected, died
+ *                      └───────────────── unreachable ◀──────────┘
+ * any ── drain ──▶ draining ── fork ──▶ starting          any ── disable ──▶ disabled
+ * ```
+ */
+import type { AgentFacts } from '../../src/protocol/facts.ts';
+
+export type Slots = { readonly total: number; readonly used: number };
+
+/** `since` and the like are ms of the daemon's monotonic clock. */
+export type WorkerState =
+  | { readonly kind: 'disabled'; readonly since: number }
+  /** Its link process was forked and does not listen yet. */
+  | { readonly kind: 'starting'; readonly since: number }
+  /** `attempt` counts from 1; `reason`: why the one before failed, empty at the first. */
+  | {
+      readonly kind: 'connecting';
+      readonly since: number;
+      readonly attempt: number;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: 'connected';
+      readonly since: number;
+      readonly facts: AgentFacts;
+      readonly factsAt: number;
+      readonly slots: Slots;
+      /** Bytes free where the agent's folder is. */
+      readonly freeBytes: number;
+      /** Worker's clock minus ours, ns. */
+      readonly clockOffset: bigint;
+      /** ms */
+      readonly roundTrip: number;
+    }
+  | {
+      readonly kind: 'unreachable';
+      readonly since: number;
+      readonly reason: string;
+      /** What the user can do; empty when we do not know. */
+      readonly next: string;
+    }
+  /** Takes no more jobs: its link is ending what runs. */
+  | { readonly kind: 'draining'; readonly since: number; readonly reason: string };
+
+export type WorkerEvent =
+  | { readonly type: 'forked' }
+  | { readonly type: 'listening' }
+  | { readonly type: 'connecting'; readonly attempt: number }
+  | {
+      readonly type: 'connected';
+      readonly facts: AgentFacts;
+      readonly clockOffset: bigint;
+      readonly roundTrip: number;
+    }
+  | { readonly type: 'disconnected'; readonly reason: string; readonly next: string }
+  | { readonly type: 'slots'; readonly slots: Slots; readonly freeBytes: number }
+  | { readonly type: 'probed'; readonly facts: AgentFacts }
+  /** The link process ended without being told to. */
+  | { readonly type: 'died'; readonly reason: string }
+  | { readonly type: 'drain'; readonly reason: string }
+  | { readonly type: 'disable' };
+
+function lastReason(state: WorkerState): string {
+  switch (state.kind) {
+    case 'connecting':
+    case 'unreachable':
+      return state.reason;
+    case 'disabled':
+    case 'starting':
+    case 'connected':
+    case 'draining':
+      return '';
+  }
+}
+
+function withFacts(state: WorkerState, facts: AgentFacts, now: number): WorkerState {
+  if (state.kind !== 'connected') return state;
+  const slots = { total: facts.totalSlots, used: facts.usedSlots };
+  return { ...state, facts, factsAt: now, slots, freeBytes: facts.diskFree };
+}
+
+/** The state after `event`; one that makes no sense in a state leaves it as it is. */
+export function transition(state: WorkerState, event: WorkerEvent, now: number): WorkerState {
+  if (event.type === 'disable') return { kind: 'disabled', since: now };
+  if (event.type === 'forked') return { kind: 'starting', since: now };
+  // A link that is ending, or was never wanted, has nothing more to say about the worker.
+  if (state.kind === 'draining' || state.kind === 'disabled') return state;
+  switch (event.type) {
+    case 'drain':
+      return { kind: 'draining', since: now, reason: event.reason };
+    case 'listening':
+      return state.kind === 'starting'
+        ? { kind: 'connecting', since: now, attempt: 1, reason: '' }
+        : state;
+    case 'connecting':
+      return {
+        kind: 'connecting',
+        since: now,
+        attempt: event.attempt,
+        reason: lastReason(state),
+      };
+    case 'connected':
+      return {
+        kind: 'connected',
+        since: now,
+        facts: event.facts,
+        factsAt: now,
+        slots: { total: event.facts.totalSlots, used: event.facts.usedSlots },
+        freeBytes: event.facts.diskFree,
+        clockOffset: event.clockOffset,
+        roundTrip: event.roundTrip,
+      };
+    case 'disconnected':
+      return { kind: 'unreachable', since: now, reason: event.reason, next: event.next };
+    case 'died':
+      return { kind: 'unreachable', since: now, reason: event.reason, next: '' };
+    case 'slots':
+      return state.kind === 'connected'
+        ? { ...state, slots: event.slots, freeBytes: event.freeBytes }
+        : state;
+    case 'probed':
+      return withFacts(state, event.facts, now);
+  }
+}

@@ -1,0 +1,335 @@
+/** One worker's agent as its link sees it: a connection that comes back by itself, requests, blobs, the clock. */
+import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { nowNs } from '../../src/base/clock.ts';
+import { fail, messageOf, ok, type Failure, type Result } from '../../src/base/result.ts';
+import { AGENT_PROTOCOL, agentMessages, type AgentMessage } from '../../src/protocol/agent.ts';
+import { encode } from '../../src/protocol/codec.ts';
+import { agentFacts, type AgentFacts, type HelloFacts } from '../../src/protocol/facts.ts';
+import { FrameReader } from '../../src/protocol/frames.ts';
+import type { AgentConnection } from '../transport/transport.ts';
+import { ClockEstimate } from './clock-estimate.ts';
+
+/** Between two questions after the agent's clock and life, ms; three without an answer end the connection. */
+const HEARTBEAT_MS = 10_000;
+const MISSED_BEATS = 3;
+/** First and longest wait between attempts to connect, ms. */
+const BACKOFF_MS = 500;
+const BACKOFF_LIMIT_MS = 30_000;
+/** How long the agent may take to hear the last words of a link, ms. */
+const FAREWELL_MS = 1000;
+/** For `welcome` after the stream stands, ms. */
+const WELCOME_MS = 15_000;
+
+export type Answer = Extract<AgentMessage, { request: number }>;
+
+/** Why a request failed; `kind` is the agent's word for it (src/protocol/jobs.ts), undefined when it never answered. */
+export type RequestFailure = Failure & { readonly kind?: string };
+
+export type ClientEvents = {
+  readonly connecting: (attempt: number) => void;
+  readonly connected: (facts: AgentFacts) => void;
+  readonly disconnected: (failure: Failure) => void;
+  /** Everything that answers no request. */
+  readonly message: (message: AgentMessage) => void;
+  /** A content; its stream is read on once the promise resolves. */
+  readonly blob: (blob: Extract<AgentMessage, { type: 'blob' }>) => Promise<void>;
+};
+
+export type ClientDependencies = {
+  readonly connect: () => Promise<Result<AgentConnection>>;
+  readonly hello: HelloFacts;
+  readonly version: string;
+  readonly events: ClientEvents;
+};
+
+type Pending = {
+  readonly answered: (answer: Result<Answer, RequestFailure>) => void;
+  /** An answer that does not end the request. */
+  readonly partial: ((answer: Answer) => boolean) | undefined;
+};
+
+/** What stands while connected. */
+type Session = {
+  readonly connection: AgentConnection;
+  readonly control: Duplex;
+  bulk: Duplex | undefined;
+  missed: number;
+};
+
+export class AgentClient {
+  readonly clock = new ClockEstimate();
+  readonly #needs: ClientDependencies;
+  readonly #pending = new Map<number, Pending>();
+  readonly #id = randomBytes(16);
+  #session: Session | undefined;
+  #attempt = 0;
+  #nextRequest = 1;
+  #stopped = false;
+  #retry: NodeJS.Timeout | undefined;
+  #beat: NodeJS.Timeout | undefined;
+
+  constructor(needs: ClientDependencies) {
+    this.#needs = needs;
+  }
+
+  get connected(): boolean {
+    return this.#session !== undefined;
+  }
+
+  /** Connects, and goes on connecting until `stop`. */
+  start(): void {
+    void this.#connect();
+  }
+
+  /** Connects at once if it was waiting to. */
+  hurry(): void {
+    if (this.#retry === undefined) return;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    void this.#connect();
+  }
+
+  /** Closes the connection once the agent has heard all that was said (the end of a job), or will not. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, FAREWELL_MS);
+    });
+    await Promise.race([this.request((request) => ({ type: 'ping', request })), late]);
+    clearTimeout(timer);
+    this.#drop({ reason: 'the link was stopped' });
+  }
+
+  /** Sends on the control stream; false when there is none. */
+  send(message: AgentMessage): boolean {
+    if (this.#session === undefined) return false;
+    this.#session.control.write(encode(agentMessages, message));
+    return true;
+  }
+
+  /** Sends a blob beside the control stream and waits while the way is full. */
+  async sendBlob(message: Extract<AgentMessage, { type: 'blob' }>): Promise<Result<undefined>> {
+    const stream = this.#session?.bulk ?? this.#session?.control;
+    if (stream === undefined || stream.destroyed)
+      return fail('the connection to the worker was lost');
+    if (stream.write(encode(agentMessages, message)) || (await drained(stream)))
+      return ok(undefined);
+    return fail('the connection to the worker was lost');
+  }
+
+  /**
+   * Sends a request and gives its answer; `refused` is a failure, and so is the end of the connection.
+   * `partial` sees each answer first and keeps the request open by returning true.
+   */
+  request(
+    build: (request: number) => AgentMessage | readonly AgentMessage[],
+    partial?: (answer: Answer) => boolean,
+  ): Promise<Result<Answer, RequestFailure>> {
+    const request = this.#nextRequest++;
+    const built = build(request);
+    return new Promise((resolve) => {
+      if (this.#session === undefined) {
+        resolve(fail('there is no connection to the worker'));
+        return;
+      }
+      this.#pending.set(request, { answered: resolve, partial });
+      for (const message of Array.isArray(built)
+        ? (built as AgentMessage[])
+        : [built as AgentMessage])
+        this.send(message);
+    });
+  }
+
+  async #connect(): Promise<void> {
+    this.#retry = undefined;
+    this.#attempt += 1;
+    this.#needs.events.connecting(this.#attempt);
+    const result = await this.#open().catch((thrown: unknown) => fail(messageOf(thrown)));
+    if (result.ok) return;
+    if (this.#stopped) return;
+    this.#needs.events.disconnected(result.failure);
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
+    if (this.#stopped || this.#retry !== undefined) return;
+    const base = Math.min(BACKOFF_MS * 2 ** Math.min(this.#attempt, 10), BACKOFF_LIMIT_MS);
+    const wait = base / 2 + (Math.random() * base) / 2;
+    this.#retry = setTimeout(() => void this.#connect(), wait);
+  }
+
+  async #open(): Promise<Result<undefined>> {
+    const connected = await this.#needs.connect();
+    if (!connected.ok) return connected;
+    const connection = connected.value;
+    const control = await connection.openStream();
+    if (!control.ok) {
+      connection.close();
+      return control;
+    }
+    const session: Session = { connection, control: control.value, bulk: undefined, missed: 0 };
+    const welcome = await this.#greet(session);
+    if (!welcome.ok || this.#stopped) {
+      const failed = welcome.ok ? fail('the link was stopped') : welcome;
+      this.#drop(failed.failure);
+      return failed;
+    }
+    const bulk = await connection.openStream();
+    if (bulk.ok) {
+      session.bulk = bulk.value;
+      this.#serve(session, bulk.value);
+      bulk.value.write(this.#hello(true));
+    }
+    this.#attempt = 0;
+    this.#beat = setInterval(() => {
+      this.#heartbeat(session);
+    }, HEARTBEAT_MS);
+    await this.#measureClock();
+    this.#needs.events.connected(welcome.value);
+    return ok(undefined);
+  }
+
+  #hello(bulk: boolean): Buffer {
+    return encode(agentMessages, {
+      type: 'hello',
+      protocol: AGENT_PROTOCOL,
+      version: this.#needs.version,
+      session: this.#id,
+      bulk,
+      json: Buffer.from(JSON.stringify(this.#needs.hello)),
+    });
+  }
+
+  /** Says hello and waits for the welcome; from then on the stream is served. */
+  async #greet(session: Session): Promise<Result<AgentFacts>> {
+    const welcomed = new Promise<Result<AgentFacts>>((resolve) => {
+      const timer = setTimeout(() => {
+        resolve(fail('the agent did not answer in time'));
+      }, WELCOME_MS);
+      this.#serve(session, session.control, (result) => {
+        clearTimeout(timer);
+        resolve(result);
+      });
+    });
+    this.#session = session;
+    session.control.write(this.#hello(false));
+    return welcomed;
+  }
+
+  #serve(session: Session, stream: Duplex, welcomed?: (facts: Result<AgentFacts>) => void): void {
+    const reader = new FrameReader(agentMessages);
+    stream.on('data', (chunk: Buffer) => {
+      const messages = reader.push(chunk);
+      if (!messages.ok) {
+        this.#lose(session, `the agent sent what is not a message: ${messages.failure.reason}`);
+        return;
+      }
+      for (const message of messages.value) {
+        if (message.type === 'welcome') welcomed?.(parseFacts(message.json));
+        else if (message.type === 'blob') this.#takeBlob(stream, message);
+        else this.#receive(message);
+      }
+    });
+    const gone = (reason: string): void => {
+      welcomed?.(fail(reason));
+      this.#lose(session, reason);
+    };
+    stream.on('error', (error: Error) => {
+      gone(error.message);
+    });
+    stream.on('close', () => {
+      gone('the connection to the worker was closed');
+    });
+  }
+
+  #receive(message: AgentMessage): void {
+    if (!('request' in message)) {
+      this.#needs.events.message(message);
+      return;
+    }
+    const pending = this.#pending.get(message.request);
+    if (pending === undefined) return;
+    if (pending.partial?.(message) === true) return;
+    this.#pending.delete(message.request);
+    pending.answered(message.type === 'refused' ? refusal(message) : ok(message));
+  }
+
+  /** Holds the stream back while the disk is behind. */
+  #takeBlob(stream: Duplex, blob: Extract<AgentMessage, { type: 'blob' }>): void {
+    stream.pause();
+    void this.#needs.events.blob(blob).finally(() => {
+      stream.resume();
+    });
+  }
+
+  #lose(session: Session, reason: string): void {
+    if (this.#session !== session) return;
+    this.#drop({ reason });
+    if (this.#stopped) return;
+    this.#needs.events.disconnected({ reason });
+    this.#retryLater();
+  }
+
+  #drop(failure: Failure): void {
+    clearInterval(this.#beat);
+    const session = this.#session;
+    this.#session = undefined;
+    session?.connection.close();
+    for (const pending of this.#pending.values()) pending.answered({ ok: false, failure });
+    this.#pending.clear();
+  }
+
+  #heartbeat(session: Session): void {
+    session.missed += 1;
+    if (session.missed > MISSED_BEATS) {
+      this.#lose(session, 'the worker stopped answering');
+      return;
+    }
+    void this.#ping().then((answered) => {
+      if (answered) session.missed = 0;
+    });
+  }
+
+  async #measureClock(): Promise<void> {
+    for (let round = 0; round < 4; round++) await this.#ping();
+  }
+
+  async #ping(): Promise<boolean> {
+    const sent = nowNs();
+    const answer = await this.request((request) => ({ type: 'ping', request }));
+    if (!answer.ok || answer.value.type !== 'pong') return false;
+    this.clock.add(sent, answer.value.now, nowNs());
+    return true;
+  }
+}
+
+function refusal(
+  message: Extract<AgentMessage, { type: 'refused' }>,
+): Result<never, RequestFailure> {
+  return { ok: false, failure: { reason: message.reason, kind: message.kind } };
+}
+
+function parseFacts(json: Buffer): Result<AgentFacts> {
+  try {
+    const parsed = agentFacts.safeParse(JSON.parse(json.toString('utf8')));
+    return parsed.success ? ok(parsed.data) : fail(`the agent's facts: ${parsed.error.message}`);
+  } catch (thrown) {
+    return fail(`the agent's facts: ${messageOf(thrown)}`);
+  }
+}
+
+/** True once there is room again, false when the stream is gone. */
+function drained(stream: Duplex): Promise<boolean> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off('drain', done);
+      stream.off('close', done);
+      resolve(!stream.destroyed);
+    };
+    stream.on('drain', done);
+    stream.on('close', done);
+  });
+}

@@ -1,0 +1,295 @@
+/** One worker's link: its launchers, its jobs, and the one connection they share. */
+import { rmSync } from 'node:fs';
+import type { Server } from 'node:net';
+import { join } from 'node:path';
+import { fail, ok, type Result } from '../../src/base/result.ts';
+import { treesFolder, type Layout } from '../../src/base/layout.ts';
+import type { AgentMessage } from '../../src/protocol/agent.ts';
+import type { AgentFacts, HelloFacts } from '../../src/protocol/facts.ts';
+import { agentFacts } from '../../src/protocol/facts.ts';
+import type { FrontToLink, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
+import { FsHelper } from '../../src/tree/fs-helper.ts';
+import { Hasher } from '../../src/tree/hash.ts';
+import { Store } from '../../src/tree/store.ts';
+import { Spool } from '../artifacts/spool.ts';
+import { BlobPacker } from '../sync/blob-packer.ts';
+import { RootBook } from '../sync/shared-root.ts';
+import type { AgentConnection } from '../transport/transport.ts';
+import { AgentClient } from './agent-client.ts';
+import { Job } from './job.ts';
+import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
+
+/** A plan whose launcher never commits is forgotten after this, ms. */
+const PLAN_MS = 30_000;
+/** Bytes of returned contents kept for the next return. */
+const SPOOL_BYTES = 2e9;
+
+export type LinkNeeds = {
+  readonly layout: Layout;
+  readonly worker: string;
+  readonly version: string;
+  readonly connect: () => Promise<Result<AgentConnection>>;
+  readonly hello: HelloFacts;
+  /** zstd level, 0 for none. */
+  readonly compression: number;
+  /** Seconds a job waits for its agent. */
+  readonly ownerDeadline: number;
+  readonly tell: (message: LinkToFront) => void;
+};
+
+type Parts = {
+  /** Scans. */
+  readonly helper: FsHelper;
+  /** Places what returns, so that no scan waits for it. */
+  readonly placer: FsHelper;
+  readonly store: Store;
+  readonly hasher: Hasher;
+};
+
+export class Link {
+  readonly #needs: LinkNeeds;
+  readonly #client: AgentClient;
+  readonly #parts: Parts;
+  readonly #book: RootBook;
+  readonly #spool: Spool;
+  readonly #packer: BlobPacker;
+  readonly #jobs = new Map<string, Job>();
+  readonly #drops = new Map<string, NodeJS.Timeout>();
+  #epochsThere: Readonly<Record<string, string>> = {};
+  #server: Server | undefined;
+  #drained: (() => void) | undefined;
+
+  private constructor(needs: LinkNeeds, parts: Parts) {
+    this.#needs = needs;
+    this.#parts = parts;
+    this.#spool = new Spool(parts.store);
+    this.#packer = new BlobPacker(needs.compression);
+    this.#book = new RootBook(
+      { ...parts, folder: treesFolder(needs.layout, needs.worker) },
+      (root) => {
+        const epoch = this.#epochsThere[root.key];
+        return epoch === undefined ? undefined : BigInt(epoch);
+      },
+    );
+    this.#client = new AgentClient({
+      connect: needs.connect,
+      hello: needs.hello,
+      version: needs.version,
+      events: {
+        connecting: (attempt) => {
+          needs.tell({ type: 'connecting', attempt });
+        },
+        connected: (facts) => {
+          this.#connected(facts);
+        },
+        disconnected: (failure) => {
+          this.#disconnected(failure.reason, failure.next ?? '');
+        },
+        message: (message) => {
+          this.#receive(message);
+        },
+        blob: (blob) => this.#spool.take(blob),
+      },
+    });
+  }
+
+  /** Listens for launchers and begins to connect. The working folder must be the run folder. */
+  static async start(needs: LinkNeeds): Promise<Result<Link>> {
+    const hasher = new Hasher();
+    const folder = join(needs.layout.cache, 'spool', needs.worker);
+    const store = await Store.open({ folder, hasher });
+    if (!store.ok) {
+      await hasher.close();
+      return store;
+    }
+    const program = join(needs.layout.lib, 'rch-fs');
+    const link = new Link(needs, {
+      helper: new FsHelper(program),
+      placer: new FsHelper(program),
+      store: store.value,
+      hasher,
+    });
+    link.#server = await serveLaunchers(`link-${needs.worker}.sock`, (opening, launcher) => {
+      link.#opened(opening, launcher);
+    });
+    needs.tell({ type: 'listening' });
+    link.#client.start();
+    return ok(link);
+  }
+
+  /** Does what the front says. */
+  handle(message: FrontToLink): void {
+    switch (message.type) {
+      case 'configure':
+        return;
+      case 'plan':
+        this.#plan(message.job);
+        return;
+      case 'probe':
+        void this.#probe(message.request, message.tools);
+        return;
+      case 'collect':
+        void this.#collect(message.request, message.bytes);
+        return;
+      case 'cancel':
+        this.#jobs.get(message.job)?.cancel('it was cancelled');
+        return;
+      case 'stop':
+        return;
+    }
+  }
+
+  /** Resolves once the running jobs are done or the deadline, ms, has passed. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#server?.close();
+    rmSync(`link-${this.#needs.worker}.sock`, { force: true });
+    if (this.#jobs.size > 0 && deadlineMs > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, deadlineMs);
+        this.#drained = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    for (const job of this.#jobs.values()) job.cancel('the daemon was stopped');
+    await this.#client.stop();
+    await this.#book.close();
+    this.#parts.helper.close();
+    this.#parts.placer.close();
+    await this.#parts.store.close();
+    await this.#parts.hasher.close();
+  }
+
+  #plan(plan: PlannedJob): void {
+    const job = new Job(plan, {
+      client: this.#client,
+      book: this.#book,
+      spool: this.#spool,
+      helper: this.#parts.placer,
+      peer: {
+        request: (build, partial) => this.#client.request(build, partial),
+        withdraw: (request) => this.#client.send({ type: 'withdraw', request }),
+        sendBlob: (blob) => this.#client.sendBlob(blob),
+        sendAhead: (blob) =>
+          Promise.resolve(
+            this.#client.send(blob) ? ok(undefined) : fail('the connection to the worker was lost'),
+          ),
+        packer: this.#packer,
+      },
+      scratch: join(this.#needs.layout.cache, 'scratch', this.#needs.worker),
+      worker: this.#needs.worker,
+      patienceMs: this.#needs.ownerDeadline * 1000,
+      phase: (phase) => {
+        this.#needs.tell({ type: 'phase', job: plan.job, phase });
+      },
+      report: (done) => {
+        this.#needs.tell(done);
+        this.#jobs.delete(plan.job);
+        if (this.#jobs.size === 0) {
+          this.#drained?.();
+          void this.#idle();
+        }
+      },
+    });
+    this.#jobs.set(plan.job, job);
+    this.#drops.set(
+      plan.job,
+      setTimeout(() => {
+        this.#drops.delete(plan.job);
+        if (job.state === 'planned') this.#jobs.delete(plan.job);
+      }, PLAN_MS),
+    );
+  }
+
+  /** Between jobs: what was learned is written down, and old returns go. */
+  async #idle(): Promise<void> {
+    await this.#book.save();
+    await this.#parts.store.collect(SPOOL_BYTES, new Set());
+  }
+
+  #opened(opening: Opening, launcher: Launcher): void {
+    const id = opening.job.toString('hex');
+    const job = this.#jobs.get(id);
+    if (job === undefined) {
+      launcher.finish(
+        opening.type === 'commit'
+          ? { type: 'local', reason: 'the plan was no longer there', notice: '', lease: 0n }
+          : {
+              type: 'lost',
+              text: `the link to ${this.#needs.worker} was restarted during the run`,
+            },
+      );
+      return;
+    }
+    clearTimeout(this.#drops.get(id));
+    this.#drops.delete(id);
+    if (opening.type === 'resume') job.resume(launcher, opening);
+    else job.commit(launcher);
+  }
+
+  #connected(facts: AgentFacts): void {
+    this.#epochsThere = facts.roots;
+    this.#book.reconnected();
+    this.#needs.tell({
+      type: 'connected',
+      facts,
+      clockOffset: this.#client.clock.offset.toString(),
+      roundTrip: this.#client.clock.roundTrip,
+    });
+    for (const job of this.#jobs.values()) job.agentBack();
+  }
+
+  #disconnected(reason: string, next: string): void {
+    this.#needs.tell({ type: 'disconnected', reason, next });
+    this.#spool.abandon(reason);
+    for (const job of this.#jobs.values()) job.agentLost();
+  }
+
+  #receive(message: AgentMessage): void {
+    if (message.type === 'state') {
+      this.#needs.tell({
+        type: 'slots',
+        total: message.totalSlots,
+        used: message.usedSlots,
+        freeBytes: Number(message.freeBytes),
+      });
+      return;
+    }
+    if ('job' in message) this.#jobs.get(message.job.toString('hex'))?.agentMessage(message);
+  }
+
+  async #probe(request: number, tools: readonly string[]): Promise<void> {
+    const answer = await this.#client.request((number) => ({
+      type: 'probe',
+      request: number,
+      json: Buffer.from(JSON.stringify({ tools })),
+    }));
+    const facts =
+      answer.ok && answer.value.type === 'facts'
+        ? agentFacts.safeParse(JSON.parse(answer.value.json.toString('utf8')))
+        : undefined;
+    if (facts?.success === true) this.#needs.tell({ type: 'probed', request, facts: facts.data });
+    else {
+      const failure = answer.ok
+        ? fail('the agent answered with bad facts').failure
+        : answer.failure;
+      this.#needs.tell({ type: 'failed', request, reason: failure.reason });
+    }
+  }
+
+  async #collect(request: number, bytes: number): Promise<void> {
+    const answer = await this.#client.request((number) => ({
+      type: 'collect',
+      request: number,
+      bytes: BigInt(bytes),
+    }));
+    if (answer.ok && answer.value.type === 'collected') {
+      const { freed, held } = answer.value;
+      this.#needs.tell({ type: 'collected', request, freed: Number(freed), held: Number(held) });
+    } else {
+      const reason = answer.ok ? 'the agent did not collect' : answer.failure.reason;
+      this.#needs.tell({ type: 'failed', request, reason });
+    }
+  }
+}

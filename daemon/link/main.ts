@@ -1,0 +1,91 @@
+/** The link process: forked by the front, one a worker; does everything that carries payload. */
+import { mkdirSync } from 'node:fs';
+import { layoutOf, type Layout } from '../../src/base/layout.ts';
+import { messageOf } from '../../src/base/result.ts';
+import { workstationId } from '../../src/base/workstation.ts';
+import {
+  configSchema,
+  workerConfig,
+  type Config,
+  type WorkerConfig,
+} from '../../src/config/schema.ts';
+import type { HelloFacts } from '../../src/protocol/facts.ts';
+import { frontToLink, type FrontToLink, type LinkToFront } from '../../src/protocol/ipc.ts';
+import { connect } from '../transport/connect.ts';
+import { Link } from './link.ts';
+
+const version = process.env['RCH_BUILD_VERSION'] ?? 'unbuilt';
+/** Seconds a started job outlives the connection of its owner. */
+const OWNER_DEADLINE = 120;
+
+function tell(message: LinkToFront): void {
+  if (process.connected) process.send?.(message);
+}
+
+function helloOf(layout: Layout, worker: WorkerConfig, config: Config): HelloFacts {
+  return {
+    workstation: workstationId(layout),
+    storeLimit: (worker.storeLimitGb ?? config.store.limitGb) * 1e9,
+    ...(worker.totalSlots === undefined ? {} : { totalSlots: worker.totalSlots }),
+    ownerDeadline: OWNER_DEADLINE,
+    clockShift: worker.clockShiftNs,
+    compression: config.transfer.compressionLevel,
+  };
+}
+
+async function configure(message: Extract<FrontToLink, { type: 'configure' }>): Promise<Link> {
+  const worker = workerConfig.parse(message.worker);
+  const config = configSchema.parse(message.config);
+  const layout = layoutOf(process.env, import.meta.url);
+  mkdirSync(layout.run, { recursive: true, mode: 0o700 });
+  // The socket is bound by its bare name: sun_path holds 107 bytes, and a home may be deeper.
+  process.chdir(layout.run);
+  const started = await Link.start({
+    layout,
+    worker: worker.id,
+    version,
+    connect: () => connect(worker, { layout }),
+    hello: helloOf(layout, worker, config),
+    compression: config.transfer.compressionLevel,
+    ownerDeadline: OWNER_DEADLINE,
+    tell,
+  });
+  if (!started.ok) throw new Error(started.failure.reason);
+  return started.value;
+}
+
+let link: Promise<Link> | undefined;
+
+async function handle(message: FrontToLink): Promise<void> {
+  if (message.type === 'configure') {
+    link ??= configure(message);
+    await link;
+    return;
+  }
+  const running = await link;
+  if (message.type === 'stop') {
+    await running?.stop(message.deadlineMs);
+    process.exit(0);
+  }
+  running?.handle(message);
+}
+
+process.on('message', (value: unknown) => {
+  const message = frontToLink.safeParse(value);
+  if (!message.success) return;
+  handle(message.data).catch((thrown: unknown) => {
+    tell({ type: 'disconnected', reason: messageOf(thrown), next: '' });
+    process.exit(1);
+  });
+});
+
+function end(): void {
+  const running = link;
+  if (running === undefined) process.exit(0);
+  void running.then((started) => started.stop(0)).finally(() => process.exit(0));
+}
+
+// Without a front nobody plans jobs for us: end what runs in order, so that no worker keeps it.
+process.on('disconnect', end);
+process.on('SIGTERM', end);
+for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);

@@ -1,0 +1,124 @@
+/** Passes a job's streams between its launcher and the agent, and knows how far each has come. */
+import type { AgentMessage } from '../../src/protocol/agent.ts';
+import { OutStream, type ShimMessage } from '../../src/protocol/shim.ts';
+
+type JobMessage = Extract<AgentMessage, { job: Buffer }>;
+
+/** What the launcher said, as the agent is told it; undefined for what is not for the agent. */
+export function agentMessageFor(job: Buffer, message: ShimMessage): JobMessage | undefined {
+  switch (message.type) {
+    case 'outAck':
+      return { type: 'outAck', job, stream: message.stream, offset: message.offset };
+    case 'stdin':
+      return { type: 'stdin', job, offset: message.offset, data: message.data };
+    case 'stdinEof':
+      return { type: 'stdinEof', job, offset: message.offset };
+    case 'ttyInput':
+      return { type: 'ttyInput', job, data: message.data };
+    case 'signal':
+      return { type: 'signal', job, signo: message.signo };
+    case 'resize': {
+      const { rows, cols, xpixel, ypixel } = message;
+      return { type: 'resize', job, rows, cols, xpixel, ypixel };
+    }
+    case 'outClosed':
+      return { type: 'outClosed', job, stream: message.stream };
+    default:
+      return undefined;
+  }
+}
+
+export class Relay {
+  /** Bytes of output that came from the tool. */
+  output = 0;
+  /** What the launcher is to become (cargo run), once the agent said so. */
+  program: Extract<ShimMessage, { type: 'execHere' }> | undefined;
+  readonly #job: Buffer;
+  readonly #send: (message: AgentMessage) => boolean;
+  readonly #written = new Map<number, bigint>();
+  #stdinAt = 0n;
+  /** Standard input the tool has not taken yet: a connection that breaks may swallow it, so it can be sent again. */
+  #stdin: Extract<JobMessage, { type: 'stdin' | 'stdinEof' }>[] = [];
+  /** What came before the agent could take it. */
+  #early: JobMessage[] | undefined = [];
+
+  constructor(job: Buffer, send: (message: AgentMessage) => boolean) {
+    this.#job = job;
+    this.#send = send;
+  }
+
+  /** The tool runs: what was held goes out. */
+  start(): void {
+    const held = this.#early ?? [];
+    this.#early = undefined;
+    for (const message of [...this.#stdin, ...held]) this.#send(message);
+  }
+
+  /** The agent is away: hold what comes until `attach` was sent. */
+  pause(): void {
+    this.#early ??= [];
+  }
+
+  toAgent(message: JobMessage): void {
+    if (message.type === 'outAck') this.#written.set(message.stream, message.offset);
+    if (message.type === 'stdin' || message.type === 'stdinEof') {
+      this.#stdin.push(message);
+      if (this.#early !== undefined) return;
+    }
+    if (this.#early === undefined) this.#send(message);
+    else if (message.type !== 'outAck') this.#early.push(message);
+  }
+
+  resumed(message: Extract<ShimMessage, { type: 'resume' }>): void {
+    this.#written.set(OutStream.stdout, message.stdoutAt);
+    this.#written.set(OutStream.stderr, message.stderrAt);
+    this.#written.set(OutStream.terminal, message.terminalAt);
+    this.#stdinAt = message.stdinAt;
+  }
+
+  /** Asks the agent to go on from what the launcher has; afterwards nothing is held any more. */
+  attach(): AgentMessage {
+    this.#early ??= [];
+    queueMicrotask(() => {
+      this.start();
+    });
+    const at = (stream: number): bigint => this.#written.get(stream) ?? 0n;
+    return {
+      type: 'attach',
+      job: this.#job,
+      stdoutAt: at(OutStream.stdout),
+      stderrAt: at(OutStream.stderr),
+      terminalAt: at(OutStream.terminal),
+      stdinAt: this.#stdinAt,
+    };
+  }
+
+  execHere(message: Extract<AgentMessage, { type: 'execHere' }>): void {
+    const { path, cwd, argv, setEnv, unsetEnv } = message;
+    this.program = { type: 'execHere', path, cwd, argv, setEnv, unsetEnv };
+  }
+
+  /** What the agent said about streams, as the launcher is told it. */
+  fromAgent(message: JobMessage): ShimMessage | undefined {
+    switch (message.type) {
+      case 'out':
+        this.output += message.data.length;
+        return { type: 'out', stream: message.stream, offset: message.offset, data: message.data };
+      case 'stdinUsed':
+        this.#stdinAt = message.offset;
+        this.#stdin = this.#stdin.filter(
+          (sent) =>
+            sent.type === 'stdinEof' || sent.offset + BigInt(sent.data.length) > message.offset,
+        );
+        return { type: 'stdinUsed', offset: message.offset };
+      case 'ttyWant':
+        return { type: 'ttyWant' };
+      case 'ttyModes':
+        return { type: 'ttyModes', termios: message.termios };
+      case 'stopped':
+        return { type: 'stopped', signo: message.signo };
+      default:
+        return undefined;
+    }
+  }
+}

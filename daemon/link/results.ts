@@ -1,0 +1,35 @@
+/** Gathers what the agent says a job changed, root by root, as the parts come in. */
+import type { AgentMessage } from '../../src/protocol/agent.ts';
+import type { Change } from '../../src/tree/manifest.ts';
+import { unpackChanges } from '../../src/tree/packed.ts';
+import type { RootResult } from '../artifacts/take-back.ts';
+
+/** Changes of one job in one root that we are willing to hold. */
+const MAX_CHANGES = 5_000_000;
+
+type Part = Extract<AgentMessage, { type: 'result' }>;
+type Gathered = { changes: Change[]; from: bigint; till: bigint; complete: boolean };
+
+export class Results {
+  readonly #roots = new Map<string, Gathered>();
+
+  /** Takes a part; gives the reason when it is not to be believed. */
+  add(part: Part): string | undefined {
+    let root = this.#roots.get(part.root);
+    // After a reconnect the agent tells everything again.
+    if (root === undefined || root.complete)
+      root = { changes: [], from: part.from, till: part.till, complete: false };
+    this.#roots.set(part.root, root);
+    const changes = unpackChanges(part.changes);
+    if (!changes.ok) return `the worker's list of changes is bad: ${changes.failure.reason}`;
+    for (const change of changes.value) root.changes.push(change);
+    if (root.changes.length > MAX_CHANGES)
+      return 'the worker claims to have changed too many files';
+    root.complete = part.last;
+    return undefined;
+  }
+
+  of(root: string): RootResult {
+    return this.#roots.get(root) ?? { changes: [], from: 0n, till: -1n };
+  }
+}

@@ -1,0 +1,138 @@
+/** The return of one job: what it changed in each project root comes here, then the agent is told what became of it. */
+import { readFile, rm } from 'node:fs/promises';
+import { ok, type Result } from '../../src/base/result.ts';
+import type { FsHelper } from '../../src/tree/fs-helper.ts';
+import type { Change } from '../../src/tree/manifest.ts';
+import type { Spool } from '../artifacts/spool.ts';
+import { TakeBack, type TakenBack } from '../artifacts/take-back.ts';
+import { buildTextKind, envReads, type BuildText } from '../plan/env-reads.ts';
+import type { HeldRoot } from '../sync/prepare.ts';
+import type { AgentClient } from './agent-client.ts';
+import type { Results } from './results.ts';
+import type { Reunion } from './reunion.ts';
+
+/** How often a return is begun anew after its connection was lost. */
+const ATTEMPTS = 4;
+/** What names environment variables is small; larger files are not looked into, bytes. */
+const TEXT_BYTES = 1024 * 1024;
+
+export type ReturningNeeds = {
+  readonly client: AgentClient;
+  readonly spool: Spool;
+  readonly helper: FsHelper;
+  /** A folder for contents made here; removed at the end. */
+  readonly scratch: string;
+  /** 32 hex digits. */
+  readonly job: string;
+  readonly results: Results;
+  readonly reunion: Reunion;
+  /** Names that were kept from the tool. */
+  readonly withheld: ReadonlySet<string>;
+};
+
+export type Returned = {
+  readonly conflicts: readonly string[];
+  readonly missedEnv: readonly string[];
+};
+
+export class Returning {
+  /** Bytes that came over the wire. */
+  received = 0;
+  readonly #needs: ReturningNeeds;
+  readonly #id: Buffer;
+  readonly #taken: { readonly held: HeldRoot; readonly back: TakenBack }[] = [];
+
+  constructor(needs: ReturningNeeds) {
+    this.#needs = needs;
+    this.#id = Buffer.from(needs.job, 'hex');
+  }
+
+  /** Takes back what changed in `roots`; where the connection breaks, again once it is back. */
+  async take(roots: readonly HeldRoot[]): Promise<Result<Returned>> {
+    const before = this.#needs.spool.received;
+    try {
+      for (const held of roots) {
+        const back = await this.#takeOne(held);
+        if (!back.ok) return back;
+        this.#taken.push({ held, back: back.value });
+      }
+    } finally {
+      this.received = this.#needs.spool.received - before;
+      await rm(this.#needs.scratch, { recursive: true, force: true });
+    }
+    const conflicts = this.#taken.flatMap(({ back }) => back.conflicts);
+    return ok({ conflicts, missedEnv: await this.#missedEnv() });
+  }
+
+  async #takeOne(held: HeldRoot): Promise<Result<TakenBack>> {
+    const { client, reunion } = this.#needs;
+    const result = this.#needs.results.of(held.root.key);
+    for (let attempt = 1; ; attempt++) {
+      const back = await new TakeBack(held, {
+        helper: this.#needs.helper,
+        spool: this.#needs.spool,
+        offset: client.clock.offset,
+        scratch: this.#needs.scratch,
+        job: this.#needs.job,
+        fetch: (hashes) => this.#fetch(hashes),
+      }).run(result);
+      if (back.ok || client.connected || attempt === ATTEMPTS) return back;
+      if (!(await reunion.wait(() => client.connected))) return back;
+    }
+  }
+
+  async #fetch(hashes: readonly string[]): Promise<Result<undefined>> {
+    const answer = await this.#needs.client.request((request) => ({
+      type: 'fetch',
+      request,
+      job: this.#id,
+      hashes: Buffer.from(hashes.join(''), 'hex'),
+    }));
+    return answer.ok ? ok(undefined) : answer;
+  }
+
+  /** Names the build turned out to read although they were kept from it (DESIGN, "Environment"). */
+  async #missedEnv(): Promise<string[]> {
+    if (this.#needs.withheld.size === 0) return [];
+    const texts: BuildText[] = [];
+    for (const { held, back } of this.#taken)
+      for (const change of back.changes) {
+        const kind = buildTextKind(change.path);
+        if (kind === undefined || !isText(change)) continue;
+        const path = Buffer.from(`${held.root.path}/${change.path}`, 'latin1');
+        const text = await readFile(path, 'latin1').catch(() => '');
+        texts.push({ kind, text });
+      }
+    return envReads(texts, this.#needs.withheld);
+  }
+
+  /** Tells the agent what became of its results, so that both sides mean one tree by the next epoch. */
+  async settle(): Promise<void> {
+    for (const { held, back } of this.#taken) {
+      if (back.changes.length === 0) {
+        // The agent keeps its epoch without being told.
+        held.root.returned([], back.unsettled, undefined);
+        continue;
+      }
+      const to = held.root.nextEpoch();
+      const { offset, floor, cap } = back.rule;
+      const answer = await this.#needs.client.request((request) => ({
+        type: 'settle',
+        request,
+        job: this.#id,
+        root: held.root.key,
+        to,
+        offset,
+        floor,
+        cap,
+      }));
+      held.root.returned(back.changes, back.unsettled, to);
+      if (!answer.ok || answer.value.type !== 'settled') held.root.distrust();
+    }
+    this.#needs.client.send({ type: 'finish', job: this.#id });
+  }
+}
+
+function isText(change: Change): boolean {
+  return change.op === 'put' && change.entry.kind === 'file' && change.entry.size <= TEXT_BYTES;
+}

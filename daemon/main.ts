@@ -1,0 +1,114 @@
+/**
+ * rchd, the resident daemon of one user: `rchd --background` (by `rch daemon start` or a launcher) or
+ * `rchd --foreground` (by hand or by systemd; the log is shown too).
+ */
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { daemonLog, historyFile, layoutOf } from '../src/base/layout.ts';
+import { messageOf } from '../src/base/result.ts';
+import { loadConfig } from '../src/config/load.ts';
+import { Front } from './front/front.ts';
+import { listen, type Listener } from './front/listener.ts';
+import { History } from './journal/history.ts';
+import { Learned } from './journal/learned.ts';
+import { openLog, type Log } from './journal/log.ts';
+
+/** ms that running jobs get by a plain stop, and by one that is in a hurry. */
+const STOP_DEADLINE = 20_000;
+const STOP_NOW_DEADLINE = 1000;
+
+const version = process.env['RCH_BUILD_VERSION'] ?? '0.0.0';
+
+/**
+ * A daemon that waits most of its life should be small: with V8's defaults a storm of questions leaves 125 MB
+ * resident behind, with these 75, at no cost that a question would show.
+ */
+function staySmall(): void {
+  for (const flag of ['--optimize-for-size', '--max-semi-space-size=2']) setFlagsFromString(flag);
+}
+
+/** Requests bring their own settings: whoever happened to start the daemon must not lend it theirs. */
+function forgetCaller(): void {
+  for (const name of Object.keys(process.env))
+    if (name.startsWith('RCH_')) Reflect.deleteProperty(process.env, name);
+  process.umask(0o077);
+  process.chdir('/');
+}
+
+function crash(log: Log, what: string, thrown: unknown): void {
+  const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  log.logger.fatal(`${what}: ${text}`);
+  // Launchers find no daemon, run locally, and start a fresh one.
+  void log.close().finally(() => process.exit(70));
+}
+
+async function run(foreground: boolean): Promise<string | undefined> {
+  const layout = layoutOf(process.env, import.meta.url);
+  const config = loadConfig(layout, { HOME: process.env['HOME'] });
+  const general = config.ok ? config.value.config.general : undefined;
+  const logFile = general?.logFile ?? daemonLog(layout);
+  const log = openLog(logFile, { level: general?.logLevel ?? 'info', echo: foreground });
+  const { logger } = log;
+  const complain = (what: string): void => {
+    logger.warn(what);
+  };
+  const state: { listener?: Listener; stopping: boolean } = { stopping: false };
+  const history = History.open(historyFile(layout), complain);
+  const stop = (now: boolean): void => {
+    if (state.stopping) return;
+    state.stopping = true;
+    logger.info(now ? 'stopping now' : 'stopping');
+    void front
+      .stop(now ? STOP_NOW_DEADLINE : STOP_DEADLINE)
+      .then(() => {
+        state.listener?.close();
+        return history.close();
+      })
+      .then(() => {
+        logger.info('stopped');
+        return log.close();
+      })
+      .finally(() => process.exit(0));
+  };
+  const learned = Learned.open(join(layout.state, 'learned.json'), complain);
+  const home = process.env['HOME'];
+  const front = new Front({ layout, version, home, logger, history, learned, onStop: stop });
+  process.on('uncaughtException', (thrown) => {
+    crash(log, 'uncaught', thrown);
+  });
+  const listening = await listen(layout, front.accept);
+  if (!listening.ok) {
+    logger.error(listening.failure.reason);
+    await log.close();
+    return listening.failure.reason;
+  }
+  state.listener = listening.value;
+  process.on('SIGTERM', () => {
+    stop(false);
+  });
+  process.on('SIGINT', () => {
+    stop(true);
+  });
+  process.on('SIGHUP', () => undefined);
+  logger.info({ version, home: layout.home }, 'listening');
+  front.start();
+  return undefined;
+}
+
+staySmall();
+forgetCaller();
+const flags = process.argv.slice(2);
+if (flags.some((flag) => flag !== '--background' && flag !== '--foreground')) {
+  process.stderr.write('usage: rchd [--background | --foreground]\n');
+  process.exit(64);
+}
+try {
+  const trouble = await run(flags.includes('--foreground'));
+  if (trouble !== undefined) {
+    process.stderr.write(`rchd: ${trouble}\n`);
+    process.exit(1);
+  }
+} catch (thrown) {
+  process.stderr.write(`rchd: ${messageOf(thrown)}\n`);
+  process.exit(70);
+}

@@ -1,0 +1,99 @@
+/** Programs and flags that configuration and environment put into a cargo build: wrappers, linkers, runners, CPU. */
+import type { Failure } from '../../src/base/result.ts';
+import { needTool, wrapperReason, type Draft } from './draft.ts';
+import { absolute, isWithin } from './files.ts';
+import { findProgram } from './path-search.ts';
+import { compilerNeeds } from './requirements.ts';
+import { isSystem } from './system.ts';
+import type { CargoView } from './cargo-view.ts';
+
+const programVariables =
+  /^(RUSTC|RUSTC_WRAPPER|RUSTC_WORKSPACE_WRAPPER|RUSTDOC|CARGO_BUILD_(RUSTC|RUSTC_WRAPPER|RUSTC_WORKSPACE_WRAPPER|RUSTDOC)|CARGO_TARGET_\w+_(LINKER|RUNNER))$/;
+const flagVariables =
+  /^(RUSTFLAGS|RUSTDOCFLAGS|CARGO_ENCODED_RUSTFLAGS|CARGO_ENCODED_RUSTDOCFLAGS|CARGO_BUILD_RUSTFLAGS|CARGO_BUILD_RUSTDOCFLAGS|CARGO_TARGET_\w+_RUSTFLAGS|CARGO_PROFILE_\w+_RUSTFLAGS)$/;
+
+type Program = { readonly key: string; readonly path: string };
+
+function fromEnvironment(draft: Draft): Program[] {
+  return [...draft.request.env].flatMap(([key, value]) => {
+    const path = value.split(/\s+/)[0] ?? '';
+    return programVariables.test(key) && path !== '' ? [{ key, path }] : [];
+  });
+}
+
+/** Set to nothing, a wrapper of the configuration is switched off. */
+function switchedOff(draft: Draft, key: string): boolean {
+  const variable = {
+    'build.rustc-wrapper': 'RUSTC_WRAPPER',
+    'build.rustc-workspace-wrapper': 'RUSTC_WORKSPACE_WRAPPER',
+  }[key];
+  return variable !== undefined && draft.request.env.has(variable);
+}
+
+function takeProgram(draft: Draft, view: CargoView, { key, path }: Program): Failure | undefined {
+  const named = path.includes('/')
+    ? absolute(path, draft.request.cwd)
+    : findProgram(path, draft.path);
+  if (named === undefined)
+    return { reason: `${key} is ${path}, which is not there: cargo's own message is right` };
+  const reason = wrapperReason(named);
+  if (reason !== undefined) return { reason: `${key}: ${reason}` };
+  if (draft.roots.holds(named)) return undefined;
+  if (isWithin(named, view.home))
+    return draft.roots.readOnly(view.home, [named.slice(view.home.length + 1)]);
+  if (isSystem(named)) return needTool(draft, named);
+  return { reason: `${key} is ${named}, which is on this machine alone` };
+}
+
+function flagsOf(draft: Draft, view: CargoView): string {
+  const { env } = draft.request;
+  const set = [...env]
+    .filter(([name]) => flagVariables.test(name))
+    .map(([, value]) => value.replaceAll('\x1f', ' '));
+  const given = view.verdict.subcommand === 'rustc' ? view.verdict.rest : [];
+  return [view.config.flags, ...set, ...view.verdict.configs, ...given].join(' ');
+}
+
+/** Only building something that runs needs a linker: a program, a test, a build script, a procedural macro. */
+function links(view: CargoView): boolean {
+  if (!['check', 'clippy', 'doc', 'rustdoc'].includes(view.verdict.subcommand)) return true;
+  return view.metadata.packages.some((each) =>
+    each.targets.some(
+      (target) => target.kind.includes('custom-build') || target.kind.includes('proc-macro'),
+    ),
+  );
+}
+
+function takeLinker(draft: Draft, flags: string): Failure | undefined {
+  const linkers = [...flags.matchAll(/linker=([^\s"',]+)/g)].map((match) => match[1] ?? '');
+  for (const linker of linkers) {
+    const no = needTool(draft, linker.includes('/') ? absolute(linker, draft.request.cwd) : linker);
+    if (no !== undefined) return no;
+  }
+  compilerNeeds(draft.needs, [...linkers, 'cc'], false, draft.path);
+  for (const match of flags.matchAll(/-fuse-ld=([^\s"',]+)|--ld-path=([^\s"',]+)/g)) {
+    const name = match[1] ?? match[2] ?? '';
+    const program = [`ld.${name}`, name].find(
+      (each) => findProgram(each, draft.path) !== undefined,
+    );
+    const no = needTool(draft, program ?? `ld.${name}`);
+    if (no !== undefined) return no;
+  }
+  for (const match of flags.matchAll(/(?:^|\s)-l\s*([\w.+-]+)/g))
+    draft.needs.libraries.add(match[1] ?? '');
+  return undefined;
+}
+
+export function takeConfiguredPrograms(draft: Draft, view: CargoView): Failure | undefined {
+  const configured = view.config.programs.filter((each) => !switchedOff(draft, each.key));
+  for (const program of [...configured, ...fromEnvironment(draft)]) {
+    if (/runner$/i.test(program.key) && view.verdict.subcommand === 'run')
+      return { reason: `${program.key} runs the program, which belongs to this machine` };
+    const no = takeProgram(draft, view, program);
+    if (no !== undefined) return no;
+  }
+  const flags = flagsOf(draft, view);
+  if (/(target|tune)-cpu=native/.test(flags))
+    draft.requirements.push({ kind: 'cpu', why: 'the build compiles for the native CPU' });
+  return links(view) ? takeLinker(draft, flags) : undefined;
+}

@@ -1,0 +1,179 @@
+/** What every kind of plan gathers, and how it becomes a Plan. */
+import { posix } from 'node:path';
+import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
+import type { Request } from '../classify/request.ts';
+import type { Candidate } from '../classify/verdict.ts';
+import type { Requirement } from '../select/requirement.ts';
+import { toolEnvironment } from './environment.ts';
+import { isWithin, namesIn, realPath } from './files.ts';
+import { noNeeds, type Needs } from './needs/needs.ts';
+import { projectOf } from './project.ts';
+import { systemRequirements } from './requirements.ts';
+import { Roots } from './roots.ts';
+import { pathWithoutShims } from './run-tool.ts';
+import { hiddenFolders, isSystem } from './system.ts';
+import type { Plan, PlanContext } from './types.ts';
+
+export type Draft = {
+  readonly request: Request;
+  readonly verdict: Candidate;
+  readonly context: PlanContext;
+  readonly home: string | undefined;
+  /** PATH without the shims. */
+  readonly path: string;
+  readonly roots: Roots;
+  readonly needs: Needs;
+  readonly requirements: Requirement[];
+  readonly notes: string[];
+  project: string;
+  /** The read-only root in which the tool may make files; '' for none. */
+  open: string;
+  locks: string[];
+  catchExec: string[];
+  caches: string[];
+  first: Plan['first'];
+  tooSmall: string | undefined;
+};
+
+export function newDraft(request: Request, verdict: Candidate, context: PlanContext): Draft {
+  const named = request.env.get('HOME');
+  const home = named?.startsWith('/') === true ? posix.resolve(named) : undefined;
+  return {
+    request,
+    verdict,
+    context,
+    home,
+    path: pathWithoutShims(request.env, request.shimDir),
+    roots: new Roots(home, context.exclude),
+    needs: noNeeds(),
+    requirements: [{ kind: 'arch' }, { kind: 'libc' }],
+    notes: [],
+    project: request.cwd,
+    open: '',
+    locks: [],
+    catchExec: [],
+    caches: [],
+    first: undefined,
+    tooSmall: verdict.tooSmall,
+  };
+}
+
+/** Programs that keep a cache or a server of this machine between the caller and the compiler. */
+const wrappers = /(^|\/)(sccache|ccache|distcc|icecc|icecream|fastbuild|buildcache|pump|colorgcc)$/;
+
+/** Why a program cannot stand in for a compiler elsewhere. */
+export function wrapperReason(program: string): string | undefined {
+  const real = realPath(program) ?? program;
+  const name = [program, real].find((each) => wrappers.test(each));
+  return name === undefined
+    ? undefined
+    : `${posix.basename(name)} keeps its cache or its server on this machine`;
+}
+
+/** Takes the project around a folder as the root whose changes return. */
+export function takeProject(draft: Draft, folder: string): Failure | undefined {
+  const found = projectOf(folder, draft.home);
+  if ('refused' in found) return { reason: found.refused };
+  draft.project = found.root;
+  return draft.roots.project(found.root);
+}
+
+/** Folders that exist on any worker, if empty: the tool may stand in them. */
+function alwaysThere(draft: Draft, folder: string): boolean {
+  return folder === '/' || folder === '/tmp' || folder === '/var/tmp' || folder === draft.home;
+}
+
+/** Makes the caller's working folder exist there, under each of its names ($PWD may be a symlink). */
+export function takeWorkingFolder(draft: Draft): Failure | undefined {
+  const { request, roots } = draft;
+  if (!roots.holds(request.cwd) && !alwaysThere(draft, request.cwd)) {
+    const place = roots.reads(request.cwd);
+    if (!place.ok) return place.failure;
+  }
+  const pwd = request.env.get('PWD');
+  if (pwd === undefined || pwd === request.cwd || realPath(pwd) !== request.cwd) return undefined;
+  const place = roots.reads(pwd);
+  return place.ok || alwaysThere(draft, request.cwd) ? undefined : place.failure;
+}
+
+/** A program that the command calls; elsewhere it must be the same. */
+export function needTool(draft: Draft, program: string): Failure | undefined {
+  const reason = wrapperReason(program);
+  if (reason !== undefined) return { reason };
+  draft.needs.programs.add(program);
+  return undefined;
+}
+
+function shimTools(shimDir: string): string[] {
+  return namesIn(shimDir);
+}
+
+function uncarried(draft: Draft): Failure | undefined {
+  const { request, roots } = draft;
+  if (isSystem(request.real) || roots.holds(request.real)) return undefined;
+  // Parts of a home folder that travel by name (rustup's proxies) are not whole roots.
+  const carried = roots
+    .planned()
+    .some((root) => root.only.some((part) => isWithin(request.real, `${root.path}/${part}`)));
+  return carried ? undefined : { reason: `${request.real} is on this machine alone` };
+}
+
+/** Folders to hide, the caller's TMPDIR among them: a job has temporary folders of its own. */
+function hidden(draft: Draft, roots: readonly string[]): string[] {
+  const folders = hiddenFolders(roots, draft.home);
+  const temporary = draft.request.env.get('TMPDIR');
+  if (temporary?.startsWith('/') !== true || temporary === '/') return folders;
+  const path = posix.resolve(temporary);
+  const known = folders.includes(path) || draft.roots.holds(path) || isSystem(path);
+  return known ? folders : [...folders, path].sort();
+}
+
+function distinct(requirements: readonly Requirement[]): Requirement[] {
+  const known = new Map<string, Requirement>();
+  for (const each of requirements) {
+    const subject = each.kind === 'tool' || each.kind === 'package' ? each.name : '';
+    const key = `${each.kind} ${subject}`;
+    if (!known.has(key)) known.set(key, each);
+  }
+  return [...known.values()];
+}
+
+/** Turns names into requirements and the draft into a plan. */
+export async function finish(draft: Draft): Promise<Result<Plan>> {
+  const { request, verdict, context, roots } = draft;
+  const no = uncarried(draft);
+  if (no !== undefined) return fail(no.reason, no.next);
+  const { machine, caches } = context;
+  const found = await systemRequirements(draft.needs, { machine, caches, roots, path: draft.path });
+  if (!found.ok) return found;
+  // As the launcher does for a command that runs here: tools print and keep the paths they find by PATH.
+  const env = new Map(request.env);
+  if (env.has('PATH')) env.set('PATH', draft.path);
+  const environment = toolEnvironment(env, context.withheld);
+  if (environment.jobserver)
+    draft.notes.push("the calling make's jobserver does not reach a worker and is left out");
+  const planned = roots.planned();
+  return ok({
+    tool: request.real,
+    project: draft.project,
+    roots: planned,
+    hide: hidden(
+      draft,
+      planned.map((root) => root.path),
+    ),
+    open: roots.planned().some((root) => root.path === draft.open) ? [draft.open] : [],
+    env: environment.env,
+    withheld: environment.withheld,
+    requirements: distinct([...draft.requirements, ...found.value]),
+    locks: draft.locks,
+    catchExec: draft.catchExec,
+    caches: draft.caches,
+    network: true,
+    slots: verdict.cores ?? context.defaultSlots,
+    first: draft.first,
+    shimTools: shimTools(request.shimDir),
+    tooSmall: draft.tooSmall,
+    estimateMs: verdict.estimateMs,
+    notes: draft.notes,
+  });
+}

@@ -1,0 +1,103 @@
+/** Looking at the file system by raw paths (latin1, one char a byte), without ever throwing or changing anything. */
+import {
+  accessSync,
+  constants,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  lstatSync,
+  readlinkSync,
+} from 'node:fs';
+import { posix } from 'node:path';
+
+/** The bytes of a raw path, as node:fs takes them. */
+export function bytesOf(path: string): Buffer {
+  return Buffer.from(path, 'latin1');
+}
+
+/** Making an Error costs more than the look itself. */
+const quiet = { throwIfNoEntry: false } as const;
+
+function tried<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
+
+export function isFolder(path: string): boolean {
+  return tried(() => statSync(bytesOf(path), quiet)?.isDirectory()) ?? false;
+}
+
+export function isFile(path: string): boolean {
+  return tried(() => statSync(bytesOf(path), quiet)?.isFile()) ?? false;
+}
+
+export function exists(path: string): boolean {
+  return tried(() => lstatSync(bytesOf(path), quiet)) !== undefined;
+}
+
+/** False on a read-only mount too, also for root. */
+export function isWritable(path: string): boolean {
+  return tried(() => (accessSync(bytesOf(path), constants.W_OK), true)) ?? false;
+}
+
+export function isSymlink(path: string): boolean {
+  return tried(() => lstatSync(bytesOf(path), quiet)?.isSymbolicLink()) ?? false;
+}
+
+/** Bytes, 0 when it is not there. */
+export function sizeOf(path: string): number {
+  return tried(() => statSync(bytesOf(path), quiet)?.size) ?? 0;
+}
+
+/** A file's content as raw text; undefined when it cannot be read or is longer than `most` bytes. */
+export function readRaw(path: string, most = 16 << 20): string | undefined {
+  return tried(() => {
+    const size = statSync(bytesOf(path), quiet)?.size;
+    if (size === undefined || size > most) return undefined;
+    return readFileSync(bytesOf(path)).toString('latin1');
+  });
+}
+
+export function realPath(path: string): string | undefined {
+  return tried(() => realpathSync(bytesOf(path), { encoding: 'buffer' }).toString('latin1'));
+}
+
+export function linkTarget(path: string): string | undefined {
+  return tried(() => readlinkSync(bytesOf(path), { encoding: 'buffer' }).toString('latin1'));
+}
+
+/** Names in a folder, sorted; empty when it cannot be read. */
+export function namesIn(path: string): string[] {
+  const names = tried(() => readdirSync(bytesOf(path), { encoding: 'buffer' }));
+  return (names ?? []).map((name) => name.toString('latin1')).sort();
+}
+
+/** Identity and times of what is at a path, '-' when nothing is: equal stamps mean nothing changed. */
+export function stampOf(path: string): string {
+  const stat = tried(() => statSync(bytesOf(path), { bigint: true, throwIfNoEntry: false }));
+  if (stat === undefined) return '-';
+  return `${stat.dev}.${stat.ino}.${stat.size}.${stat.mtimeNs}.${stat.ctimeNs}.${stat.mode}`;
+}
+
+/** Whether `path` is `folder` or below it; both absolute and normal. */
+export function isWithin(path: string, folder: string): boolean {
+  return path === folder || folder === '/' || path.startsWith(`${folder}/`);
+}
+
+/** Absolute and normal, without a slash at the end. */
+export function absolute(path: string, from: string): string {
+  return posix.resolve(from, path);
+}
+
+/** The folders above a path, nearest first, itself included. */
+export function upwards(path: string): string[] {
+  const found: string[] = [];
+  for (let at = path; ; at = posix.dirname(at)) {
+    found.push(at);
+    if (at === '/') return found;
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * Reads makefiles well enough to tell what a goal would call: variables, rules, recipes. Both branches of every
+ * conditional count, and what cannot be evaluated counts too, so that the answer errs towards needing more. Pure.
+ */
+import { flagNeeds, noNeeds, shellNeeds, type Needs } from './needs.ts';
+
+type Rule = { readonly targets: string; readonly prerequisites: string; readonly recipe: string[] };
+
+export type Makefile = {
+  readonly variables: Map<string, string[]>;
+  readonly rules: Rule[];
+  readonly includes: string[];
+};
+
+function logicalLines(text: string): string[] {
+  return text.replace(/\\\r?\n/g, ' ').split('\n');
+}
+
+function withoutComment(line: string): string {
+  const at = line.search(/(^|[^\\])#/);
+  return at < 0 ? line : line.slice(0, line.charAt(at) === '#' ? at : at + 1);
+}
+
+const variableLine =
+  /^\s*(?:export\s+|override\s+|private\s+)*([\w.${}()-]+)\s*(?:::?:?|\?|\+|!)?=\s*(.*)$/;
+const includeLine = /^\s*[-s]?include\s+(.*)$/;
+const ruleLine = /^([^\s#=:][^=:]*?)\s*::?(?!=)\s*(.*)$/;
+
+/** Where the colon of a rule stands outside `$(…)`. */
+function splitRule(line: string): { targets: string; tail: string } | undefined {
+  let depth = 0;
+  for (let at = 0; at < line.length; at += 1) {
+    const char = line.charAt(at);
+    if (char === '(' || char === '{') depth += 1;
+    else if (char === ')' || char === '}') depth -= 1;
+    else if (char === ':' && depth <= 0) {
+      if (/^::?:?=/.test(line.slice(at))) return undefined;
+      return { targets: line.slice(0, at).trim(), tail: line.slice(at).replace(/^::?/, '') };
+    } else if (char === '=' && depth <= 0) return undefined;
+  }
+  return undefined;
+}
+
+export function parseMakefile(text: string): Makefile {
+  const makefile: Makefile = { variables: new Map(), rules: [], includes: [] };
+  let rule: Rule | undefined;
+  for (const whole of logicalLines(text)) {
+    if (whole.startsWith('\t')) {
+      rule?.recipe.push(whole.slice(1));
+      continue;
+    }
+    const line = withoutComment(whole);
+    if (line.trim() === '') continue;
+    const included = includeLine.exec(line);
+    const assigned = variableLine.exec(line);
+    if (included?.[1] !== undefined) makefile.includes.push(included[1]);
+    else if (assigned?.[1] !== undefined) {
+      const known = makefile.variables.get(assigned[1]) ?? [];
+      makefile.variables.set(assigned[1], [...known, assigned[2] ?? '']);
+    } else if (ruleLine.test(line) || splitRule(line) !== undefined) {
+      const split = splitRule(line);
+      if (split === undefined) continue;
+      const [prerequisites = '', ...inline] = split.tail.split(';');
+      rule = { targets: split.targets, prerequisites, recipe: inline };
+      makefile.rules.push(rule);
+    }
+  }
+  return makefile;
+}
+
+/** make's own: GNU make manual, "Variables Used by Implicit Rules". */
+const defaults: ReadonlyMap<string, string> = new Map([
+  ['CC', 'cc'],
+  ['CXX', 'g++'],
+  ['AR', 'ar'],
+  ['AS', 'as'],
+  ['LD', 'ld'],
+  ['LEX', 'lex'],
+  ['YACC', 'yacc'],
+  ['RM', 'rm -f'],
+  ['FC', 'f77'],
+  ['MAKE', 'make'],
+  ['SHELL', '/bin/sh'],
+  ['CPP', 'cc -E'],
+  ['@', ''],
+  ['<', ''],
+  ['^', ''],
+  ['?', ''],
+  ['*', ''],
+]);
+
+export type Scope = {
+  /** From the command line: these win. */
+  readonly given: ReadonlyMap<string, string>;
+  readonly environment: ReadonlyMap<string, string>;
+};
+
+const reference = /\$(?:\(([^()$]*)\)|\{([^{}$]*)\}|([@<^?*%+]))/;
+
+function valueOf(
+  name: string,
+  variables: ReadonlyMap<string, readonly string[]>,
+  scope: Scope,
+): string {
+  const given = scope.given.get(name);
+  if (given !== undefined) return given;
+  const own = variables.get(name);
+  if (own !== undefined) return own.join(' ');
+  return scope.environment.get(name) ?? defaults.get(name) ?? '';
+}
+
+/** Replaces references by all values a variable is ever given; `$(shell X)` becomes a command of its own. */
+export function expand(
+  text: string,
+  variables: ReadonlyMap<string, readonly string[]>,
+  scope: Scope,
+): string {
+  let at = text;
+  for (let round = 0; round < 200 && at.length < 1 << 18; round += 1) {
+    const match = reference.exec(at);
+    if (match === null) return at;
+    const inner = match[1] ?? match[2] ?? match[3] ?? '';
+    const call = /^(\w[\w-]*)\s+(.*)$/s.exec(inner);
+    let value: string;
+    if (call !== null) value = call[1] === 'shell' ? ` ;${call[2] ?? ''}; ` : ` ${call[2] ?? ''} `;
+    else value = valueOf(inner.replace(/:.*$/, ''), variables, scope);
+    at = at.slice(0, match.index) + value + at.slice(match.index + match[0].length);
+  }
+  return at;
+}
+
+/** Rules that only bring build files up to date; whether they would act is judged by times (stale.ts). */
+const regenerates =
+  /(^|\/)(GNUmakefile|[Mm]akefile(\.in)?|configure|config\.status|aclocal\.m4|config\.h\.in|stamp-h\w*)$/;
+
+/** `.PHONY` and its kin: GNU make manual, "Special Built-in Target Names". Their prerequisites are no goals. */
+const special = /^\.[A-Z_]+$/;
+
+/** A goal that only the worker's shell would know; `uname` is answered here. */
+function unknownGoal(line: string): boolean {
+  return (
+    /`|;/.test(line.replace(/`\s*uname(\s+-s)?\s*`|;\s*uname(\s+-s)?\s*;/g, '')) &&
+    /`[^`]*`\s*$|;\s*$/.test(line.trim())
+  );
+}
+
+/** A target that may be asked for by any name: a pattern, a suffix rule, or one we cannot evaluate. */
+function openTarget(target: string): boolean {
+  return target.includes('%') || target.includes('$') || /^\.\w/.test(target);
+}
+
+const words = (text: string): string[] => text.split(/[\s;()`'"]+/).filter((word) => word !== '');
+
+/** Recipes that the goals reach, over all makefiles at once: names of targets are looked at, not folders. */
+export function reachedRecipes(
+  makefiles: readonly Makefile[],
+  goals: readonly string[],
+  scope: Scope,
+): string[] {
+  const variables = mergedVariables(makefiles);
+  const rules = makefiles.flatMap((makefile) =>
+    makefile.rules.map((rule) => ({
+      targets: words(expand(rule.targets, variables, scope)),
+      prerequisites: words(expand(rule.prerequisites, variables, scope)),
+      recipe: rule.recipe.map((line) => expand(line, variables, scope)),
+    })),
+  );
+  const asked = new Set(goals.length > 0 ? goals : []);
+  for (const makefile of makefiles) {
+    // A recursive make without a goal takes the first target of its own makefile.
+    const first = makefile.rules.map((rule) => words(expand(rule.targets, variables, scope))[0]);
+    const name = first.find((each) => each !== undefined && !openTarget(each));
+    if (name !== undefined && (goals.length === 0 || makefile !== makefiles[0])) asked.add(name);
+  }
+  const reached: string[] = [];
+  const pending = new Set(
+    rules.filter((rule) => !rule.targets.every((each) => special.test(each))),
+  );
+  let anything = false;
+  for (let grew = true; grew;) {
+    grew = false;
+    for (const rule of pending) {
+      if (!anything && !rule.targets.some((target) => openTarget(target) || asked.has(target)))
+        continue;
+      pending.delete(rule);
+      grew = true;
+      if (rule.targets.every((target) => regenerates.test(target))) continue;
+      reached.push(...rule.recipe);
+      for (const each of rule.prerequisites) asked.add(each);
+      for (const line of rule.recipe) {
+        if (!/\bg?make\b/.test(line) || /^\s*[@+-]*\s*(echo|printf)\b/.test(line)) continue;
+        for (const each of words(line)) asked.add(each);
+        if (/\buname\b/.test(line)) asked.add('Linux');
+        if (unknownGoal(line)) anything = true;
+      }
+    }
+  }
+  return reached;
+}
+
+export function mergedVariables(makefiles: readonly Makefile[]): Map<string, string[]> {
+  const merged = new Map<string, string[]>();
+  for (const makefile of makefiles)
+    for (const [name, values] of makefile.variables)
+      merged.set(name, [...(merged.get(name) ?? []), ...values]);
+  return merged;
+}
+
+/** Flags that implicit rules pass on: what they hold counts whether or not a recipe names them. */
+const implicitFlags =
+  /^(CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|LDLIBS|LOADLIBES|LIBS|ASFLAGS|ARFLAGS|EXTRA_\w+|\w*_(CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|LDADD|LIBS))$/;
+
+export type MakeNeeds = {
+  readonly needs: Needs;
+  /** True when sources are found by wildcard: then every source below counts. */
+  readonly wildcard: boolean;
+};
+
+export function makeNeeds(
+  makefiles: readonly Makefile[],
+  goals: readonly string[],
+  scope: Scope,
+): MakeNeeds {
+  const needs = noNeeds();
+  const variables = mergedVariables(makefiles);
+  const recipes = reachedRecipes(makefiles, goals, scope).join('\n');
+  shellNeeds(recipes, needs);
+  flagNeeds(recipes, needs);
+  let all = recipes;
+  for (const [name, values] of variables) {
+    const text = expand(values.join(' '), variables, scope);
+    all += `\n${text}\n${values.join(' ')}`;
+    if (implicitFlags.test(name)) flagNeeds(text, needs);
+    else for (const word of words(text)) needs.words.add(word);
+    for (const call of text.matchAll(/;([^;]*);/g)) shellNeeds(call[1] ?? '', needs);
+  }
+  for (const value of scope.given.values()) flagNeeds(value, needs);
+  for (const makefile of makefiles)
+    for (const rule of makefile.rules)
+      for (const word of words(`${rule.targets} ${rule.prerequisites}`)) needs.words.add(word);
+  return { needs, wildcard: /\*\.\w|\$\(wildcard|\bfind\s|%\.(c|cc|cpp|cxx|C)\b/.test(all) };
+}

@@ -1,0 +1,83 @@
+/** What a build wants of the system it runs on, by name; and how to find such names in build files. Pure. */
+
+export type Needs = {
+  /** Names as in command position, or absolute paths. */
+  readonly programs: Set<string>;
+  /** -l names. */
+  readonly libraries: Set<string>;
+  /** pkg-config modules. */
+  readonly modules: Set<string>;
+  /** Headers between angle brackets. */
+  readonly headers: Set<string>;
+  /** Absolute paths. */
+  readonly paths: Set<string>;
+  /** -D names. */
+  readonly defines: Set<string>;
+  /** Every word, for finding the sources that a build file speaks of. */
+  readonly words: Set<string>;
+};
+
+export function noNeeds(): Needs {
+  return {
+    programs: new Set(),
+    libraries: new Set(),
+    modules: new Set(),
+    headers: new Set(),
+    paths: new Set(),
+    defines: new Set(),
+    words: new Set(),
+  };
+}
+
+export function addNeeds(into: Needs, from: Needs): void {
+  for (const key of Object.keys(into) as (keyof Needs)[])
+    for (const each of from[key]) into[key].add(each);
+}
+
+/** What a shell does itself, and words that begin a line of a makefile's recipe without being a program. */
+const builtins = new Set(
+  (
+    '. : [ [[ alias bg break case cd command continue do done echo elif else esac eval exec exit export false fg fi ' +
+    'for function getopts hash if in jobs kill local printf pwd read readonly return set shift source test then time ' +
+    'times trap true type ulimit umask unalias unset until wait while { } ! define endef ifeq ifneq ifdef ifndef endif include'
+  ).split(' '),
+);
+
+const commandStart =
+  /&&|\|\||[;|&()`\n]|\$\(shell\s|\b(?:then|do|else|if|while|until|exec|env|nice|time|command)\b/;
+const assignment = /^[A-Za-z_][A-Za-z0-9_]*=\S*$/;
+const programName = /^[A-Za-z0-9_./+-]*[A-Za-z0-9_+]$/;
+
+function pkgConfigModules(words: readonly string[], needs: Needs): void {
+  for (const word of words) if (/^[A-Za-z][\w.+-]*$/.test(word)) needs.modules.add(word);
+}
+
+/** Adds the programs that shell text calls: the first word of each simple command. */
+export function shellNeeds(text: string, needs: Needs): void {
+  for (const part of text.split(commandStart)) {
+    const words = part
+      .trim()
+      .replace(/^[@+-]+/, '')
+      .split(/\s+/)
+      .map((word) => word.replace(/^["']|["']$/g, ''));
+    const at = words.findIndex((word) => word !== '' && !assignment.test(word));
+    const name = at < 0 ? undefined : words[at];
+    if (name === undefined || builtins.has(name) || !programName.test(name)) continue;
+    if (/^[\d.+-]+$/.test(name) || name.startsWith('-')) continue;
+    needs.programs.add(name);
+    if (/(^|\/)(?:\w+-)*pkg-?conf(ig)?$/.test(name)) pkgConfigModules(words.slice(at + 1), needs);
+  }
+}
+
+const libraryFlag = /(?:^|[\s=,'"])-l([A-Za-z0-9_+.][A-Za-z0-9_+.-]*)/g;
+const defineFlag = /(?:^|[\s'"])-D\s*([A-Za-z_]\w*)/g;
+const absolutePath = /(?:^|[\s='":,;(]|-I|-L|-B|-isystem)(\/[\w.+@%~/-]+)/g;
+const anyWord = /[\w.+@%~/-]+/g;
+
+/** Adds what flags and paths in any text name: -l, -D, absolute paths, words. */
+export function flagNeeds(text: string, needs: Needs): void {
+  for (const match of text.matchAll(libraryFlag)) needs.libraries.add(match[1] ?? '');
+  for (const match of text.matchAll(defineFlag)) needs.defines.add(match[1] ?? '');
+  for (const match of text.matchAll(absolutePath)) needs.paths.add(match[1] ?? '');
+  for (const match of text.matchAll(anyWord)) needs.words.add(match[0]);
+}

@@ -1,0 +1,117 @@
+/** Which installed package a file of this system belongs to. */
+import { posix } from 'node:path';
+import type { MachineFacts } from '../../src/protocol/facts.ts';
+import type { PlanCaches } from './caches.ts';
+import { realPath } from './files.ts';
+import { runTool } from './run-tool.ts';
+
+type Manager = MachineFacts['packageManager'];
+
+/** The file whose change means that packages came or went. */
+const databases: Readonly<Record<Manager, string>> = {
+  dpkg: '/var/lib/dpkg/status',
+  rpm: '/var/lib/rpm',
+  apk: '/lib/apk/db/installed',
+  pacman: '/var/lib/pacman/local',
+  none: '/nonexistent',
+};
+
+/** The same file under the names that a package may have listed it by: Debian's lists say both /lib and /usr/lib. */
+function spellings(path: string): string[] {
+  const real = realPath(path) ?? path;
+  const folder = realPath(posix.dirname(path));
+  const inFolder = folder === undefined ? path : `${folder}/${posix.basename(path)}`;
+  const all = [path, inFolder, real].flatMap((each) =>
+    /^\/(bin|sbin|lib\w*)\//.test(each)
+      ? [each, `/usr${each}`]
+      : [each, each.replace(/^\/usr\/(bin|sbin|lib\w*)\//, '/$1/')],
+  );
+  return [...new Set(all)];
+}
+
+async function dpkgOwners(paths: readonly string[]): Promise<Map<string, string>> {
+  const answer = await runTool({
+    argv: ['/usr/bin/dpkg-query', '-S', '--', ...paths],
+    cwd: '/',
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
+    deadlineMs: 20_000,
+  });
+  const found = new Map<string, string>();
+  // `libc6-dev:amd64: /usr/include/stdio.h`, several packages by commas for a shared folder; diversions are skipped.
+  for (const line of answer?.stdout.split('\n') ?? []) {
+    const at = line.indexOf(': /');
+    if (at <= 0 || line.startsWith('diversion ')) continue;
+    const owner = line.slice(0, at).split(', ')[0] ?? '';
+    found.set(line.slice(at + 2), owner);
+  }
+  return found;
+}
+
+async function oneByOne(
+  paths: readonly string[],
+  argv: readonly string[],
+  name: RegExp,
+): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const path of paths) {
+    const answer = await runTool({
+      argv: [...argv, path],
+      cwd: '/',
+      env: { PATH: '/usr/bin:/bin:/sbin', LC_ALL: 'C' },
+      deadlineMs: 5000,
+    });
+    const owner = answer?.exit === 0 ? name.exec(answer.stdout)?.[1] : undefined;
+    if (owner !== undefined) found.set(path, owner);
+  }
+  return found;
+}
+
+function ask(manager: Manager, paths: readonly string[]): Promise<Map<string, string>> {
+  switch (manager) {
+    case 'dpkg':
+      return dpkgOwners(paths);
+    case 'rpm':
+      return oneByOne(paths, ['/usr/bin/rpm', '-qf', '--qf', '%{NAME}\\n'], /^(\S+)$/m);
+    case 'pacman':
+      return oneByOne(paths, ['/usr/bin/pacman', '-Qqo'], /^(\S+)$/m);
+    case 'apk':
+      return oneByOne(paths, ['/sbin/apk', 'info', '-qW'], /^(\S+?)-\d\S*$/m);
+    case 'none':
+      return Promise.resolve(new Map<string, string>());
+  }
+}
+
+/** Debian qualifies names by architecture where several may be installed; facts name the native one plainly. */
+function plainName(owner: string, machine: MachineFacts): string {
+  const plain = owner.replace(/:.*$/, '');
+  return machine.packages[owner] === undefined ? plain : owner;
+}
+
+/** The package of each file; files that no package owns are absent from the result. */
+export async function ownersOf(
+  files: Iterable<string>,
+  machine: MachineFacts,
+  caches: PlanCaches,
+): Promise<Map<string, string>> {
+  const manager = machine.packageManager;
+  const known = caches.owners.getSync(manager, (watch) => {
+    watch(databases[manager]);
+    return new Map<string, string>();
+  });
+  const wanted = [...new Set(files)];
+  const unknown = wanted.filter((path) => !known.has(path));
+  if (unknown.length > 0) {
+    const names = new Map(unknown.map((path) => [path, spellings(path)]));
+    const found = await ask(manager, [...new Set([...names.values()].flat())]);
+    for (const [path, spelt] of names) {
+      const owner = spelt.map((each) => found.get(each)).find((each) => each !== undefined);
+      known.set(path, owner === undefined ? '' : plainName(owner, machine));
+    }
+  }
+  const owners = new Map<string, string>();
+  for (const path of wanted) {
+    const owner = known.get(path);
+    if (owner !== undefined && owner !== '') owners.set(path, owner);
+  }
+  return owners;
+}

@@ -1,0 +1,166 @@
+/** Plans make, ninja, cmake --build and meson compile. */
+import { posix } from 'node:path';
+import { fail, type Failure, type Result } from '../../src/base/result.ts';
+import { familyOf } from '../classify/family.ts';
+import type { BuildToolFacts, Candidate } from '../classify/verdict.ts';
+import type { BuildQuestion } from './build-needs.ts';
+import { finish, needTool, takeProject, takeWorkingFolder, type Draft } from './draft.ts';
+import { absolute, exists, isFile, isFolder, readRaw } from './files.ts';
+import { addNeeds, shellNeeds } from './needs/needs.ts';
+import { staleConfiguration } from './needs/stale.ts';
+import { findProgram } from './path-search.ts';
+import { projectOf } from './project.ts';
+import { compilerNeeds } from './requirements.ts';
+import { isSystem } from './system.ts';
+import type { Plan } from './types.ts';
+
+/** Source folders of a configured build folder, as CMake and Meson wrote them down. */
+function sourceFolders(directory: string): string[] {
+  const cache = readRaw(`${directory}/CMakeCache.txt`) ?? '';
+  const cmake = [
+    ...cache.matchAll(/^(?:CMAKE_HOME_DIRECTORY:INTERNAL|\w+_SOURCE_DIR:STATIC)=(.+)$/gm),
+  ];
+  const meson = readRaw(`${directory}/meson-info/meson-info.json`) ?? '';
+  const source = /"source"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(meson)?.[1];
+  const all = [...cmake.map((match) => match[1] ?? ''), ...(source === undefined ? [] : [source])];
+  return [...new Set(all)].filter((path) => path.startsWith('/'));
+}
+
+/** The source tree of a build folder elsewhere is written to as well, by generators: its changes return too. */
+function takeSources(draft: Draft, directory: string): Failure | undefined {
+  for (const folder of sourceFolders(directory)) {
+    if (draft.roots.writes(folder)) continue;
+    const found = projectOf(folder, draft.home);
+    if ('refused' in found) return { reason: found.refused };
+    const no = draft.roots.project(found.root);
+    if (no !== undefined) return no;
+    // Sources are looked for where they are.
+    draft.project = found.root;
+  }
+  return undefined;
+}
+
+function buildFamily(verdict: BuildToolFacts): 'make' | 'ninja' | undefined {
+  if (verdict.family === 'make') return 'make';
+  if (verdict.family === 'ninja' || isFile(`${verdict.directory}/build.ninja`)) return 'ninja';
+  return isFile(`${verdict.directory}/Makefile`) ? 'make' : undefined;
+}
+
+/** The program that cmake or meson calls to build. */
+function driver(draft: Draft, verdict: BuildToolFacts, family: 'make' | 'ninja'): string {
+  const cache = readRaw(`${verdict.directory}/CMakeCache.txt`) ?? '';
+  const named = /^CMAKE_MAKE_PROGRAM:\w+=(.+)$/m.exec(cache)?.[1];
+  if (verdict.family === 'cmake' && named !== undefined) return named;
+  if (verdict.family === 'meson')
+    return (
+      ['ninja', 'ninja-build', 'samu'].find(
+        (name) => findProgram(name, draft.path) !== undefined,
+      ) ?? 'ninja'
+    );
+  return family === verdict.family ? draft.request.real : family;
+}
+
+/** Scripts of the project that the build runs: their interpreter, and what shell scripts call. */
+function takeScripts(draft: Draft, directory: string): void {
+  const { needs } = draft;
+  for (const word of [...needs.words, ...needs.programs]) {
+    if (!/\.(sh|bash|py|pl|awk|rb)$/.test(word) && !word.startsWith('./')) continue;
+    const path = absolute(word, directory);
+    if (!draft.roots.holds(path) || !isFile(path)) continue;
+    const text = readRaw(path, 1 << 20) ?? '';
+    const shebang = /^#!\s*(\S+)(?:[ \t]+(?:-S\s+)?(\S+))?/.exec(text);
+    if (shebang?.[1] === undefined) continue;
+    const interpreter = /\/env$/.test(shebang[1]) ? (shebang[2] ?? shebang[1]) : shebang[1];
+    needs.programs.add(interpreter);
+    if (/(^|\/)(ba|da|k)?sh$/.test(interpreter))
+      shellNeeds(text.replace(/(^|\s)#.*$/gm, ' '), needs);
+  }
+}
+
+function takePaths(draft: Draft): Failure | undefined {
+  for (const path of draft.needs.paths) {
+    if (isSystem(path) || draft.roots.holds(path) || !exists(path)) continue;
+    // The job has temporary folders and a home of its own.
+    if (/^\/(dev|proc|sys|run)(\/|$)|^\/(tmp|var\/tmp)\/?$/.test(path) || path === draft.home)
+      continue;
+    const place = draft.roots.reads(path);
+    if (!place.ok) return place.failure;
+  }
+  return undefined;
+}
+
+function takeTools(
+  draft: Draft,
+  verdict: BuildToolFacts,
+  family: 'make' | 'ninja',
+): Failure | undefined {
+  // A tool that is a script (meson) says its version by way of its interpreter: that works there too.
+  return needTool(draft, draft.request.real) ?? needTool(draft, driver(draft, verdict, family));
+}
+
+async function takeNeeds(
+  draft: Draft,
+  verdict: BuildToolFacts,
+  family: 'make' | 'ninja',
+): Promise<Failure | undefined> {
+  const { needs, context, request } = draft;
+  const question: BuildQuestion = {
+    family,
+    directory: verdict.directory,
+    root: draft.project,
+    files: verdict.family === 'make' || verdict.family === 'ninja' ? verdict.files : [],
+    goals: verdict.targets,
+    scope: { given: verdict.variables, environment: request.env },
+  };
+  const found = await context.scanner.scan(question);
+  if (found === undefined) return { reason: 'the project has too many files to look for headers' };
+  addNeeds(needs, found.needs);
+  takeScripts(draft, verdict.directory);
+  const compilers = [...needs.programs].filter((name) => familyOf(name) === 'compiler');
+  if (found.c || compilers.length > 0) {
+    const defaults = family === 'make' ? ['cc', ...(found.plusPlus ? ['g++'] : [])] : [];
+    compilerNeeds(needs, compilers.length > 0 ? compilers : defaults, found.plusPlus, draft.path);
+  }
+  for (const name of compilers) {
+    const no = needTool(
+      draft,
+      name.startsWith('/') ? name : (findProgram(name, draft.path) ?? name),
+    );
+    if (no !== undefined) return no;
+  }
+  const native = [...needs.words].find((word) => /^-m(arch|tune|cpu)$/.test(word));
+  if (native !== undefined && needs.words.has('native'))
+    draft.requirements.push({ kind: 'cpu', why: 'the build compiles for the native CPU' });
+  return takePaths(draft);
+}
+
+export async function planBuild(
+  draft: Draft,
+  verdict: Candidate & BuildToolFacts,
+): Promise<Result<Plan>> {
+  const { directory } = verdict;
+  if (!isFolder(directory)) return fail(`${directory} is not a folder: its own message is right`);
+  const family = buildFamily(verdict);
+  if (family === undefined) return fail(`${directory} holds no build that could be read`);
+  const stale = staleConfiguration(directory);
+  if (stale !== undefined)
+    return fail(
+      `${posix.basename(stale)} changed: the build would configure anew, which looks at this machine`,
+    );
+  const folders = [
+    ...verdict.files.map((file) => posix.dirname(absolute(file, directory))),
+    ...verdict.folders,
+  ];
+  const no =
+    takeProject(draft, directory) ??
+    takeSources(draft, directory) ??
+    takeWorkingFolder(draft) ??
+    folders
+      .map((folder) => absolute(folder, directory))
+      .filter(isFolder)
+      .map((folder) => draft.roots.reads(folder))
+      .find((place) => !place.ok)?.failure ??
+    takeTools(draft, verdict, family) ??
+    (await takeNeeds(draft, verdict, family));
+  return no === undefined ? finish(draft) : fail(no.reason, no.next);
+}

@@ -1,0 +1,192 @@
+/** Gathers the roots of one command and keeps them sound: none refused, none twice, outermost first. */
+import { posix } from 'node:path';
+import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
+import type { PlannedRoot } from '../../src/protocol/ipc.ts';
+import {
+  exists,
+  isFolder,
+  isSymlink,
+  isWithin,
+  isWritable,
+  linkTarget,
+  realPath,
+  upwards,
+} from './files.ts';
+import { projectOf, versionFolders } from './project.ts';
+import { isSystem, isVirtual, refusedRoot } from './system.ts';
+
+type Draft = {
+  path: string;
+  policy: 'project' | 'readOnly';
+  skip: Set<string>;
+  /** undefined: everything. */
+  only: Set<string> | undefined;
+  cold: Set<string>;
+};
+
+/** Where a path named by a command lies. */
+export type Place = 'root' | 'system';
+
+export class Roots {
+  readonly #drafts = new Map<string, Draft>();
+  readonly #home: string | undefined;
+  readonly #exclude: readonly string[];
+
+  constructor(home: string | undefined, exclude: readonly string[]) {
+    this.#home = home;
+    this.#exclude = exclude;
+  }
+
+  /** A folder whose changes return. Its version control's folders come along read-only. */
+  project(path: string): Failure | undefined {
+    const refused = refusedRoot(path, this.#home);
+    if (refused !== undefined) return { reason: refused };
+    if (!isFolder(path)) return { reason: `${path} is not a folder` };
+    if (!isWritable(path))
+      return { reason: `${path} cannot be written here: the tool's own message is right` };
+    const known = this.#drafts.get(path);
+    if (known !== undefined) {
+      known.policy = 'project';
+      known.only = undefined;
+    } else if (!this.#covered(path, 'project')) {
+      const skip = new Set(['.rch', ...this.#exclude]);
+      this.#drafts.set(path, { path, policy: 'project', skip, only: undefined, cold: new Set() });
+    }
+    for (const folder of versionFolders(path)) {
+      const no = this.readOnly(folder);
+      if (no !== undefined) return no;
+    }
+    return undefined;
+  }
+
+  /** A folder that is only read; `only` are relative paths in it, all of it when undefined. */
+  readOnly(
+    path: string,
+    only?: Iterable<string>,
+    skip: Iterable<string> = [],
+  ): Failure | undefined {
+    if (only === undefined) {
+      if (this.#covered(path, 'readOnly')) return undefined;
+      const refused = refusedRoot(path, this.#home);
+      if (refused !== undefined) return { reason: refused };
+      if (!isFolder(path)) return { reason: `${path} is not a folder` };
+    }
+    const draft = this.#drafts.get(path) ?? {
+      path,
+      policy: 'readOnly',
+      skip: new Set(),
+      only: new Set(),
+      cold: new Set(),
+    };
+    for (const each of skip) draft.skip.add(each);
+    if (only === undefined) draft.only = undefined;
+    else for (const each of only) draft.only?.add(each);
+    this.#drafts.set(path, draft);
+    return undefined;
+  }
+
+  /** Marks a folder as one that a worker starts without; it is in a project root, or becomes one. */
+  cold(path: string): Failure | undefined {
+    const around = this.#around(path, 'project');
+    if (around !== undefined) {
+      around.cold.add(posix.relative(around.path, path));
+      return undefined;
+    }
+    if (!isFolder(path))
+      return { reason: `the folder ${path} does not exist yet: the first build here makes it` };
+    const no = this.project(path);
+    if (no === undefined) this.#drafts.get(path)?.cold.add('');
+    return no;
+  }
+
+  /** True when a whole root holds the path. */
+  holds(path: string): boolean {
+    return this.#around(path) !== undefined;
+  }
+
+  /** True when a writable root holds the path. */
+  writes(path: string): boolean {
+    return this.#around(path, 'project') !== undefined;
+  }
+
+  /**
+   * Makes a path that the command reads present on the worker: it lies in a root, or belongs to the system, or
+   * the project around it becomes a read-only root. Symlinks on the way are carried too.
+   */
+  reads(path: string): Result<Place> {
+    if (isVirtual(path))
+      return path === '/dev/null' || path === '/dev/zero'
+        ? ok('system')
+        : fail(`${path} exists on this machine alone`);
+    const real = realPath(path) ?? path;
+    for (const link of this.#linksOn(path)) {
+      const no = this.readOnly(posix.dirname(link), [posix.basename(link)]);
+      if (no !== undefined) return fail(no.reason);
+    }
+    if (isSystem(real)) return ok('system');
+    if (this.holds(real)) return ok('root');
+    if (!exists(real)) return fail(`${path} is not there: the message of this machine is right`);
+    const folder = isFolder(real) ? real : posix.dirname(real);
+    const found = projectOf(folder, this.#home);
+    if ('refused' in found) return fail(`${path} lies outside the project: ${found.refused}`);
+    const no = this.readOnly(found.root);
+    return no === undefined ? ok('root') : fail(no.reason);
+  }
+
+  /** The roots, outermost first; those inside another that carries the same are left out. */
+  planned(): PlannedRoot[] {
+    return [...this.#drafts.values()]
+      .filter((draft) => draft.only !== undefined || !this.#coveredByOther(draft))
+      .filter((draft) => draft.only === undefined || !this.#coveredByOther(draft))
+      .sort((one, two) => (one.path < two.path ? -1 : 1))
+      .map((draft) => ({
+        path: draft.path,
+        policy: draft.policy,
+        skip: [...draft.skip].sort(),
+        only: [...(draft.only ?? [])].sort(),
+        cold: [...draft.cold].sort(),
+      }));
+  }
+
+  /** Symlinks among the folders of a path (and itself) that no root carries and the system does not own. */
+  #linksOn(path: string): string[] {
+    const links: string[] = [];
+    const pending = [path];
+    for (let at = pending.pop(); at !== undefined && links.length < 40; at = pending.pop()) {
+      const link = upwards(at)
+        .reverse()
+        .find((each) => isSymlink(each));
+      if (link === undefined) continue;
+      const target = posix.resolve(posix.dirname(link), linkTarget(link) ?? '');
+      if (!isSystem(link) && !this.holds(link)) links.push(link);
+      pending.push(target + at.slice(link.length));
+    }
+    return links;
+  }
+
+  #around(path: string, policy?: 'project'): Draft | undefined {
+    for (const draft of this.#drafts.values()) {
+      const whole = draft.only === undefined && !this.#skipped(draft, path);
+      if (whole && isWithin(path, draft.path) && (policy === undefined || draft.policy === policy))
+        return draft;
+    }
+    return undefined;
+  }
+
+  #skipped(draft: Draft, path: string): boolean {
+    return [...draft.skip].some((each) => isWithin(path, `${draft.path}/${each}`));
+  }
+
+  #covered(path: string, policy: 'project' | 'readOnly'): boolean {
+    return policy === 'project' ? this.writes(path) : this.holds(path);
+  }
+
+  #coveredByOther(draft: Draft): boolean {
+    for (const other of this.#drafts.values()) {
+      if (other === draft || other.only !== undefined || this.#skipped(other, draft.path)) continue;
+      if (!isWithin(draft.path, other.path)) continue;
+      if (other.policy === 'project' || draft.policy === 'readOnly') return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,54 @@
+/** What a command needs in order to run elsewhere as if it ran here; a PlannedJob without its streams. */
+import type { PlannedRoot } from '../../src/protocol/ipc.ts';
+import type { MachineFacts } from '../../src/protocol/facts.ts';
+import type { Requirement } from '../select/requirement.ts';
+import type { BuildScanner } from './build-needs.ts';
+import type { PlanCaches } from './caches.ts';
+
+export type Withheld = { readonly name: string; readonly why: string };
+
+/** Paths are raw (latin1) and absolute. */
+export type Plan = {
+  /** The program to run: the caller's own path of the tool. */
+  readonly tool: string;
+  /** The folder that history, affinity and learned reasons go by. */
+  readonly project: string;
+  readonly roots: readonly PlannedRoot[];
+  readonly hide: readonly string[];
+  /** Read-only roots in which the tool makes files that nobody needs (CARGO_HOME). */
+  readonly open: readonly string[];
+  /** `NAME=value`, as the tool gets it. */
+  readonly env: readonly string[];
+  readonly withheld: readonly Withheld[];
+  readonly requirements: readonly Requirement[];
+  /** Files that the launcher holds by flock while the job lasts (cargo's). */
+  readonly locks: readonly string[];
+  readonly catchExec: readonly string[];
+  readonly caches: readonly string[];
+  readonly network: boolean;
+  readonly slots: number;
+  /** To be run here before anything else, when crates are missing. After it, plan again. */
+  readonly first: { readonly path: string; readonly argv: readonly string[] } | undefined;
+  readonly shimTools: readonly string[];
+  /** Why running elsewhere gains nothing: cost alone; RCH_FORCE_REMOTE=1 overrules it. */
+  readonly tooSmall: string | undefined;
+  readonly estimateMs: number;
+  /** Remarks for `rch why`. */
+  readonly notes: readonly string[];
+};
+
+export type PlanContext = {
+  readonly caches: PlanCaches;
+  readonly scanner: BuildScanner;
+  /** Why a name of the environment stays here, or undefined (src/config/environment.ts, `withholder`). */
+  readonly withheld: (name: string) => string | undefined;
+  /** Extra files and folders that are not carried, relative to each project root (transfer.exclude.patterns). */
+  readonly exclude: readonly string[];
+  readonly machine: MachineFacts;
+  /** Cores asked for when a command names none. */
+  readonly defaultSlots: number;
+  /** True when `first` of an earlier plan has just been run. */
+  readonly fetched?: boolean;
+  /** Bounds a cargo metadata or the like, ms. */
+  readonly deadlineMs: number;
+};

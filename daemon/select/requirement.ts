@@ -1,0 +1,21 @@
+/** What a worker must have, beyond the roots that are brought to it, before a command may run there. */
+export type Requirement =
+  /** The same `uname -m`: always. */
+  | { readonly kind: 'arch' }
+  /** The same libc, version included. */
+  | { readonly kind: 'libc' }
+  /** The same CPU model and flags; `why` names the flag that asks for it. */
+  | { readonly kind: 'cpu'; readonly why: string }
+  /** A tool by name, found at `path` here: there it has the same path, version and target. */
+  | { readonly kind: 'tool'; readonly name: string; readonly path: string; readonly why: string }
+  /**
+   * A package in the same version, or absent on both. `series`: the first two numbers of the version decide
+   * (linux-libc-dev: headers of the kernel's user interface, which is frozen within a stable series, and whose
+   * last number moves every other week).
+   */
+  | {
+      readonly kind: 'package';
+      readonly name: string;
+      readonly exact: 'version' | 'series';
+      readonly why: string;
+    };

@@ -1,0 +1,208 @@
+/** Chooses the worker of a command from what is known of each. No I/O. */
+import type { AgentFacts, MachineFacts } from '../../src/protocol/facts.ts';
+import type { WorkerVerdict } from '../../src/protocol/methods.ts';
+import { breakerRefusal, type Breaker } from '../lifecycle/breaker.ts';
+import type { WorkerState } from '../lifecycle/worker.ts';
+import { eligible, toolsOf } from './eligible.ts';
+import type { Requirement } from './requirement.ts';
+
+export type Contender = {
+  readonly id: string;
+  readonly priority: number;
+  readonly state: WorkerState;
+  readonly breaker: Breaker;
+  /** Slots of jobs that were sent there and have not ended. */
+  readonly ownSlots: number;
+  /** Names of tools that its facts are known to cover: a tool not in `facts.tools` but here is missing there. */
+  readonly probed: ReadonlySet<string>;
+  /** The project was built there last. */
+  readonly affinity: boolean;
+};
+
+export type Wish = {
+  /** What must be equal; undefined while that is not known. `local`: this machine, tools of the requirements included. */
+  readonly match:
+    { readonly requirements: readonly Requirement[]; readonly local: MachineFacts } | undefined;
+  /** Cores the command would use. */
+  readonly slots: number;
+  /** RCH_WORKER. */
+  readonly worker: string | undefined;
+  /** RCH_WORKERS. */
+  readonly workers: readonly string[] | undefined;
+  /** The project's own configuration excludes these. */
+  readonly blocked: readonly string[];
+  /** ms of the daemon's monotonic clock. */
+  readonly now: number;
+};
+
+/** How far a worker came before it was refused: the further, the nearer the miss. */
+const Step = { wish: 0, state: 1, health: 2, sandbox: 3, equality: 4, slots: 5 } as const;
+type Step = (typeof Step)[keyof typeof Step];
+
+type Refused = { readonly step: Step; readonly reason: string; readonly next: string };
+
+export type Selection =
+  | {
+      readonly kind: 'chosen';
+      readonly worker: string;
+      readonly slots: number;
+      readonly table: readonly WorkerVerdict[];
+    }
+  /** `busy`: workers that only lack a free slot; worth waiting for. `pending`: workers that are about to connect. */
+  | {
+      readonly kind: 'none';
+      readonly reason: string;
+      readonly next: string;
+      readonly busy: boolean;
+      readonly pending: boolean;
+      readonly table: readonly WorkerVerdict[];
+    };
+
+function refusedByWish(contender: Contender, wish: Wish): string | undefined {
+  const { id } = contender;
+  if (wish.worker !== undefined && wish.worker !== id) return `RCH_WORKER asks for ${wish.worker}`;
+  if (wish.workers !== undefined && !wish.workers.includes(id))
+    return `RCH_WORKERS asks for ${wish.workers.join(', ')}`;
+  if (wish.blocked.includes(id)) return "the project's configuration excludes it";
+  return undefined;
+}
+
+function refusedByState(state: WorkerState): { reason: string; next: string } | undefined {
+  switch (state.kind) {
+    case 'connected':
+      return undefined;
+    case 'disabled':
+      return { reason: 'it is disabled', next: '' };
+    case 'starting':
+      return { reason: 'its link is starting', next: '' };
+    case 'connecting':
+      return {
+        reason: state.reason === '' ? 'it is connecting' : `it is unreachable: ${state.reason}`,
+        next: '',
+      };
+    case 'unreachable':
+      return { reason: `it is unreachable: ${state.reason}`, next: state.next };
+    case 'draining':
+      return { reason: state.reason, next: '' };
+  }
+}
+
+function refusedByFacts(
+  facts: AgentFacts,
+  probed: ReadonlySet<string>,
+  wish: Wish,
+): Refused | undefined {
+  if (facts.sandbox.method === 'none') {
+    const reason = 'it cannot run a command at the paths it has here';
+    return { step: Step.sandbox, reason, next: facts.sandbox.mend };
+  }
+  if (wish.match === undefined) return undefined;
+  const { requirements, local } = wish.match;
+  const untold = toolsOf(requirements).find((tool) => !probed.has(tool));
+  if (untold !== undefined) {
+    const reason = `it has not told which ${untold} it has`;
+    return { step: Step.equality, reason, next: 'rch workers probe' };
+  }
+  const unequal = eligible(requirements, local, facts);
+  return unequal === undefined
+    ? undefined
+    : { step: Step.equality, reason: unequal, next: 'rch workers probe' };
+}
+
+/**
+ * Cores that a job would get: what it wishes for, less when others run there, but not less than half of it
+ * (a build on a fraction of its cores is better off elsewhere). 0: not now.
+ */
+export function grantedSlots(wished: number, total: number, used: number): number {
+  const whole = Math.max(1, Math.min(wished, total));
+  const free = total - used;
+  return free * 2 >= whole ? Math.max(0, Math.min(whole, free)) : 0;
+}
+
+function judge(contender: Contender, wish: Wish): Refused | { readonly slots: number } {
+  const unwished = refusedByWish(contender, wish);
+  if (unwished !== undefined) return { step: Step.wish, reason: unwished, next: '' };
+  const { state } = contender;
+  const absent = refusedByState(state);
+  if (absent !== undefined || state.kind !== 'connected') {
+    return { step: Step.state, reason: absent?.reason ?? '', next: absent?.next ?? '' };
+  }
+  const unhealthy = breakerRefusal(contender.breaker, wish.now);
+  if (unhealthy !== undefined) return { step: Step.health, reason: unhealthy, next: '' };
+  const unfit = refusedByFacts(state.facts, contender.probed, wish);
+  if (unfit !== undefined) return unfit;
+  const used = Math.max(state.slots.used, contender.ownSlots);
+  const slots = grantedSlots(wish.slots, state.slots.total, used);
+  if (slots === 0) {
+    const reason = `${used} of its ${state.slots.total} slots are taken`;
+    return { step: Step.slots, reason, next: '' };
+  }
+  return { slots };
+}
+
+/**
+ * Higher is better: the user's priority first (100 by default), then where the project's content is, how free it
+ * is, how fast (cores), how near.
+ */
+function scoreOf(contender: Contender, wish: Wish): number {
+  const { state } = contender;
+  if (state.kind !== 'connected') return 0;
+  const used = Math.max(state.slots.used, contender.ownSlots);
+  const free = state.slots.total === 0 ? 0 : (state.slots.total - used) / state.slots.total;
+  const speed = Math.min(1, state.slots.total / Math.max(1, wish.slots));
+  const near = 1 / (1 + state.roundTrip / 50);
+  const score =
+    contender.priority + (contender.affinity ? 40 : 0) + 30 * free + 20 * speed + 10 * near;
+  return Math.round(score * 10) / 10;
+}
+
+function nearestMiss(
+  refused: readonly { readonly id: string; readonly why: Refused }[],
+  wish: Wish,
+): { reason: string; next: string } {
+  if (wish.worker !== undefined && !refused.some((each) => each.id === wish.worker)) {
+    const reason = `RCH_WORKER asks for ${wish.worker}, which is no worker of ours`;
+    return { reason, next: 'rch workers list' };
+  }
+  const nearest = [...refused].sort((a, b) => b.why.step - a.why.step)[0];
+  if (nearest === undefined)
+    return { reason: 'no worker is configured', next: 'rch workers add --id ID --host HOST' };
+  const others = refused.length > 1 ? ` (nor any of the ${refused.length - 1} others)` : '';
+  return {
+    reason: `no worker can take it: ${nearest.id}: ${nearest.why.reason}${others}`,
+    next: nearest.why.next,
+  };
+}
+
+/** Picks the best worker, or says of each why not. */
+export function select(contenders: readonly Contender[], wish: Wish): Selection {
+  const judged = contenders.map((contender) => ({ contender, verdict: judge(contender, wish) }));
+  const table = judged.map(({ contender, verdict }) => ({
+    worker: contender.id,
+    refusal: 'slots' in verdict ? '' : verdict.reason,
+    score: 'slots' in verdict ? scoreOf(contender, wish) : 0,
+  }));
+  let best: { readonly worker: string; readonly slots: number; readonly score: number } | undefined;
+  for (const { contender, verdict } of judged) {
+    if (!('slots' in verdict)) continue;
+    const score = scoreOf(contender, wish);
+    if (best === undefined || score > best.score)
+      best = { worker: contender.id, slots: verdict.slots, score };
+  }
+  if (best !== undefined) return { kind: 'chosen', worker: best.worker, slots: best.slots, table };
+  const refused = judged.flatMap(({ contender, verdict }) =>
+    'slots' in verdict ? [] : [{ id: contender.id, state: contender.state, why: verdict }],
+  );
+  return {
+    kind: 'none',
+    ...nearestMiss(refused, wish),
+    busy: refused.some((each) => each.why.step === Step.slots),
+    pending: refused.some((each) => each.why.step === Step.state && aboutToConnect(each.state)),
+    table,
+  };
+}
+
+/** A first attempt is under way: nothing is known against the worker yet. */
+function aboutToConnect(state: WorkerState): boolean {
+  return state.kind === 'starting' || (state.kind === 'connecting' && state.reason === '');
+}

@@ -1,0 +1,118 @@
+/**
+ * What of a root must go to the worker before a job: the difference between the tree as it stands here and the
+ * manifest both sides agreed on, less what the worker is to start without.
+ */
+import { diff, sameEntry } from '../../src/tree/diff.ts';
+import type { Change, Entry, Manifest, RawPath } from '../../src/tree/manifest.ts';
+
+/** The part of a root's state that says what the worker has. */
+export type Agreement = {
+  /** What the worker has, as of its epoch. */
+  readonly agreed: Manifest;
+  /**
+   * Entries below a cold folder (cargo's target) as they were when the worker got the root: it started
+   * without them, and gets one only once it has changed here.
+   */
+  readonly withheld: Map<RawPath, Entry>;
+  /** Paths whose entry here may differ from the agreed one. */
+  readonly doubtful: Set<RawPath>;
+};
+
+/** The folder that holds `path`, '' for the root. */
+export function parentOf(path: RawPath): RawPath {
+  const slash = path.lastIndexOf('/');
+  return slash < 0 ? '' : path.slice(0, slash);
+}
+
+/** Whether `path` is `folder` or lies below it. */
+export function isBelow(path: RawPath, folder: RawPath): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
+/** Fills `withheld` from the tree as it stands, for a worker that gets the root for the first time. */
+export function withhold(agreement: Agreement, local: Manifest, cold: readonly RawPath[]): void {
+  agreement.withheld.clear();
+  if (cold.length === 0) return;
+  for (const [path, entry] of local)
+    if (cold.some((folder) => isBelow(path, folder))) agreement.withheld.set(path, entry);
+}
+
+/** Whether the worker does without this path. */
+function isWithheld(agreement: Agreement, path: RawPath, entry: Entry): boolean {
+  const kept = agreement.withheld.get(path);
+  return kept !== undefined && sameEntry(kept, entry);
+}
+
+/** Everything the worker should have: for a sync that sends the whole manifest. */
+export function wholeOf(
+  agreement: Agreement,
+  local: Manifest,
+  caches: readonly RawPath[],
+): Manifest {
+  const wanted: Manifest = new Map();
+  for (const [path, entry] of local) {
+    if (caches.some((folder) => isBelow(path, folder))) continue;
+    if (isWithheld(agreement, path, entry)) continue;
+    wanted.set(path, entry);
+  }
+  for (const [path, entry] of wanted) addFoundations(agreement, local, wanted, { path, entry });
+  return wanted;
+}
+
+/** Adds the folders above `path`, and the file a hard link names, where they were withheld. */
+function addFoundations(
+  agreement: Agreement,
+  local: Manifest,
+  wanted: Manifest,
+  of: { readonly path: RawPath; readonly entry: Entry },
+): void {
+  const needs = of.entry.kind === 'hardlink' ? [of.entry.to] : [];
+  for (let folder = of.path; folder !== '';) {
+    folder = parentOf(folder);
+    needs.push(folder);
+  }
+  for (const path of needs) {
+    if (wanted.has(path) || agreement.agreed.has(path)) continue;
+    const entry = local.get(path);
+    if (entry === undefined) continue;
+    agreement.withheld.delete(path);
+    wanted.set(path, entry);
+    if (path !== '') addFoundations(agreement, local, wanted, { path, entry });
+  }
+}
+
+/** The changes that bring the worker from the agreed manifest to the tree here. Settles what was doubtful. */
+export function changesOf(
+  agreement: Agreement,
+  local: Manifest,
+  caches: readonly RawPath[],
+): Change[] {
+  const before: Manifest = new Map();
+  const after: Manifest = new Map();
+  for (const path of agreement.doubtful) {
+    const there = agreement.agreed.get(path);
+    const here = local.get(path);
+    if (caches.some((folder) => isBelow(path, folder))) continue;
+    if (there !== undefined) before.set(path, there);
+    if (here === undefined) {
+      if (there === undefined) agreement.doubtful.delete(path);
+      continue;
+    }
+    if (there === undefined && isWithheld(agreement, path, here)) continue;
+    after.set(path, here);
+    if (here.kind !== 'hardlink' && sameEntry(there, here)) agreement.doubtful.delete(path);
+  }
+  for (const [path, entry] of [...after]) addFoundations(agreement, local, after, { path, entry });
+  return diff(before, after);
+}
+
+/** Records that the worker now has `changes`. */
+export function agree(agreement: Agreement, changes: readonly Change[]): void {
+  for (const change of changes) {
+    if (change.op === 'gone') agreement.agreed.delete(change.path);
+    else {
+      agreement.agreed.set(change.path, change.entry);
+      agreement.withheld.delete(change.path);
+    }
+  }
+}

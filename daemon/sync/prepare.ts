@@ -1,0 +1,184 @@
+/** Gets all roots of a job ready on the worker: look, send what differs, and again while files keep changing. */
+import { performance } from 'node:perf_hooks';
+import { fail, ok, type Result } from '../../src/base/result.ts';
+import type { PlannedJob, PlannedRoot } from '../../src/protocol/ipc.ts';
+import type { Snapshot } from '../../src/tree/tree.ts';
+import type { ReadyRoot } from '../exec/spec.ts';
+import { isBelow } from './outgoing.ts';
+import type { RootLock } from './root-lock.ts';
+import { Push, type PushFailure, type PushPeer } from './push.ts';
+import type { RootBook, SharedRoot } from './shared-root.ts';
+
+/** How often a tree may change under our hands before the command runs here instead. */
+const LOOKS = 6;
+
+/** A root of a running job; `release` lets the next job at it. */
+export type HeldRoot = {
+  readonly root: SharedRoot;
+  readonly plan: PlannedRoot;
+  readonly snapshot: Snapshot;
+  readonly release: () => void;
+};
+
+export type Prepared = {
+  readonly roots: readonly HeldRoot[];
+  readonly ready: readonly ReadyRoot[];
+  readonly newest: bigint;
+};
+
+export type PrepareTimes = { queue: number; scan: number; sync: number; sent: number };
+
+export type PrepareNeeds = {
+  readonly book: RootBook;
+  readonly peer: PushPeer;
+  readonly signal: AbortSignal;
+  readonly times: PrepareTimes;
+  readonly phase: (text: string) => void;
+};
+
+/** Paths of `absolute` below `root`, relative to it. */
+function relativeTo(root: string, absolute: readonly string[]): string[] {
+  return absolute.filter((path) => isBelow(path, root)).map((path) => path.slice(root.length + 1));
+}
+
+/** On failure every lock is released again. */
+export async function prepare(
+  job: PlannedJob,
+  needs: PrepareNeeds,
+): Promise<Result<Prepared, PushFailure>> {
+  const held: HeldRoot[] = [];
+  const ready: ReadyRoot[] = [];
+  let newest = 0n;
+  // One order for all jobs, so that two of them never wait for each other.
+  const plans = [...job.roots].sort((a, b) => (a.path < b.path ? -1 : 1));
+  for (const plan of plans) {
+    const one = await prepareOne(job, plan, needs);
+    if (!one.ok) {
+      for (const root of held) root.release();
+      return one;
+    }
+    held.push(one.value.held);
+    ready.push(one.value.ready);
+    if (one.value.held.snapshot.newest > newest) newest = one.value.held.snapshot.newest;
+  }
+  return ok({ roots: held, ready, newest });
+}
+
+async function prepareOne(
+  job: PlannedJob,
+  plan: PlannedRoot,
+  needs: PrepareNeeds,
+): Promise<Result<{ held: HeldRoot; ready: ReadyRoot }, PushFailure>> {
+  const root = needs.book.get(plan);
+  const taking = new Taking(root, needs);
+  try {
+    if (plan.policy === 'project') await taking.writer();
+    else await taking.alone();
+    const synced = await synchronise(job, { root, plan, taking }, needs);
+    if (!synced.ok) {
+      taking.release();
+      return synced;
+    }
+    if (plan.policy !== 'project') await taking.reader();
+    const { snapshot, epoch } = synced.value;
+    const release = (): void => {
+      taking.release();
+    };
+    return ok({
+      held: { root, plan, snapshot, release },
+      ready: { root: root.key, path: root.path, policy: plan.policy, epoch },
+    });
+  } catch (thrown) {
+    taking.release();
+    if (needs.signal.aborted) return fail('the caller went away');
+    throw thrown;
+  }
+}
+
+/**
+ * A job's hold on a root. A project root has one job at a time. A read-only root has many readers, one of
+ * them at a time looks at it, and only what changes it must be alone.
+ */
+class Taking {
+  readonly #root: SharedRoot;
+  readonly #needs: PrepareNeeds;
+  #look: (() => void) | undefined;
+  #use: (() => void) | undefined;
+
+  constructor(root: SharedRoot, needs: PrepareNeeds) {
+    this.#root = root;
+    this.#needs = needs;
+  }
+
+  /** The only user of the root. */
+  async writer(): Promise<void> {
+    this.#use ??= await this.#wait(this.#root.lock, true);
+  }
+
+  /** The only one to look at the root, beside its readers. */
+  async alone(): Promise<void> {
+    this.#look = await this.#wait(this.#root.looking, true);
+  }
+
+  /** A reader among others, when the looking is over. */
+  async reader(): Promise<void> {
+    this.#use?.();
+    this.#use = await this.#wait(this.#root.lock, false);
+    this.#look?.();
+  }
+
+  release(): void {
+    this.#use?.();
+    this.#look?.();
+  }
+
+  async #wait(lock: RootLock, exclusive: boolean): Promise<() => void> {
+    const began = performance.now();
+    if (lock.busy) this.#needs.phase(`waiting for another job in ${this.#root.path}`);
+    try {
+      return await lock.acquire(exclusive, this.#needs.signal);
+    } finally {
+      this.#needs.times.queue += performance.now() - began;
+    }
+  }
+}
+
+async function synchronise(
+  job: PlannedJob,
+  at: { readonly root: SharedRoot; readonly plan: PlannedRoot; readonly taking: Taking },
+  needs: PrepareNeeds,
+): Promise<Result<{ snapshot: Snapshot; epoch: bigint }, PushFailure>> {
+  const { root, plan } = at;
+  const caches = relativeTo(root.path, job.caches);
+  let last: PushFailure = { reason: 'files kept changing while they were sent' };
+  for (let look = 0; look < LOOKS; look++) {
+    const began = performance.now();
+    const snapshot = await root.look();
+    needs.times.scan += performance.now() - began;
+    if (!snapshot.ok) return snapshot;
+    if (plan.policy === 'project' && snapshot.value.bytes > job.maxRootBytes)
+      return fail(
+        `${root.path} holds ${Math.round(snapshot.value.bytes / 1e6)} MB, more than transfer.max_transfer_size_mb allows`,
+      );
+    const outgoing = root.outgoing(snapshot.value, caches, plan);
+    if (!outgoing.whole && outgoing.changes.length === 0 && root.epoch !== undefined)
+      return ok({ snapshot: snapshot.value, epoch: root.epoch });
+    await at.taking.writer();
+    needs.phase(`sending ${root.path}`);
+    const syncing = performance.now();
+    const push = new Push(needs.peer, root, outgoing);
+    const result = await push.run();
+    needs.times.sync += performance.now() - syncing;
+    needs.times.sent += push.sent;
+    if (needs.signal.aborted) return fail('the caller went away');
+    if (result.ok && result.value !== undefined)
+      return ok({ snapshot: snapshot.value, epoch: result.value });
+    // Whatever went wrong, only a whole sync is sure to be right after it.
+    root.distrust();
+    if (!result.ok) {
+      if (result.failure.changed !== true) return result;
+      last = result.failure;
+    }
+  }
+  return { ok: false, failure: last };
+}

@@ -1,0 +1,197 @@
+/** One root as this workstation shares it with one worker: the tree here, and what was agreed on with the agent. */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Result } from '../../src/base/result.ts';
+import type { PlannedRoot } from '../../src/protocol/ipc.ts';
+import { RootPolicy } from '../../src/protocol/agent.ts';
+import { diff } from '../../src/tree/diff.ts';
+import type { FsHelper } from '../../src/tree/fs-helper.ts';
+import type { Hasher } from '../../src/tree/hash.ts';
+import type { Change, RawPath } from '../../src/tree/manifest.ts';
+import { Tree, type Snapshot } from '../../src/tree/tree.ts';
+import { agree, changesOf, wholeOf, withhold, type Agreement } from './outgoing.ts';
+import { RootLock } from './root-lock.ts';
+import { loadWithheld, saveWithheld } from './withheld-file.ts';
+
+export type RootTools = {
+  readonly helper: FsHelper;
+  readonly hasher: Hasher;
+  /** Where stat caches and withheld lists of this worker are kept. */
+  readonly folder: string;
+};
+
+/** What a sync has to send: everything, or what differs from the agreed epoch. */
+export type Outgoing = { readonly whole: boolean; readonly changes: Change[] };
+
+/** The key of a root: stable for a path, and apart for each selection of a partial root. */
+export function rootKey(root: PlannedRoot): string {
+  const hash = createHash('sha256').update(root.path, 'latin1').update(root.policy);
+  for (const part of [...root.only, '', ...root.skip]) hash.update('\0').update(part, 'latin1');
+  return hash.digest('hex').slice(0, 32);
+}
+
+export class SharedRoot {
+  readonly key: string;
+  readonly plan: PlannedRoot;
+  /** Who uses the root: one writer, or readers. */
+  readonly lock = new RootLock();
+  /** Who compares a shared root with the worker's. */
+  readonly looking = new RootLock();
+  readonly tree: Tree;
+  readonly #withheldFile: string;
+  readonly #agreement: Agreement;
+  /** The epoch the agent is known to hold; undefined: send everything. */
+  #epoch: bigint | undefined;
+  /** Whether the agent has a tree of this root at all, whatever its epoch. */
+  #heldThere = false;
+
+  private constructor(key: string, plan: PlannedRoot, tree: Tree, folder: string) {
+    this.key = key;
+    this.plan = plan;
+    this.tree = tree;
+    this.#withheldFile = join(folder, `${key}.withheld`);
+    this.#agreement = {
+      agreed: new Map(),
+      withheld: loadWithheld(this.#withheldFile),
+      doubtful: new Set(),
+    };
+  }
+
+  static open(plan: PlannedRoot, tools: RootTools): SharedRoot {
+    const key = rootKey(plan);
+    mkdirSync(tools.folder, { recursive: true, mode: 0o700 });
+    const tree = Tree.open({
+      helper: tools.helper,
+      hasher: tools.hasher,
+      root: Buffer.from(plan.path, 'latin1'),
+      skip: plan.skip,
+      only: plan.only,
+      cacheFile: join(tools.folder, `${key}.stats`),
+    });
+    return new SharedRoot(key, plan, tree, tools.folder);
+  }
+
+  get path(): string {
+    return this.plan.path;
+  }
+
+  get policy(): number {
+    return RootPolicy[this.plan.policy];
+  }
+
+  get epoch(): bigint | undefined {
+    return this.#epoch;
+  }
+
+  /** Looks at the tree as it stands now; what changed since the last look becomes doubtful. */
+  async look(): Promise<Result<Snapshot>> {
+    const snapshot = await this.tree.refresh();
+    if (!snapshot.ok) return snapshot;
+    for (const change of snapshot.value.changes) this.#agreement.doubtful.add(change.path);
+    return snapshot;
+  }
+
+  /** What to send so that the worker has the tree of `snapshot`, less the pure caches (relative folders). */
+  outgoing(snapshot: Snapshot, caches: readonly RawPath[], plan: PlannedRoot): Outgoing {
+    const agreement = this.#agreement;
+    if (!this.#heldThere) {
+      withhold(agreement, snapshot.manifest, plan.cold);
+      this.#saveWithheld();
+    } else if (plan.cold.length === 0 && agreement.withheld.size > 0) {
+      // A command that may read anything (make) needs what a cargo command did without.
+      for (const path of agreement.withheld.keys()) agreement.doubtful.add(path);
+      agreement.withheld.clear();
+      this.#saveWithheld();
+    }
+    if (this.#epoch === undefined) {
+      const wanted = wholeOf(agreement, snapshot.manifest, caches);
+      return { whole: true, changes: diff(new Map(), wanted) };
+    }
+    return { whole: false, changes: changesOf(agreement, snapshot.manifest, caches) };
+  }
+
+  /** The agent confirmed `sent` as epoch `epoch`. */
+  sent(sent: Outgoing, epoch: bigint): void {
+    if (sent.whole) this.#agreement.agreed.clear();
+    const held = this.#agreement.withheld.size;
+    agree(this.#agreement, sent.changes);
+    this.#agreement.doubtful.clear();
+    this.#epoch = epoch;
+    this.#heldThere = true;
+    if (this.#agreement.withheld.size !== held) this.#saveWithheld();
+  }
+
+  /** A new connection: `there` is the epoch of the agent's tree of this root, undefined when it has none. */
+  reconnected(there: bigint | undefined): void {
+    this.#heldThere = there !== undefined;
+    if (there !== this.#epoch) this.distrust();
+  }
+
+  /** The return of a job was placed here: `changes` is what the worker has now, `unsettled` what stayed different here; `epoch` is new unless nothing changed. */
+  returned(
+    changes: readonly Change[],
+    unsettled: Iterable<RawPath>,
+    epoch: bigint | undefined,
+  ): void {
+    const held = this.#agreement.withheld.size;
+    agree(this.#agreement, changes);
+    // The tree's last look was before they were placed: what is removed again, or put back as it was, is no change to it.
+    for (const { path } of changes) this.#agreement.doubtful.add(path);
+    for (const path of unsettled) this.#agreement.doubtful.add(path);
+    if (epoch !== undefined) this.#epoch = epoch;
+    if (this.#agreement.withheld.size !== held) this.#saveWithheld();
+  }
+
+  /** Nobody knows what the worker has: the next sync sends everything. */
+  distrust(): void {
+    this.#epoch = undefined;
+  }
+
+  /** The next epoch's number; the first of a process is random, so that no two processes mean different trees by one number. */
+  nextEpoch(): bigint {
+    return (this.#epoch ?? BigInt(randomBytes(6).readUIntBE(0, 6))) + 1n;
+  }
+
+  #saveWithheld(): void {
+    saveWithheld(this.#withheldFile, this.#agreement.withheld);
+  }
+}
+
+/** The roots of one worker, opened when first needed. */
+export class RootBook {
+  readonly #tools: RootTools;
+  readonly #epochThere: (root: SharedRoot) => bigint | undefined;
+  readonly #roots = new Map<string, SharedRoot>();
+
+  /** `epochThere`: the epoch at which the agent said, when it connected, that it has this root. */
+  constructor(tools: RootTools, epochThere: (root: SharedRoot) => bigint | undefined) {
+    this.#tools = tools;
+    this.#epochThere = epochThere;
+  }
+
+  /** The agent was connected anew. */
+  reconnected(): void {
+    for (const root of this.#roots.values()) root.reconnected(this.#epochThere(root));
+  }
+
+  get(plan: PlannedRoot): SharedRoot {
+    const key = rootKey(plan);
+    const known = this.#roots.get(key);
+    if (known !== undefined) return known;
+    const root = SharedRoot.open(plan, this.#tools);
+    root.reconnected(this.#epochThere(root));
+    this.#roots.set(key, root);
+    return root;
+  }
+
+  /** Writes what was learned about the trees, so that a restart need not hash them again. */
+  async save(): Promise<void> {
+    for (const root of this.#roots.values()) await root.tree.save();
+  }
+
+  async close(): Promise<void> {
+    await this.save();
+    for (const root of this.#roots.values()) await root.tree.close();
+  }
+}

@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+# Installs rch for the user who runs it: builds it here, and puts it into one folder.
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")" && pwd)
+prefix=${HOME:?HOME is not set}/.local
+prefix_given=no
+demo=no
+uninstall=no
+purge=no
+
+usage() {
+  cat <<'END'
+Usage: ./install.sh [--demo] [--prefix DIR] [--no-profile] [--uninstall [--purge]]
+
+Builds rch and installs it for this user. Shell profiles stay as they are: `rch shim install` adds the shims to
+PATH when you want them, and `rch shim uninstall` takes them out again.
+
+  --demo        after the installation, build a small C and a small Rust project through the shims on a worker
+                that is a process of this machine, and show that the result equals a local build
+  --prefix DIR  install to DIR/share/rch and DIR/bin (default: $XDG_DATA_HOME/rch and ~/.local/bin)
+  --no-profile  leave shell profiles as they are; that is so anyway
+  --uninstall   stop the daemon and remove everything but your configuration
+  --purge       with --uninstall: remove the configuration too
+  --help        this text
+END
+}
+
+say() { printf '%s\n' "$*"; }
+die() {
+  printf 'install.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --demo) demo=yes ;;
+    --prefix)
+      [ $# -ge 2 ] || die "--prefix needs a folder"
+      prefix=$2
+      prefix_given=yes
+      shift
+      ;;
+    --prefix=*)
+      prefix=${1#--prefix=}
+      prefix_given=yes
+      ;;
+    --no-profile) ;;
+    --uninstall) uninstall=yes ;;
+    --purge) purge=yes ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *) die "unknown option $1; see ./install.sh --help" ;;
+  esac
+  shift
+done
+
+case $prefix in /*) ;; *) prefix=$PWD/$prefix ;; esac
+
+# XDG Base Directory Specification: a relative path is to be ignored.
+xdg() {
+  local value=${!1:-}
+  case $value in
+    /*) printf '%s' "$value/rch" ;;
+    *) printf '%s' "$HOME/$2/rch" ;;
+  esac
+}
+
+if [ "$prefix_given" = yes ]; then
+  home=$prefix/share/rch
+else
+  home=$(xdg XDG_DATA_HOME .local/share)
+fi
+bin=$prefix/bin
+config=$(xdg XDG_CONFIG_HOME .config)
+state=$(xdg XDG_STATE_HOME .local/state)
+cache=$(xdg XDG_CACHE_HOME .cache)
+
+# Folders that the installation made, so that uninstalling takes them away again when they are empty.
+made=$home/lib/made
+
+uninstall() {
+  local node=$home/lib/node folders=() folder
+  [ -x "$node" ] || node=$(command -v node || true)
+  if [ -f "$home/lib/rch.mjs" ] && [ -n "$node" ]; then
+    "$node" "$home/lib/rch.mjs" shim uninstall || say "the lines in your shell profiles could not be removed; see above"
+    "$node" "$home/lib/rch.mjs" daemon stop || say "the daemon could not be stopped; see above"
+    # Where they are was decided when rch was installed.
+    state=$(remembered state) cache=$(remembered cache) config=$(remembered config)
+  fi
+  if [ -f "$made" ]; then mapfile -t folders <"$made"; fi
+  # Only what bears our name and holds our files goes.
+  [ ! -f "$home/lib/layout.json" ] || rm -rf "$home"
+  if [ -f "$bin/rch" ] && grep -qF "$home/lib/rch.mjs" "$bin/rch"; then rm -f "$bin/rch"; fi
+  rm -rf "$state" "$cache"
+  say "removed $home, $bin/rch, $state and $cache"
+  if [ "$purge" = yes ]; then
+    rm -rf "$config"
+    say "removed $config"
+  elif [ -d "$config" ]; then
+    say "kept your configuration in $config (--purge removes it)"
+  fi
+  for folder in "${folders[@]}"; do rmdir "$folder" 2>/dev/null || true; done
+}
+remembered() {
+  "$node" -p 'JSON.parse(fs.readFileSync(process.argv[1], "utf8"))[process.argv[2]]' "$home/lib/layout.json" "$1"
+}
+
+if [ "$uninstall" = yes ]; then
+  uninstall
+  exit 0
+fi
+
+[ "$(uname -s)" = Linux ] || die "rch runs on Linux for now; this is $(uname -s)"
+
+# What is missing, as Debian packages; root installs them, others are told the command.
+packages=()
+command -v cc >/dev/null || packages+=(gcc)
+echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1 || packages+=(libc6-dev)
+command -v c++ >/dev/null || packages+=(g++)
+command -v make >/dev/null || packages+=(make)
+command -v python3 >/dev/null || packages+=(python3)
+command -v ssh >/dev/null || packages+=(openssh-client)
+if [ ${#packages[@]} -gt 0 ]; then
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    say "installing Debian packages: ${packages[*]}"
+    apt-get update -q >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >/dev/null
+  elif command -v apt-get >/dev/null; then
+    die "missing: ${packages[*]}. Install them by: sudo apt-get install ${packages[*]}"
+  else
+    die "missing: a C and C++ compiler, make, python3 or ssh. Install them with your package manager (Debian's names: ${packages[*]})"
+  fi
+fi
+
+command -v node >/dev/null || die "Node 20 or newer is needed, and no 'node' is on PATH (Debian: apt-get install nodejs npm)"
+node=$(node -p process.execPath)
+major=$("$node" -p 'process.versions.node.split(".")[0]')
+[ "$major" -ge 20 ] || die "Node 20 or newer is needed; $node is $("$node" --version)"
+command -v npm >/dev/null || die "npm is needed, and is not on PATH (Debian: apt-get install npm)"
+
+say "building rch in $top"
+"$top/scripts/packages"
+(cd "$top" && "$node" scripts/build.mjs)
+
+# Names the folders above $1 that are missing, deepest first.
+missing() {
+  local folder
+  folder=$(dirname "$1")
+  while [ ! -d "$folder" ]; do
+    printf '%s\n' "$folder"
+    folder=$(dirname "$folder")
+  done
+}
+new=()
+mapfile -t new < <({
+  missing "$home"
+  missing "$bin/rch"
+  missing "$config"
+  missing "$state"
+  missing "$cache"
+} | awk '!seen[$0]++ { print length, $0 }' | sort -rn | cut -d ' ' -f 2-)
+install -d -m 755 "$home" "$home/lib" "$home/lib/native" "$bin"
+install -d -m 700 "$home/run"
+[ ${#new[@]} = 0 ] || printf '%s\n' "${new[@]}" >>"$made"
+# Each file is replaced by a rename, so that commands which run meanwhile find the old one or the new one.
+(cd "$top/dist/lib" && find . -type f -print0) | while IFS= read -r -d '' file; do
+  cp "$top/dist/lib/$file" "$home/lib/$file.new"
+  mv -f "$home/lib/$file.new" "$home/lib/$file"
+done
+ln -sfn "$node" "$home/lib/node"
+"$node" -e 'require("fs").writeFileSync(process.argv[1], JSON.stringify({ config: process.argv[2], state: process.argv[3], cache: process.argv[4] }) + "\n")' \
+  "$home/lib/layout.json" "$config" "$state" "$cache"
+cat >"$bin/rch.new" <<END
+#!/bin/sh
+exec "$home/lib/node" "$home/lib/rch.mjs" "\$@"
+END
+chmod 755 "$bin/rch.new"
+mv -f "$bin/rch.new" "$bin/rch"
+rch() { "$home/lib/node" "$home/lib/rch.mjs" "$@"; }
+rch shim install --no-profile >/dev/null
+if [ -S "$home/run/front.sock" ]; then rch daemon restart >/dev/null && say "restarted the daemon"; fi
+
+say "installed:"
+say "  $home   the programs, the shims and the daemon's sockets"
+say "  $bin/rch   the command"
+say "  $config   your configuration (workers.toml, config.toml), made when you add a worker"
+say "no shell profile was changed"
+case ":$PATH:" in
+  *":$bin:"*) ;;
+  *) say "note: $bin is not on your PATH; call $bin/rch, or add it" ;;
+esac
+if [ "$demo" = yes ]; then
+  say ""
+  rch demo
+else
+  say ""
+  say "next: rch workers add --id NAME --host HOST --user USER    then: rch shim install"
+fi

@@ -1,0 +1,149 @@
+// Builds everything into dist/lib: the native programs, the bundles, and the native parts of the packages.
+// The agent (rch-wkr.mjs with rch-run, rch-fs and native/) is uploaded to workers from there.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const top = dirname(dirname(fileURLToPath(import.meta.url)));
+const lib = join(top, 'dist', 'lib');
+const require = createRequire(import.meta.url);
+const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
+
+rmSync(lib, { recursive: true, force: true });
+mkdirSync(join(lib, 'native'), { recursive: true });
+
+// The C header comes from the message tables.
+await build({
+  entryPoints: [join(top, 'scripts', 'protocol-header.ts')],
+  outfile: join(top, 'build', 'protocol-header.mjs'),
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  logLevel: 'warning',
+});
+execFileSync(process.execPath, [
+  join(top, 'build', 'protocol-header.mjs'),
+  join(top, 'shims', 'protocol.h'),
+]);
+
+const compiler = process.env.CC ?? 'cc';
+const flags = [
+  '-std=gnu11',
+  '-O2',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-D_GNU_SOURCE',
+  `-DRCH_VERSION="${version}"`,
+];
+for (const [name, source] of [
+  ['rch-shim', 'launcher.c'],
+  ['rch-run', 'run.c'],
+  ['rch-fs', 'fs.c'],
+]) {
+  if (!existsSync(join(top, 'shims', source))) continue;
+  const compile = (extra, stdio) =>
+    execFileSync(
+      compiler,
+      [...flags, ...extra, '-o', join(lib, name), join(top, 'shims', source)],
+      { stdio },
+    );
+  // Static where libc.a is there: starts faster, and runs on a worker whatever its libc.
+  try {
+    compile(['-static'], 'ignore');
+  } catch {
+    compile([], 'inherit');
+  }
+}
+
+// The names that `rch shim install` links without being asked.
+copyFileSync(join(top, 'shims', 'tools.list'), join(lib, 'tools.list'));
+
+/** The native parts of the packages, by the module that loads each. */
+const blake = readFileSync(require.resolve('@napi-rs/blake-hash/package.json'), 'utf8');
+const blakePackage = Object.keys(JSON.parse(blake).optionalDependencies)
+  .map((name) => {
+    try {
+      return require.resolve(name);
+    } catch {
+      return undefined;
+    }
+  })
+  .find((path) => path !== undefined);
+const parts = [
+  { name: 'blake.node', file: blakePackage, loadedBy: /@napi-rs\/blake-hash\/index\.js$/ },
+  {
+    name: 'zstd.node',
+    file: join(
+      dirname(require.resolve('zstd-napi/package.json')),
+      'build',
+      'Release',
+      'binding.node',
+    ),
+    loadedBy: /zstd-napi\/binding\.js$/,
+  },
+];
+for (const part of parts) copyFileSync(part.file, join(lib, 'native', part.name));
+const sshcrypto = join(
+  dirname(require.resolve('ssh2/package.json')),
+  'lib/protocol/crypto/build/Release/sshcrypto.node',
+);
+if (existsSync(sshcrypto)) copyFileSync(sshcrypto, join(lib, 'native', 'sshcrypto.node'));
+
+const nativeParts = {
+  name: 'native-parts',
+  setup(builder) {
+    for (const part of parts) {
+      builder.onLoad({ filter: part.loadedBy }, () => ({
+        contents: `module.exports = require('./native/${part.name}');`,
+        loader: 'js',
+      }));
+    }
+    builder.onResolve({ filter: /sshcrypto\.node$/ }, () => ({
+      path: './native/sshcrypto.node',
+      external: true,
+    }));
+    builder.onResolve({ filter: /\.node$/ }, (args) => ({ path: args.path, external: true }));
+    // cosmiconfig's loader of TypeScript files, which we never give it.
+    builder.onResolve({ filter: /^typescript$/ }, (args) => ({ path: args.path, external: true }));
+    // Only a hint for ssh2's order of ciphers, and optional there.
+    builder.onResolve({ filter: /^cpu-features$/ }, (args) => ({
+      path: args.path,
+      external: true,
+    }));
+  },
+};
+
+const banner = [
+  "import { createRequire as rchRequire } from 'node:module';",
+  "import { fileURLToPath as rchPath } from 'node:url';",
+  "import { dirname as rchDirname } from 'node:path';",
+  'const require = rchRequire(import.meta.url);',
+  'const __filename = rchPath(import.meta.url);',
+  'const __dirname = rchDirname(__filename);',
+].join('\n');
+
+for (const [name, entry] of [
+  ['rch.mjs', 'src/cli/main.ts'],
+  ['rchd.mjs', 'daemon/main.ts'],
+  ['link.mjs', 'daemon/link/main.ts'],
+  ['rch-wkr.mjs', 'src/agent/main.ts'],
+]) {
+  if (!existsSync(join(top, entry))) continue;
+  await build({
+    entryPoints: [join(top, entry)],
+    outfile: join(lib, name),
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    legalComments: 'none',
+    banner: { js: banner },
+    plugins: [nativeParts],
+    define: { 'process.env.RCH_BUILD_VERSION': JSON.stringify(version) },
+    logLevel: 'warning',
+  });
+}

@@ -1,0 +1,378 @@
+/* Walks a tree and tells what differs from the walk before. */
+#ifndef RCH_FS_SCAN_H
+#define RCH_FS_SCAN_H
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+
+#include "base.h"
+
+#define PART (1u << 20)
+/* Kernel times are those of the last tick, up to 10 ms old; twice that is near. */
+#define RACY_NS 20000000
+
+
+enum { GONE, FILE_, DIR_, SYMLINK, SPECIAL, UNREADABLE, TEMP_ };
+
+/* What the last scan saw: a folder's children are sorted by name. */
+struct node {
+  char *name, *target;
+  struct node *child;
+  size_t count;
+  struct stat st;
+  uint32_t detail;
+  uint8_t tag, racy;
+};
+struct tree {
+  uint32_t number;
+  char *root;
+  struct node top;
+  struct tree *next;
+};
+struct walk {
+  struct rch_buffer records, out;
+  uint32_t request;
+  int64_t started;
+  bool whole;
+  char *path;
+  size_t n, room;
+  bytes *skip, *only;
+  size_t skips, onlys;
+};
+
+static struct tree *trees;
+
+static void drop_children(struct node *dir) {
+  for (size_t i = 0; i < dir->count; i++) {
+    drop_children(&dir->child[i]);
+    free(dir->child[i].name);
+    free(dir->child[i].target);
+  }
+  free(dir->child);
+  dir->child = NULL;
+  dir->count = 0;
+}
+
+static void flush_records(struct walk *w, bool last) {
+  struct rch_fs_scanned m = {w->request, {w->records.at, w->records.n}, last, w->whole, w->started};
+  if (w->records.failed) die("out of memory");
+  rch_put_fs_scanned(&w->out, &m);
+  send_out(&w->out);
+  w->records.n = 0;
+}
+
+static void begin_record(struct walk *w, uint8_t tag) {
+  if (w->records.n >= PART) flush_records(w, false);
+  rch_put_u8(&w->records, tag);
+  rch_put_bytes(&w->records, (bytes){(const uint8_t *)w->path, w->n});
+}
+
+static void emit(struct walk *w, const struct node *node) {
+  begin_record(w, node->tag);
+  if (node->tag == SPECIAL || node->tag == UNREADABLE) rch_put_u32(&w->records, node->detail);
+  if (node->tag > SYMLINK) return;
+  put_stat(&w->records, &node->st);
+  rch_put_u8(&w->records, node->racy);
+  if (node->tag == SYMLINK)
+    rch_put_bytes(&w->records, (bytes){(const uint8_t *)node->target, strlen(node->target)});
+}
+
+/* Makes w->path the path of `name` in it; returns what to cut it back to. */
+static size_t enter(struct walk *w, const char *name) {
+  size_t before = w->n, n = strlen(name);
+  if (w->room < before + n + 2) w->path = grown(w->path, w->room = (before + n + 2) * 2);
+  if (before) w->path[w->n++] = '/';
+  memcpy(w->path + w->n, name, n + 1);
+  w->n += n;
+  return before;
+}
+
+static void emit_gone(struct walk *w, const struct node *node) {
+  size_t before = enter(w, node->name);
+  for (size_t i = 0; i < node->count; i++) emit_gone(w, &node->child[i]);
+  begin_record(w, GONE);
+  w->n = before;
+}
+
+static int compare_bytes(const void *a, const void *b) {
+  const bytes *x = a, *y = b;
+  size_t least = x->n < y->n ? x->n : y->n;
+  int order = least ? memcmp(x->at, y->at, least) : 0;
+  return order ? order : (x->n > y->n) - (x->n < y->n);
+}
+
+static bytes *sorted_list(struct rch_list list, size_t *count) {
+  bytes *items = grown(NULL, list.count * sizeof *items);
+  *count = 0;
+  for (bytes item; rch_list_next(&list, &item);) items[(*count)++] = item;
+  qsort(items, *count, sizeof *items, compare_bytes);
+  return items;
+}
+
+static bool listed(const bytes *items, size_t count, const struct walk *w) {
+  bytes key = {(const uint8_t *)w->path, w->n};
+  return count && bsearch(&key, items, count, sizeof *items, compare_bytes) != NULL;
+}
+
+/* Is anything of `only` below the path? */
+static bool leads_to_only(struct walk *w) {
+  size_t low = 0, high = w->onlys;
+  w->path[w->n] = '/';
+  bytes key = {(const uint8_t *)w->path, w->n + 1};
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (compare_bytes(&w->only[middle], &key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  bool yes = low < w->onlys && w->only[low].n > key.n && memcmp(w->only[low].at, key.at, key.n) == 0;
+  w->path[w->n] = 0;
+  return yes;
+}
+
+static bool same_stat(const struct stat *a, const struct stat *b) {
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+         a->st_mode == b->st_mode && a->st_nlink == b->st_nlink && ns(a->st_mtim) == ns(b->st_mtim) &&
+         ns(a->st_ctim) == ns(b->st_ctim);
+}
+
+static bool unchanged(const struct node *a, const struct node *b) {
+  if (a->tag != b->tag || a->detail != b->detail || a->racy) return false;
+  if (a->tag > SYMLINK) return true;
+  if (!same_stat(&a->st, &b->st)) return false;
+  return a->tag != SYMLINK || strcmp(a->target, b->target) == 0;
+}
+
+/* Kernel interfaces in the shape of a file system: reading them means nothing, or hangs. */
+static bool foreign(int fd) {
+  struct statfs fs;
+  if (fstatfs(fd, &fs) < 0) return false;
+  switch ((unsigned long)fs.f_type) {
+    case PROC_SUPER_MAGIC: case SYSFS_MAGIC: case CGROUP_SUPER_MAGIC: case CGROUP2_SUPER_MAGIC:
+    case DEBUGFS_MAGIC: case TRACEFS_MAGIC: case DEVPTS_SUPER_MAGIC: case SECURITYFS_MAGIC:
+    case BPF_FS_MAGIC: case BINFMTFS_MAGIC: case NSFS_MAGIC: case PSTOREFS_MAGIC:
+      return true;
+    default:
+      return false;
+  }
+}
+
+static bool is_dots(const char *s) { return s[0] == '.' && (!s[1] || (s[1] == '.' && !s[2])); }
+
+static int compare_names(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names in a folder, sorted; one block of memory to free behind *arena. Returns an errno. */
+static int list_names(int fd, char ***names, size_t *count, char **arena) {
+  static char block[65536] __attribute__((aligned(16)));
+  size_t used = 0, room = 0;
+  *names = NULL, *arena = NULL, *count = 0;
+  for (;;) {
+    long n = syscall(SYS_getdents64, fd, block, sizeof block);
+    if (n < 0) return errno;
+    if (n == 0) break;
+    for (long at = 0; at < n;) {
+      struct dirent64 *d = (struct dirent64 *)(block + at);
+      at += d->d_reclen;
+      if (is_dots(d->d_name)) continue;
+      size_t length = strlen(d->d_name) + 1;
+      if (room - used < length) *arena = grown(*arena, room = room * 2 + length + 512);
+      memcpy(*arena + used, d->d_name, length);
+      used += length;
+      ++*count;
+    }
+  }
+  *names = grown(NULL, *count * sizeof **names);
+  char *at = *arena;
+  for (size_t i = 0; i < *count; i++, at += strlen(at) + 1) (*names)[i] = at;
+  qsort(*names, *count, sizeof **names, compare_names);
+  return 0;
+}
+
+static void walk_dir(struct walk *w, int fd, struct node *dir, const struct node *old, bool inside);
+
+/* Could a change after the scan leave these times as they are? */
+static bool is_racy(const struct walk *w, const struct stat *st) {
+  int64_t m = ns(st->st_mtim);
+  return ns(st->st_ctim) >= w->started - RACY_NS || (m >= w->started - RACY_NS && m <= w->started + RACY_NS);
+}
+
+/* Looks at `name` in the folder `fd`; opens it when it is a folder. False: it is gone. */
+static bool look(struct walk *w, int fd, const char *name, struct node *node, int *child) {
+  static char target[4096]; /* walk_dir recurses: its frames must stay small */
+  for (int tries = 0; tries < 8; tries++) {
+    *child = -1;
+    if (fstatat(fd, name, &node->st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
+      if (errno == ENOENT) return false;
+      node->tag = UNREADABLE, node->detail = (uint32_t)errno;
+      return true;
+    }
+    node->racy = is_racy(w, &node->st);
+    mode_t format = node->st.st_mode & S_IFMT;
+    if (format == S_IFREG) {
+      node->tag = FILE_;
+    } else if (format == S_IFDIR) {
+      node->tag = DIR_;
+      *child = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      if (*child < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)) continue;
+      if (*child < 0) node->tag = UNREADABLE, node->detail = (uint32_t)errno;
+    } else if (format == S_IFLNK) {
+      node->tag = SYMLINK;
+      ssize_t n = readlinkat(fd, name, target, sizeof target - 1);
+      if (n < 0 && (errno == ENOENT || errno == EINVAL)) continue;
+      if (n < 0) {
+        node->tag = UNREADABLE, node->detail = (uint32_t)errno;
+      } else {
+        target[n] = 0;
+        node->target = text_of((bytes){(uint8_t *)target, (size_t)n});
+      }
+    } else {
+      node->tag = SPECIAL, node->detail = format;
+    }
+    return true;
+  }
+  return false;
+}
+
+/* One name of a folder: `node` becomes what it is, `old` is what it was. False: leave it out. */
+static bool walk_name(struct walk *w, int fd, dev_t dev, struct node *node, struct node *old, bool inside) {
+  int child = -1;
+  if (listed(w->skip, w->skips, w)) return false;
+  if (!inside) {
+    inside = listed(w->only, w->onlys, w);
+    if (!inside && !leads_to_only(w)) return false;
+  }
+  if (strncmp(node->name, TEMP, sizeof TEMP - 1) == 0) node->tag = TEMP_;
+  else if (!look(w, fd, node->name, node, &child)) return false;
+  if (child >= 0 && node->st.st_dev != dev && foreign(child)) {
+    close(child);
+    child = -1;
+    node->tag = SPECIAL, node->detail = 0;
+  }
+  if (old && old->tag == DIR_ && node->tag != DIR_)
+    for (size_t i = 0; i < old->count; i++) emit_gone(w, &old->child[i]);
+  if (child >= 0) {
+    size_t at = w->n;
+    if (!old || !unchanged(old, node)) emit(w, node);
+    walk_dir(w, child, node, old && old->tag == DIR_ ? old : NULL, inside);
+    w->n = at;
+    close(child);
+    if (node->tag == UNREADABLE) emit(w, node);
+    if (node->tag == GONE) {
+      begin_record(w, GONE);
+      return false;
+    }
+  } else if (!old || !unchanged(old, node)) {
+    emit(w, node);
+  }
+  return true;
+}
+
+static void walk_dir(struct walk *w, int fd, struct node *dir, const struct node *old, bool inside) {
+  char **names, *arena;
+  size_t count, was = 0, made = 0;
+  int error = list_names(fd, &names, &count, &arena);
+  if (error) {
+    dir->tag = error == ENOENT ? GONE : UNREADABLE; /* ENOENT: removed since it was opened */
+    dir->detail = (uint32_t)error;
+    count = 0;
+  }
+  dir->child = grown(NULL, count * sizeof *dir->child);
+  for (size_t i = 0; i < count; i++) {
+    struct node *before = NULL;
+    for (; old && was < old->count; was++) {
+      int order = strcmp(old->child[was].name, names[i]);
+      if (order > 0) break;
+      if (order == 0) {
+        before = &old->child[was++];
+        break;
+      }
+      emit_gone(w, &old->child[was]);
+    }
+    struct node *node = &dir->child[made];
+    memset(node, 0, sizeof *node);
+    node->name = names[i];
+    size_t at = enter(w, names[i]);
+    bool there = walk_name(w, fd, dir->st.st_dev, node, before, inside);
+    w->n = at;
+    if (!there) {
+      if (before) emit_gone(w, before);
+      continue;
+    }
+    if (before) {
+      node->name = before->name;
+      before->name = NULL;
+    } else {
+      node->name = text_of((bytes){(uint8_t *)names[i], strlen(names[i])});
+    }
+    made++;
+  }
+  for (; old && was < old->count; was++) emit_gone(w, &old->child[was]);
+  dir->count = made;
+  free(names);
+  free(arena);
+}
+
+static struct tree *tree_of(uint32_t number) {
+  for (struct tree *t = trees; t; t = t->next)
+    if (t->number == number) return t;
+  struct tree *t = grown(NULL, sizeof *t);
+  memset(t, 0, sizeof *t);
+  t->number = number;
+  t->next = trees;
+  return trees = t;
+}
+
+static void forget_tree(uint32_t number) {
+  for (struct tree **at = &trees; *at; at = &(*at)->next) {
+    struct tree *t = *at;
+    if (t->number != number) continue;
+    *at = t->next;
+    drop_children(&t->top);
+    free(t->root);
+    free(t);
+    return;
+  }
+}
+
+static void scan(const struct rch_fs_scan *m) {
+  char *root = text_of(m->root);
+  int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  struct walk w = {.request = m->request, .started = ns(now)};
+  struct node top = {.tag = DIR_};
+  if (fd < 0 || fstat(fd, &top.st) < 0) {
+    send_failed(m->request, errno, root);
+    if (fd >= 0) close(fd);
+    free(root);
+    return;
+  }
+  top.racy = is_racy(&w, &top.st);
+  struct tree *t = tree_of(m->tree);
+  if (t->root && (m->fresh || strcmp(t->root, root) != 0)) {
+    forget_tree(m->tree);
+    t = tree_of(m->tree);
+  }
+  w.whole = t->root == NULL;
+  w.skip = sorted_list(m->skip, &w.skips);
+  w.only = sorted_list(m->only, &w.onlys);
+  w.path = grown(NULL, w.room = 4096);
+  w.path[0] = 0;
+  if (w.whole || !unchanged(&t->top, &top)) emit(&w, &top);
+  walk_dir(&w, fd, &top, w.whole ? NULL : &t->top, w.onlys == 0);
+  if (top.tag != DIR_) {
+    top.tag = UNREADABLE;
+    emit(&w, &top);
+  }
+  drop_children(&t->top);
+  t->top = top;
+  free(t->root);
+  t->root = root;
+  flush_records(&w, true);
+  close(fd);
+  free(w.skip), free(w.only), free(w.path), free(w.records.at), free(w.out.at);
+}
+#endif

@@ -1,0 +1,137 @@
+/*
+ * The launcher: every name in the shim folder (cargo, gcc, make …) is a link to this program. It finds the real tool,
+ * asks the daemon where to run it, and becomes the tool here, or stands for it while it runs on a worker. Whatever
+ * goes wrong before the tool has started there ends in the real tool running here, untouched.
+ */
+#include "launcher/relay.h"
+
+static bool is_set(const char *name) {
+  const char *value = getenv(name);
+  return value && *value;
+}
+
+/* Settings and circumstances under which the daemon is not asked. */
+static bool decides_alone(void) {
+  const char *enabled = getenv("RCH_ENABLED");
+  if (is_set("RCH_BYPASS") && strcmp(getenv("RCH_BYPASS"), "0") != 0) return true;
+  if (enabled && strcmp(enabled, "0") == 0) return true;
+  /* On a worker it always counts: the daemon is on another machine. */
+  return is_set("RCH_ON_WORKER") || is_nested();
+}
+
+/* Here, with the bound that holds without a lease. */
+static _Noreturn void run_unleased(struct wire *front) {
+  if (front) wire_close(front);
+  text_clear();
+  take_local_lock();
+  exec_local();
+}
+
+/* Runs the command of `first` as a child on the caller's descriptors; its failure is our end. */
+static bool run_first(struct wire *front, const struct rch_shim_first *first) {
+  char *path = text_of(first->path), **argv = texts_of(first->argv), **env = local_environment();
+  struct rch_shim_first_done done = {RCH_END_EXITED, 0};
+  struct sigaction standard = {.sa_handler = SIG_DFL}, was;
+  pid_t parent = getpid(), ended = 0;
+  int status = 0;
+  if (!path || !argv || !env || access(path, X_OK) < 0) return false;
+  text_clear();
+  /* Where SIGCHLD is ignored a child's end cannot be learned (wait(2)). */
+  sigaction(SIGCHLD, &standard, &was);
+  pid_t child = fork();
+  if (child == 0) {
+    sigaction(SIGCHLD, &was, NULL);
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent) _exit(127);
+    become(path, argv, env);
+  }
+  while (child > 0 && (ended = waitpid(child, &status, 0)) < 0 && errno == EINTR) continue;
+  sigaction(SIGCHLD, &was, NULL);
+  if (child < 0 || ended < 0) return false;
+  if (WIFSIGNALED(status)) done = (struct rch_shim_first_done){RCH_END_SIGNALED, (uint32_t)WTERMSIG(status)};
+  else done.value = (uint32_t)WEXITSTATUS(status);
+  rch_put_shim_first_done(&front->out, &done);
+  wire_flush(front);
+  if (done.kind == RCH_END_SIGNALED) die_by((int)done.value);
+  if (done.value) _exit((int)done.value);
+  return true;
+}
+
+/* One message of the front; false when it makes no sense here. */
+static bool take_answer(struct wire *front, const struct frame *frame) {
+  union {
+    struct rch_shim_wait wait;
+    struct rch_shim_local local;
+    struct rch_shim_first first;
+    struct rch_shim_remote remote;
+  } m;
+  switch (frame->number) {
+    case RCH_SHIM_ACK:
+      return true;
+    case RCH_SHIM_WAIT:
+      if (!rch_get_shim_wait(frame->body, frame->n, &m.wait)) return false;
+      text_show(m.wait.text);
+      return true;
+    case RCH_SHIM_LOCAL:
+      if (!rch_get_shim_local(frame->body, frame->n, &m.local)) return false;
+      text_clear();
+      text_say(m.local.notice, true);
+      wire_close(front);
+      exec_local();
+    case RCH_SHIM_FIRST:
+      return rch_get_shim_first(frame->body, frame->n, &m.first) && run_first(front, &m.first);
+    case RCH_SHIM_REMOTE:
+      if (!rch_get_shim_remote(frame->body, frame->n, &m.remote)) return false;
+      text_clear();
+      job_run(front, &m.remote);
+    default:
+      return false;
+  }
+}
+
+static _Noreturn void ask(int fd) {
+  struct wire front;
+  struct frame frame;
+  int64_t deadline = now_ms() + ACK_MS;
+  wire_open(&front, fd);
+  if (!put_ask(&front.out)) run_unleased(&front);
+  while (wire_await(&front, deadline, &frame)) {
+    if (!take_answer(&front, &frame)) run_unleased(&front);
+    deadline = now_ms() + FRONT_SILENCE_MS;
+  }
+  if (!front.closed) remember_hung();
+  run_unleased(&front);
+}
+
+int main(int argc, char **argv) {
+  char path[PATH_MAX], *nameless[] = {(char *)"", NULL};
+  pid_t parent;
+  self.argv = argc > 0 ? argv : nameless;
+  look_at_descriptors();
+  if (!find_home()) {
+    complain("rch: cannot find the launcher's own file\n");
+    return 127;
+  }
+  if (!find_tool()) {
+    if (!self.name[0]) {
+      complain("usage: rch-shim is called by the name of a tool, through a link in %s\n", self.shims);
+      return 2;
+    }
+    complain("%s: command not found (rch: no such program on PATH besides the shim)\n", self.name);
+    return 127;
+  }
+  correct_argv0();
+  if (process_stat(0, &parent, &self.start))
+    snprintf(self.marker, sizeof self.marker, "RCH_SHIM=%d:%llu", (int)getpid(), (unsigned long long)self.start);
+  if (decides_alone()) exec_local();
+  if (!check_run_folder() && errno != ENOENT) exec_local();
+  if (daemon_is_hung()) run_unleased(NULL);
+  int fd = -1;
+  if (run_path(path, "front.sock")) fd = connect_socket(path, now_ms() + ACK_MS);
+  if (fd < 0) {
+    if (errno == ENOENT || errno == ECONNREFUSED) start_daemon();
+    if (errno == ETIMEDOUT) remember_hung();
+    run_unleased(NULL);
+  }
+  terminal_find();
+  ask(fd);
+}

@@ -1,0 +1,177 @@
+/* The daemon from outside: its folder, its socket, what is remembered of it, and what holds without it. */
+#ifndef RCH_LAUNCHER_DAEMON_H
+#define RCH_LAUNCHER_DAEMON_H
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "tool.h"
+#include "wire.h"
+
+/* The question must be acknowledged within this. */
+#define ACK_MS 250
+/* After it, and until the answer, heartbeats come every 2 s: so long a silence is a daemon that hangs. */
+#define FRONT_SILENCE_MS 10000
+/* A daemon that did not acknowledge is left alone for so long. */
+#define HUNG_S 10
+/* At most one attempt to start a daemon in so long. */
+#define STARTING_S 5
+/* How long a heavy tool waits for one of the local locks: a bound for storms, not a gate. */
+#define LOCAL_LOCK_MS 60000
+
+/* home/run, ours alone; the empty string when it is missing or cannot be trusted. */
+static char run_folder[PATH_MAX];
+
+/* Checks owner and mode of home/run; errno is ENOENT when it is not there. */
+static bool check_run_folder(void) {
+  char path[PATH_MAX];
+  struct stat folder;
+  run_folder[0] = 0;
+  if (!join_path(path, self.home, "run")) return false;
+  if (stat(path, &folder) < 0) return false;
+  if (!S_ISDIR(folder.st_mode) || folder.st_uid != geteuid() || (folder.st_mode & 077) != 0) {
+    errno = EPERM;
+    return false;
+  }
+  strcpy(run_folder, path);
+  return true;
+}
+
+static bool run_path(char *into, const char *name) {
+  return run_folder[0] && join_path(into, run_folder, name);
+}
+
+static bool run_has(const char *name) {
+  char path[PATH_MAX];
+  return run_path(path, name) && access(path, F_OK) == 0;
+}
+
+/* Whether a mark was set less than `seconds` ago; one from the future counts for nothing. */
+static bool is_fresh(const struct stat *mark, int seconds) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  int64_t age = now.tv_sec - mark->st_mtim.tv_sec;
+  return age >= 0 && age < seconds;
+}
+
+static bool daemon_is_hung(void) {
+  char path[PATH_MAX];
+  struct stat mark;
+  return run_path(path, "hung") && stat(path, &mark) == 0 && is_fresh(&mark, HUNG_S);
+}
+
+static void remember_hung(void) {
+  char path[PATH_MAX];
+  if (!run_path(path, "hung")) return;
+  int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return;
+  futimens(fd, NULL);
+  close(fd);
+}
+
+/* Whether this caller may start the daemon: one in STARTING_S, agreed on under flock(2) of home/run/starting. */
+static bool may_start(void) {
+  char path[PATH_MAX];
+  struct stat mark;
+  if (!run_path(path, "starting")) return false;
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  bool may = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &mark) == 0 &&
+             (mark.st_size == 0 || !is_fresh(&mark, STARTING_S));
+  /* A byte in it tells a mark from a file just made; writing sets the time. */
+  if (may) may = pwrite(fd, "1", 1, 0) == 1;
+  close(fd);
+  return may;
+}
+
+/* Variables of the caller's build that must not reach a daemon which outlives it. */
+static bool is_passing(const char *entry) {
+  static const char *const prefixes[] = {"RCH_",  "LD_",     "NODE_", "MAKE",    "MFLAGS=",
+                                         "GNUMAKEFLAGS=", "CARGO", "RUST", "FAKEROOT", NULL};
+  for (const char *const *at = prefixes; *at; at++)
+    if (strncmp(entry, *at, strlen(*at)) == 0) return true;
+  return false;
+}
+
+static _Noreturn void become_daemon(const char *node, const char *program) {
+  char *argv[] = {(char *)node, (char *)program, (char *)"--background", NULL};
+  sigset_t none;
+  size_t count = 0, kept = 0;
+  while (environ[count]) count++;
+  char **env = malloc((count + 1) * sizeof *env);
+  if (!env || chdir("/") < 0) _exit(1);
+  for (size_t i = 0; i < count; i++)
+    if (!is_passing(environ[i]))
+      env[kept++] = self.path && is_variable(environ[i], "PATH") ? self.path : environ[i];
+  env[kept] = NULL;
+  for (int fd = 0; fd < 3; fd++) close(fd);
+  if (open("/dev/null", O_RDWR) != 0 || dup(0) != 1 || dup(0) != 2) _exit(1);
+  if (syscall(SYS_close_range, 3u, ~0u, 0u) < 0)
+    for (int fd = 3; fd < 4096; fd++) close(fd);
+  for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  umask(022);
+  execve(node, argv, env);
+  _exit(1);
+}
+
+/* Starts the daemon in the background, unless the user stopped it, and does not wait for it. */
+static void start_daemon(void) {
+  char node[PATH_MAX], program[PATH_MAX], path[PATH_MAX];
+  if (!join_path(node, self.home, "lib/node") || !join_path(program, self.home, "lib/rchd.mjs")) return;
+  if (access(node, X_OK) < 0 || access(program, R_OK) < 0) return;
+  if (!run_folder[0]) {
+    /* Missing: made. Somebody else's, or open to others: mkdir fails, and nothing is started. */
+    if (!join_path(path, self.home, "run") || mkdir(path, 0700) < 0 || !check_run_folder()) return;
+  }
+  if (run_has("stopped") || !may_start()) return;
+  pid_t child = fork();
+  if (child == 0) {
+    setsid();
+    if (fork() == 0) become_daemon(node, program);
+    _exit(0);
+  }
+  if (child > 0)
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
+}
+
+static bool is_heavy(void) {
+  static const char *const heavy[] = {"cargo", "make", "gmake", "ninja", "cmake", "meson", NULL};
+  for (const char *const *at = heavy; *at; at++)
+    if (strcmp(self.name, *at) == 0) return true;
+  return false;
+}
+
+/* Tries each of `count` record locks of a file: 1 taken, 0 all busy, -1 one is an ancestor's or none can be had. */
+static int try_local_locks(int fd, int count) {
+  for (int i = 0; i < count; i++) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = i, .l_len = 1};
+    if (fcntl(fd, F_SETLK, &lock) == 0) return 1;
+    if (errno != EAGAIN && errno != EACCES) return -1;
+    struct flock held = lock;
+    if (fcntl(fd, F_GETLK, &held) == 0 && held.l_type != F_UNLCK && is_ancestor(held.l_pid)) return -1;
+  }
+  return 0;
+}
+
+/*
+ * Without a daemon there is no lease, so a heavy tool takes one of as many record locks as there are CPUs.
+ * fcntl(2) record locks survive execve and are not inherited by fork: the tool holds it exactly as long as
+ * it lives. Whoever already runs below a holder never waits, nobody waits for ever, and a daemon that the user
+ * stopped on purpose bounds nothing.
+ */
+static void take_local_lock(void) {
+  char path[PATH_MAX];
+  cpu_set_t cpus;
+  int64_t deadline = now_ms() + LOCAL_LOCK_MS;
+  if (!is_heavy() || is_nested() || run_has("stopped") || !run_path(path, "local.lock")) return;
+  int fd = high_fd(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (fd < 0) return;
+  int count = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+  int taken;
+  while ((taken = try_local_locks(fd, count)) == 0 && now_ms() < deadline) sleep_ms(50);
+  if (taken == 1) fcntl(fd, F_SETFD, 0);
+}
+#endif

@@ -1,0 +1,267 @@
+/*
+ * A command that runs on a worker, seen from here: streams, signals and the end.
+ *
+ *   committed ──started──▶ running ──exit | execHere──▶ ending (held output is written) ──▶ gone
+ *      │ local, link lost      │ link lost ──▶ resuming ──▶ running
+ *      ▼                       └─ lost, resume failed ──▶ exit 102
+ *   exec of the real tool
+ */
+#ifndef RCH_LAUNCHER_JOB_H
+#define RCH_LAUNCHER_JOB_H
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include "ask.h"
+#include "daemon.h"
+#include "input.h"
+#include "output.h"
+
+/* A link that has not started the tool says something at least this often, or is given up. */
+#define LINK_SILENCE_MS 30000
+/* How long a lost job is looked for. */
+#define RESUME_MS 60000
+/* A tool that was sent SIGTSTP has this long to say that it stopped. */
+#define STOP_ANSWER_MS 200
+#define JOB_BYTES 16
+
+static struct {
+  struct wire link;
+  uint8_t id[JOB_BYTES];
+  int *locks; /* descriptors held by flock(2) */
+  size_t lock_count;
+  bool started;
+  bool ended, execs; /* the end came: as `end`, or as the program in `program` */
+  struct rch_shim_exit end;
+  uint8_t *program;
+  size_t program_n;
+  sigset_t received; /* the caller's mask */
+  int signals;       /* signalfd, -1 before `started` */
+  struct winsize size;
+  int64_t stop_by;        /* deadline for `stopped`, 0 when none is due */
+  bool stop_answer_stale; /* we stopped without waiting longer: its answer is not a new stop */
+  uint32_t waiting[16];   /* signals to forward once the link is there again */
+  size_t waiting_count;
+  int64_t lost_at;        /* when the link went away, 0 once a fresh one spoke */
+  int resume_pause;       /* ms until the next attempt */
+} job = {.signals = -1, .link = {.fd = -1}};
+
+static void job_release(void) {
+  wire_close(&job.link);
+  for (size_t i = 0; i < job.lock_count; i++) close_fd(&job.locks[i]);
+  job.lock_count = 0;
+}
+
+/* Before `started` only: the link is closed first, so that nothing starts there any more. */
+static _Noreturn void job_run_here(void) {
+  text_clear();
+  job_release();
+  exec_local();
+}
+
+static _Noreturn void job_lost(struct rch_bytes why) {
+  terminal_restore();
+  text_clear();
+  complain("rch: %.*s\n", (int)(why.n < 4096 ? why.n : 4096), (const char *)why.at);
+  _exit(EXIT_LOST);
+}
+
+/* What a broken peer means: nothing lost before the start; after it the command is never run a second time. */
+static _Noreturn void job_broken(const char *why) {
+  if (!job.started) job_run_here();
+  job_lost(bytes_of(why));
+}
+
+/* Ends as a process ends by that signal, without a core file of ours. */
+static _Noreturn void die_by(int number) {
+  struct rlimit none = {0, 0};
+  sigset_t one;
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+  signal(number, SIG_DFL);
+  sigemptyset(&one);
+  sigaddset(&one, number);
+  kill(getpid(), number);
+  sigprocmask(SIG_UNBLOCK, &one, NULL);
+  /* Only as init of a PID namespace, or for a signal that does not end a process. */
+  _exit(128 + number);
+}
+
+static void put_signal(uint32_t number) {
+  struct rch_shim_signal message = {number};
+  rch_put_shim_signal(&job.link.out, &message);
+}
+
+static void put_size(void) {
+  job.size = terminal_size();
+  struct rch_shim_resize message = {job.size.ws_row, job.size.ws_col, job.size.ws_xpixel, job.size.ws_ypixel};
+  rch_put_shim_resize(&job.link.out, &message);
+}
+
+/*
+ * Takes the signals that a tool would get. Those that were ignored or blocked when we were started stay so, there as
+ * here. SIGTTIN and SIGTTOU keep their default: whatever we do to the terminal in the background stops us.
+ */
+static void signals_take(void) {
+  static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGTSTP};
+  sigset_t taken, blocked;
+  struct sigaction was;
+  sigprocmask(SIG_SETMASK, NULL, &job.received);
+  sigemptyset(&taken);
+  sigaddset(&taken, SIGWINCH);
+  sigaddset(&taken, SIGCONT);
+  for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++) {
+    if (sigismember(&job.received, forwarded[i]) == 1) continue;
+    if (sigaction(forwarded[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN) sigaddset(&taken, forwarded[i]);
+  }
+  blocked = taken;
+  sigaddset(&blocked, SIGPIPE);
+  sigprocmask(SIG_BLOCK, &blocked, NULL);
+  job.signals = high_fd(signalfd(-1, &taken, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+/* Continued after a stop: the tool too, with the modes and the size that hold now. */
+static void job_continued(void) {
+  put_signal(SIGCONT);
+  terminal_apply();
+  if (terminal.fd >= 0) put_size();
+}
+
+/* Stops as the tool did; returns when continued. In an orphaned process group a terminal stop has no effect. */
+static void job_stop(int number) {
+  sigset_t one, before, pending;
+  int by = number == SIGTTIN || number == SIGTTOU || number == SIGTSTP ? number : SIGSTOP;
+  job.stop_by = 0;
+  wire_flush(&job.link);
+  text_clear();
+  terminal_restore();
+  sigemptyset(&one);
+  sigaddset(&one, by);
+  kill(getpid(), by);
+  sigprocmask(SIG_UNBLOCK, &one, &before);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  /* A SIGCONT that woke us is read from the signalfd; none was sent when we never stopped. */
+  if (sigpending(&pending) < 0 || sigismember(&pending, SIGCONT) != 1) job_continued();
+}
+
+/* One signal from the caller's side. */
+static void job_signal(uint32_t number) {
+  if (number == SIGWINCH) {
+    put_size();
+  } else if (number == SIGCONT) {
+    job_continued();
+  } else if (number == SIGTSTP) {
+    put_signal(number);
+    job.stop_by = now_ms() + STOP_ANSWER_MS;
+    job.stop_answer_stale = false;
+  } else if (job.ended) {
+    /* The tool is gone, we only write what it left: it would have died writing. */
+    terminal_restore();
+    die_by((int)number);
+  } else {
+    put_signal(number);
+  }
+}
+
+static bool next_signal(uint32_t *number) {
+  struct signalfd_siginfo info;
+  if (job.signals < 0 || read(job.signals, &info, sizeof info) != sizeof info) return false;
+  *number = info.ssi_signo;
+  return true;
+}
+
+static void job_started(void) {
+  struct winsize asked = job.size;
+  job.started = true;
+  text_clear();
+  signals_take();
+  outputs_open((uint8_t[3]){descriptors[0].kind, descriptors[1].kind, descriptors[2].kind});
+  job.size = terminal_size();
+  if (memcmp(&asked, &job.size, sizeof asked) != 0) put_size();
+  input_pump(&job.link.out);
+}
+
+/* The tool waits for its terminal: gives it one read's worth, when there is something. */
+static void job_give_line(void) {
+  static uint8_t line[65536];
+  ssize_t n = terminal.wanted ? terminal_read(line, sizeof line) : -1;
+  if (n < 0) return;
+  struct rch_shim_tty_input message = {{line, (size_t)n}};
+  rch_put_shim_tty_input(&job.link.out, &message);
+  terminal.wanted = false;
+}
+
+/* The messages of a tool that runs. False: not one of them, or cut short. */
+static bool job_running_frame(const struct frame *frame) {
+  const uint8_t *at = frame->body;
+  size_t n = frame->n;
+  union {
+    struct rch_shim_out out;
+    struct rch_shim_stdin_used used;
+    struct rch_shim_tty_modes modes;
+    struct rch_shim_stopped stopped;
+  } m;
+  switch (frame->number) {
+    case RCH_SHIM_OUT:
+      if (!rch_get_shim_out(at, n, &m.out) || m.out.stream < 1 || m.out.stream > 3) return false;
+      return output_take(&outputs[m.out.stream], m.out.offset, m.out.data);
+    case RCH_SHIM_STDIN_USED:
+      if (!rch_get_shim_stdin_used(at, n, &m.used) || !input_consume(m.used.offset)) return false;
+      input_pump(&job.link.out);
+      return true;
+    case RCH_SHIM_TTY_WANT:
+      terminal.wanted = true;
+      job_give_line();
+      return true;
+    case RCH_SHIM_TTY_MODES:
+      if (!rch_get_shim_tty_modes(at, n, &m.modes)) return false;
+      terminal_modes(m.modes.termios);
+      return true;
+    case RCH_SHIM_STOPPED:
+      if (!rch_get_shim_stopped(at, n, &m.stopped)) return false;
+      if (!job.stop_answer_stale) job_stop((int)m.stopped.signo);
+      job.stop_answer_stale = false;
+      return true;
+    case RCH_SHIM_EXIT:
+      job.ended = true;
+      return rch_get_shim_exit(at, n, &job.end);
+    case RCH_SHIM_EXEC_HERE:
+      job.ended = job.execs = true;
+      job.program = malloc(n + 1);
+      if (job.program) memcpy(job.program, at, n);
+      job.program_n = n;
+      return job.program != NULL;
+    default:
+      return false;
+  }
+}
+
+static void job_frame(const struct frame *frame) {
+  union {
+    struct rch_shim_notice notice;
+    struct rch_shim_wait wait;
+    struct rch_shim_local local;
+    struct rch_shim_lost lost;
+  } m;
+  bool good = true;
+  if (frame->number == RCH_SHIM_NOTICE) {
+    good = rch_get_shim_notice(frame->body, frame->n, &m.notice);
+    if (good) text_say(m.notice.text, m.notice.always);
+  } else if (frame->number == RCH_SHIM_WAIT) {
+    good = rch_get_shim_wait(frame->body, frame->n, &m.wait);
+    if (good) text_show(m.wait.text);
+  } else if (frame->number == RCH_SHIM_LOST) {
+    good = rch_get_shim_lost(frame->body, frame->n, &m.lost);
+    if (good && job.started) job_lost(m.lost.text);
+    if (good) job_run_here();
+  } else if (frame->number == RCH_SHIM_LOCAL && !job.started) {
+    if (rch_get_shim_local(frame->body, frame->n, &m.local)) text_say(m.local.notice, true);
+    job_run_here();
+  } else if (frame->number == RCH_SHIM_STARTED && !job.started) {
+    job_started();
+  } else {
+    good = job.started && !job.ended && job_running_frame(frame);
+  }
+  if (!good) job_broken("the daemon sent something that makes no sense");
+}
+#endif

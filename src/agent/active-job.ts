@@ -1,0 +1,441 @@
+/** One job from `run` to `finish`: its turns at the trees, its slots, its process, its result. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nowNs } from '../base/clock.ts';
+import { messageOf, never, type Result } from '../base/result.ts';
+import { diskFreeOf } from '../facts/machine.ts';
+import type { AgentMessage } from '../protocol/agent.ts';
+import { type JobUsage, type RefusalKind } from '../protocol/jobs.ts';
+import type { RunMessage } from '../protocol/run.ts';
+import { EndKind } from '../protocol/shim.ts';
+import type { FsHelper } from '../tree/fs-helper.ts';
+import { isBelow } from './caches.ts';
+import { COARSE_CLOCK } from './clock.ts';
+import { deniedPath } from './denied.ts';
+import { discard, type AgentFolder } from './folder.ts';
+import { type JobEvent, type JobState, type ToolEnd, transition } from './job.ts';
+import {
+  coveredIn,
+  environmentChange,
+  hasProgram,
+  type JobPlan,
+  type PlannedRoot,
+} from './job-plan.ts';
+import { processName } from './lock.ts';
+import type { Log } from './log.ts';
+import type { Listener, Owner } from './owner.ts';
+import { collectResult, type RootResult, windowOf } from './result.ts';
+import { prepare } from './run-spec.ts';
+import { Runner } from './runner.ts';
+import type { Sandbox } from './sandbox.ts';
+import type { SlotLease, Slots } from './slots.ts';
+import { Streams } from './streams.ts';
+
+/** Below this much free space no job starts, bytes. */
+export const LEAST_DISK = 200 * 1024 * 1024;
+/** How long a start may wait for the clock to pass the newest file, ms. */
+const CLOCK_PATIENCE = 2000;
+
+export type JobNeeds = {
+  readonly owner: Owner;
+  readonly folder: AgentFolder;
+  readonly runner: string;
+  readonly sandbox: () => Promise<Sandbox>;
+  readonly slots: Slots;
+  readonly helper: FsHelper;
+  readonly log: Log;
+  /** `rch-run` processes of the other jobs that use this root now. */
+  readonly others: (root: PlannedRoot) => readonly number[];
+  /** Slots were taken or given back. */
+  readonly changed: () => void;
+  /** The job is over, and everything it held is given back. */
+  readonly over: () => void;
+};
+
+type ExecHere = Extract<RunMessage, { type: 'execHere' }>;
+
+export class ActiveJob {
+  readonly plan: JobPlan;
+  readonly hex: string;
+  readonly streams: Streams;
+  results: RootResult[] = [];
+  readonly #needs: JobNeeds;
+  readonly #giveUp = new AbortController();
+  readonly #folder: string;
+  #state: JobState = { at: 'waiting' };
+  #listener: Listener | undefined;
+  #turns: (() => void)[] = [];
+  #lease: SlotLease | undefined;
+  #runner: Runner | undefined;
+  /** What the link said to the tool before there was one. */
+  readonly #early: RunMessage[] = [];
+  #execHere: ExecHere | undefined;
+  #shift = 0n;
+  /** Since when nobody listens, ms; undefined while somebody does. */
+  #alone: NodeJS.Timeout | undefined;
+
+  constructor(plan: JobPlan, listener: Listener, needs: JobNeeds) {
+    this.plan = plan;
+    this.hex = plan.id.toString('hex');
+    this.#needs = needs;
+    this.#listener = listener;
+    this.#folder = join(needs.folder.jobs, this.hex);
+    this.streams = new Streams(plan.id, (message) => {
+      if (this.#runner === undefined) this.#early.push(message);
+      else this.#runner.send(message);
+    });
+    this.streams.listener = listener;
+  }
+
+  get state(): JobState {
+    return this.#state;
+  }
+
+  get owner(): Owner {
+    return this.#needs.owner;
+  }
+
+  get pid(): number | undefined {
+    return this.#runner?.pid;
+  }
+
+  /** Does everything up to the start; never throws. */
+  async begin(): Promise<void> {
+    try {
+      const refusal = await this.#admit();
+      if (refusal !== undefined) this.#refuse(refusal.kind, refusal.reason);
+    } catch (thrown) {
+      this.#refuse('internal', messageOf(thrown));
+    }
+  }
+
+  /** The connection is gone: a job that has not started is given up, another is given time. */
+  leave(listener: Listener): void {
+    if (this.#listener !== listener) return;
+    this.#listener = undefined;
+    this.streams.listener = undefined;
+    if (this.#state.at === 'waiting') {
+      this.kill();
+      return;
+    }
+    this.#alone = setTimeout(() => {
+      this.#needs.log(`job ${this.hex}: its owner stayed away`);
+      this.kill();
+    }, this.owner.hello.ownerDeadline * 1000);
+  }
+
+  /** Somebody takes the job up again, from what the launcher has written. */
+  attach(listener: Listener, from: Extract<AgentMessage, { type: 'attach' }>): void {
+    clearTimeout(this.#alone);
+    this.#listener = listener;
+    this.streams.listener = listener;
+    if (
+      this.#state.at === 'running' ||
+      this.#state.at === 'collecting' ||
+      this.#state.at === 'ended'
+    )
+      this.#tellStarted(this.#state.from);
+    this.streams.retell(from);
+    if (this.#state.at === 'ended') this.#tellEnd(this.#state.from, this.#state.end);
+  }
+
+  /** Ends every process of the job; what it did to its trees is undone by their next sync. */
+  kill(): void {
+    this.#advance({ type: 'kill' });
+    this.#giveUp.abort();
+    if (this.#state.at === 'ending') this.#runner?.kill();
+  }
+
+  /** The link has everything. */
+  finish(): void {
+    this.#advance({ type: 'finished' });
+  }
+
+  /** Why the job may not start, or undefined once it is on its way. */
+  async #admit(): Promise<{ kind: RefusalKind; reason: string } | undefined> {
+    const { plan } = this;
+    const gone = { kind: 'internal', reason: 'the job was given up' } as const;
+    for (const root of [...plan.roots].sort((a, b) => (a.root.name < b.root.name ? -1 : 1))) {
+      const alone = !root.readOnly && plan.spec.concurrent !== true;
+      const turn = await root.root.turns.take(alone, this.#giveUp.signal);
+      if (!turn.ok) return gone;
+      this.#turns.push(turn.value);
+    }
+    for (const { root, epoch, path } of plan.roots) {
+      // A sync that was sent before this job may still be at work.
+      await root.inOrder(() => Promise.resolve());
+      if (root.epoch === 0n || root.epoch !== epoch)
+        return { kind: 'no-root', reason: `${path} is at another epoch here` };
+    }
+    const sandbox = await this.#needs.sandbox();
+    const refusal = (await this.#checkMachine(sandbox)) ?? (await this.#awaitClock());
+    if (refusal !== undefined) return refusal;
+    if (this.#state.at !== 'waiting') return gone;
+    const { owner, slots } = this.#needs;
+    this.#lease = slots.take(plan.spec.slots, owner.hello.totalSlots ?? slots.cores);
+    if (this.#lease === undefined)
+      return { kind: 'busy', reason: `${slots.used} slots are in use here` };
+    this.#needs.changed();
+    this.#advance({ type: 'admitted' });
+    this.#start(sandbox, this.#lease);
+    return undefined;
+  }
+
+  async #checkMachine(
+    sandbox: Sandbox,
+  ): Promise<{ kind: RefusalKind; reason: string } | undefined> {
+    const { plan } = this;
+    if (sandbox.method === 'none') return { kind: 'no-sandbox', reason: sandbox.mend };
+    if (sandbox.method === 'folder' && plan.roots.some(({ root }) => !root.standsAtPath))
+      return { kind: 'no-sandbox', reason: sandbox.mend };
+    if ((await diskFreeOf(this.#needs.folder.path)) < LEAST_DISK)
+      return { kind: 'disk-full', reason: 'less than 200 MB are free on the worker' };
+    if (!hasProgram(plan, plan.tool))
+      return { kind: 'no-tool', reason: `${plan.tool} is not on the worker` };
+    return undefined;
+  }
+
+  /** What the tool makes must be newer than everything it reads (make and cargo compare times). */
+  async #awaitClock(): Promise<{ kind: RefusalKind; reason: string } | undefined> {
+    const { clock } = this.owner;
+    const ready = BigInt(this.plan.spec.newest) + 2n * COARSE_CLOCK;
+    for (;;) {
+      const left = Number(ready - clock.now()) / 1e6;
+      if (left < 0) return undefined;
+      if (left > CLOCK_PATIENCE)
+        return {
+          kind: 'clock-behind',
+          reason: `the worker's clock is ${Math.ceil(left)} ms behind the newest file`,
+        };
+      await sleep(Math.ceil(left) + 1);
+    }
+  }
+
+  #start(sandbox: Sandbox, lease: SlotLease): void {
+    const { folder, runner } = this.#needs;
+    this.#shift = this.owner.clock.shift;
+    mkdirSync(folder.jobs, { recursive: true, mode: 0o700 });
+    const prepared = prepare(this.plan, { folder: this.#folder, runner, sandbox, lease });
+    for (const { root, readOnly } of this.plan.roots) {
+      if (readOnly) continue;
+      root.addCaches(this.plan.spec.caches);
+      root.jobBegins();
+    }
+    this.#runner = new Runner(prepared.argv, prepared.spec, {
+      message: (message) => {
+        this.#hear(message);
+      },
+      gone: () => {
+        this.#gone();
+      },
+    });
+    for (const message of this.#early.splice(0)) this.#runner.send(message);
+    if (this.#runner.pid !== undefined)
+      writeFileSync(join(this.#folder, 'owner'), processName(this.#runner.pid));
+  }
+
+  #hear(message: RunMessage): void {
+    switch (message.type) {
+      case 'started':
+        this.#advance({ type: 'started', from: message.at });
+        if (this.#state.at === 'running') this.#tellStarted(message.at);
+        return;
+      case 'failed':
+        this.#refuse(kindOf(message.stage), `${message.stage}: ${message.message}`);
+        return;
+      case 'execHere':
+        this.#execHere = message;
+        this.#exited({
+          kind: EndKind.exited,
+          value: 0,
+          till: nowNs(),
+          userTime: 0n,
+          systemTime: 0n,
+          maxRss: 0n,
+        });
+        return;
+      case 'exit': {
+        const { at, value, userTime, systemTime, maxRss } = message;
+        this.#exited({
+          value,
+          userTime,
+          systemTime,
+          maxRss,
+          kind: message.kind === 0 ? EndKind.exited : EndKind.signaled,
+          till: at,
+        });
+        return;
+      }
+      case 'out':
+      case 'stdinUsed':
+      case 'ttyWant':
+      case 'ttyModes':
+      case 'stopped':
+        this.streams.fromRun(message);
+        return;
+      case 'spec':
+      case 'credit':
+      case 'stdin':
+      case 'stdinEof':
+      case 'ttyInput':
+      case 'signal':
+      case 'resize':
+      case 'outClosed':
+      case 'kill':
+        // Only the agent says these.
+        this.#runner?.kill();
+        return;
+      default:
+        never(message);
+    }
+  }
+
+  #exited(end: ToolEnd): void {
+    this.#advance({ type: 'exited', end });
+    if (this.#state.at === 'collecting') void this.#collect(this.#state.from, end);
+  }
+
+  /** `rch-run` is gone; when it had not told an end, the job is lost. */
+  #gone(): void {
+    const words = this.#runner?.words ?? '';
+    if (words !== '') this.#needs.log(`job ${this.hex}: ${words.trim()}`);
+    if (this.#state.at === 'starting') {
+      this.#refuse('internal', `rch-run could not start the job: ${words.trim()}`);
+      return;
+    }
+    if (this.#state.at === 'running') {
+      // Killed from outside (out of memory, say): the tool's end is that of its group.
+      this.#exited({
+        kind: EndKind.signaled,
+        value: 9,
+        till: nowNs(),
+        userTime: 0n,
+        systemTime: 0n,
+        maxRss: 0n,
+      });
+      return;
+    }
+    this.#advance({ type: 'exited', end: undefined });
+  }
+
+  async #collect(started: bigint, end: ToolEnd): Promise<void> {
+    const results: RootResult[] = [];
+    for (const root of this.plan.roots.filter((each) => !each.readOnly)) {
+      const result = await this.#collectRoot(root, windowOf(started, end.till));
+      if (!result.ok) {
+        this.#needs.log(`job ${this.hex}: ${result.failure.reason}`);
+        this.#send({
+          type: 'notStarted',
+          job: this.plan.id,
+          kind: 'internal',
+          reason: result.failure.reason,
+        });
+        this.kill();
+        break;
+      }
+      results.push(result.value);
+    }
+    this.results = results;
+    this.#advance({ type: 'collected' });
+    if (this.#state.at === 'ended') this.#tellEnd(started, end);
+  }
+
+  #collectRoot(
+    of: PlannedRoot,
+    window: { from: bigint; till: bigint },
+  ): Promise<Result<RootResult>> {
+    return of.root.inOrder(() =>
+      collectResult({
+        root: of.root,
+        helper: this.#needs.helper,
+        ...window,
+        shift: this.#shift,
+        caches: of.root.caches,
+        covered: coveredIn(this.plan, of),
+        others: this.#needs.others(of),
+      }),
+    );
+  }
+
+  #tellStarted(at: bigint): void {
+    this.#send({ type: 'started', job: this.plan.id, at: at + this.#shift });
+  }
+
+  /** The results, then execHere where there is one, then `ended`. */
+  #tellEnd(started: bigint, end: ToolEnd): void {
+    const job = this.plan.id;
+    for (const { root, from, till, parts } of this.results) {
+      for (const [at, changes] of parts.entries()) {
+        const last = at === parts.length - 1;
+        this.#send({ type: 'result', job, root: root.key, from, till, changes, last });
+      }
+    }
+    if (this.#execHere !== undefined) {
+      const { path, cwd, argv, env } = this.#execHere;
+      const given = [...this.plan.env, Buffer.from('RCH_ON_WORKER=1')];
+      const { set, unset } = environmentChange(given, env);
+      this.#send({ type: 'execHere', job, path, cwd, argv, setEnv: set, unsetEnv: unset });
+    }
+    const json = Buffer.from(JSON.stringify(this.#usage(started, end)));
+    this.#send({ type: 'ended', job, kind: end.kind, value: end.value, json });
+  }
+
+  #usage(started: bigint, end: ToolEnd): JobUsage {
+    const inRoot = (path: string): boolean =>
+      this.plan.roots.some((root) => !root.readOnly && isBelow(path, root.path));
+    const failed = end.kind !== EndKind.exited || end.value !== 0;
+    return {
+      wallMs: Number(end.till - started) / 1e6,
+      userMs: Number(end.userTime) / 1e3,
+      systemMs: Number(end.systemTime) / 1e3,
+      maxRss: Number(end.maxRss),
+      deniedPath: failed ? deniedPath(this.streams.tail, inRoot) : '',
+    };
+  }
+
+  #refuse(kind: RefusalKind, reason: string): void {
+    if (this.#state.at === 'over') return;
+    this.#send({ type: 'notStarted', job: this.plan.id, kind, reason });
+    this.#advance({ type: 'failed' });
+  }
+
+  #send(message: AgentMessage): void {
+    this.#listener?.send(message);
+  }
+
+  #advance(event: JobEvent): void {
+    const before = this.#state;
+    this.#state = transition(before, event);
+    if (this.#state.at === 'over' && before.at !== 'over') this.#giveBack(this.#state.outcome);
+  }
+
+  #giveBack(outcome: 'untouched' | 'settled' | 'dropped'): void {
+    clearTimeout(this.#alone);
+    this.#giveUp.abort();
+    if (this.#runner !== undefined) {
+      for (const { root, readOnly } of this.plan.roots) {
+        if (readOnly) continue;
+        const result = this.results.find((each) => each.root === root);
+        const known =
+          outcome === 'untouched' ||
+          (outcome === 'settled' &&
+            result !== undefined &&
+            (result.settled || result.changes.length === 0));
+        root.jobEnds(known);
+      }
+      void discard(this.#needs.folder, this.#folder);
+    }
+    if (this.#lease !== undefined) this.#needs.slots.give(this.#lease);
+    for (const release of this.#turns) release();
+    this.#turns = [];
+    this.#needs.changed();
+    this.#needs.over();
+  }
+}
+
+/** What the link makes of a step of `rch-run` that failed. */
+function kindOf(stage: string): RefusalKind {
+  if (stage === 'exec' || stage === 'tool') return 'no-tool';
+  return stage === 'spec' || stage === 'start' || stage === 'fork' ? 'internal' : 'no-sandbox';
+}

@@ -1,0 +1,291 @@
+/** The agent itself: what all connections share. Only src/agent/main.ts makes one. */
+import { mkdirSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fail, ok, type Result } from '../base/result.ts';
+import { diskFreeOf, MachineProbe } from '../facts/machine.ts';
+import type { AgentFacts, HelloFacts } from '../protocol/facts.ts';
+import type { RefusalKind } from '../protocol/jobs.ts';
+import { FsHelper } from '../tree/fs-helper.ts';
+import { Hasher } from '../tree/hash.ts';
+import { Store } from '../tree/store.ts';
+import { LEAST_DISK } from './active-job.ts';
+import { collect, type Collected, heldBytes } from './collect.ts';
+import { Contents } from './contents.ts';
+import { emptyTrash, type AgentFolder } from './folder.ts';
+import { Jobs, sweepOrphans } from './jobs.ts';
+import type { Log } from './log.ts';
+import { Memory } from './memory.ts';
+import { Owner } from './owner.ts';
+import type { Root } from './root.ts';
+import { Roots } from './roots.ts';
+import { findSandbox, type Sandbox } from './sandbox.ts';
+import { Session } from './session.ts';
+import { allowedCpus, Slots } from './slots.ts';
+import type { AgentStream } from './stream.ts';
+
+/** How often free space is looked at while somebody is connected, ms; told when it moved by this share. */
+const DISK_EVERY = 30_000;
+const DISK_MOVED = 0.05;
+
+export type AgentNeeds = {
+  readonly folder: AgentFolder;
+  /** Where rch-run and rch-fs are. */
+  readonly lib: string;
+  readonly log: Log;
+  readonly version: string;
+  /** PATH for tools and package managers. */
+  readonly path: string;
+  /** Sandbox methods not to use. */
+  readonly without: readonly string[];
+};
+
+export class Agent {
+  readonly log: Log;
+  readonly version: string;
+  readonly store: Store;
+  readonly contents: Contents;
+  readonly helper: FsHelper;
+  readonly jobs: Jobs;
+  readonly memory = new Memory({
+    busy: () => this.jobs.all.length > 0,
+    forget: () => {
+      this.#unload();
+    },
+  });
+  readonly #needs: AgentNeeds;
+  readonly #roots: Roots;
+  readonly #hasher: Hasher;
+  readonly #slots = new Slots(allowedCpus());
+  readonly #probe = new MachineProbe();
+  readonly #owners = new Map<string, Owner>();
+  readonly #sessions = new Map<string, Session>();
+  readonly #sandbox: Promise<Sandbox>;
+  #onIdle: () => void = () => undefined;
+  #tools: readonly string[] = [];
+  #diskTimer: NodeJS.Timeout | undefined;
+  #diskFree = 0;
+  #collecting: Promise<unknown> | undefined;
+
+  private constructor(needs: AgentNeeds, store: Store, hasher: Hasher) {
+    this.#needs = needs;
+    this.log = needs.log;
+    this.version = needs.version;
+    this.store = store;
+    this.contents = new Contents(store);
+    this.helper = new FsHelper(join(needs.lib, 'rch-fs'));
+    this.#hasher = hasher;
+    this.#roots = new Roots(needs.folder, { helper: this.helper, hasher: this.#hasher });
+    const runner = join(needs.lib, 'rch-run');
+    this.#sandbox = findSandbox({ runner, path: needs.path, without: needs.without });
+    this.jobs = new Jobs({
+      folder: needs.folder,
+      runner,
+      sandbox: () => this.#sandbox,
+      slots: this.#slots,
+      helper: this.helper,
+      log: needs.log,
+      roots: this.#roots,
+      changed: () => {
+        void this.#tellState();
+      },
+      ended: () => {
+        this.maybeCollect();
+        this.#checkIdle();
+      },
+    });
+  }
+
+  static async open(needs: AgentNeeds): Promise<Result<Agent>> {
+    await sweepOrphans(needs.folder, needs.log);
+    await emptyTrash(needs.folder);
+    const hasher = new Hasher();
+    const store = await Store.open({ folder: needs.folder.store, hasher });
+    return store.ok ? ok(new Agent(needs, store.value, hasher)) : store;
+  }
+
+  /** Called whenever the last connection or job went. */
+  set onIdle(callback: () => void) {
+    this.#onIdle = callback;
+  }
+
+  /** Nobody is connected and nothing runs. */
+  get idle(): boolean {
+    return this.#sessions.size === 0 && this.jobs.all.length === 0;
+  }
+
+  /** A new control stream. One that has the same session takes the place of the one before. */
+  async greet(session: Buffer, hello: HelloFacts, stream: AgentStream): Promise<void> {
+    const owner = this.#owners.get(hello.workstation) ?? new Owner(hello);
+    owner.greet(hello);
+    this.#owners.set(hello.workstation, owner);
+    const id = sessionId(hello.workstation, session);
+    this.#sessions.get(id)?.end();
+    const opened = new Session(owner, stream, this);
+    this.#sessions.set(id, opened);
+    stream.handOver(
+      (message) => opened.receive(message),
+      () => {
+        opened.end();
+        if (this.#sessions.get(id) === opened) this.#sessions.delete(id);
+        this.#checkIdle();
+      },
+    );
+    this.#watchDisk();
+    const facts = await this.facts(owner, this.#tools);
+    stream.send({
+      type: 'welcome',
+      protocol: 1,
+      version: this.version,
+      now: owner.clock.now(),
+      json: Buffer.from(JSON.stringify(facts)),
+    });
+  }
+
+  /** A bulk stream of a session; false when there is no such session. */
+  join(session: Buffer, hello: HelloFacts, stream: AgentStream): boolean {
+    const opened = this.#sessions.get(sessionId(hello.workstation, session));
+    opened?.addBulk(stream);
+    return opened !== undefined;
+  }
+
+  async facts(owner: Owner, tools: readonly string[]): Promise<AgentFacts> {
+    if (tools.length > 0) this.#tools = tools;
+    const { folder, path } = this.#needs;
+    const [machine, sandbox] = await Promise.all([
+      this.#probe.take(tools, { path, folder: folder.path }),
+      this.#sandbox,
+    ]);
+    const user = userInfo();
+    return {
+      ...machine,
+      user: user.username,
+      uid: user.uid,
+      folder: folder.path,
+      node: process.version,
+      sandbox: { method: sandbox.method, mend: sandbox.mend },
+      totalSlots: owner.hello.totalSlots ?? this.#slots.cores,
+      usedSlots: this.#slots.used,
+      roots: this.#roots.epochsOf(owner.workstation),
+    };
+  }
+
+  /** The root a sync names; where the method is `folder`, its tree stands at the caller's own path. */
+  async openRoot(
+    owner: Owner,
+    wanted: { key: string; path: string; policy: number },
+  ): Promise<Result<Root, { kind: RefusalKind; reason: string }>> {
+    const root = this.#roots.open(owner.workstation, wanted);
+    if (!root.ok) return { ok: false, failure: { kind: 'bad-path', ...root.failure } };
+    const sandbox = await this.#sandbox;
+    if (sandbox.method !== 'folder' || root.value.standsAtPath) return root;
+    const stood = standAtPath(root.value);
+    if (stood.ok) return root;
+    const reason = `${stood.failure.reason}; ${sandbox.mend}`;
+    return { ok: false, failure: { kind: 'no-sandbox', reason } };
+  }
+
+  /** Whether so many more bytes fit on the disk. */
+  async room(bytes: number): Promise<Result<undefined>> {
+    const free = await diskFreeOf(this.#needs.folder.path);
+    // Contents are held once in the store and once in the tree, where the file system cannot share them.
+    if (free >= 2 * bytes + LEAST_DISK / 2) return ok(undefined);
+    return fail(
+      `${Math.round(free / 1e6)} MB are free on the worker, too few for ${Math.round(bytes / 1e6)} MB`,
+    );
+  }
+
+  /** `bytes` 0: to the bound the workstations gave. */
+  async collect(bytes: number): Promise<Collected> {
+    await this.#collecting;
+    const limit = bytes === 0 ? this.#limit() : bytes;
+    return collect(limit, true, this.#collectNeeds());
+  }
+
+  /** Collects in the background once the bound is exceeded. */
+  maybeCollect(): void {
+    const limit = this.#limit();
+    if (this.#collecting !== undefined || heldBytes(this.#collectNeeds()) <= limit) return;
+    this.#collecting = collect(limit, false, this.#collectNeeds())
+      .then(({ freed, held }) => {
+        this.log(`collected ${freed} bytes, ${held} are held`);
+      })
+      .catch((thrown: unknown) => {
+        this.log(`collecting: ${String(thrown)}`);
+      })
+      .finally(() => {
+        this.#collecting = undefined;
+      });
+  }
+
+  /** Ends all jobs and connections. */
+  close(): void {
+    clearInterval(this.#diskTimer);
+    this.jobs.killAll();
+    for (const session of [...this.#sessions.values()]) session.end();
+    this.helper.close();
+    void this.#hasher.close();
+  }
+
+  /** Frees memory of trees that nobody uses now. */
+  #unload(): void {
+    for (const root of this.#roots.all) if (root.turns.idle) root.unload();
+  }
+
+  #limit(): number {
+    const limits = [...this.#owners.values()].map((owner) => owner.hello.storeLimit);
+    return limits.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...limits);
+  }
+
+  #collectNeeds(): Parameters<typeof collect>[2] {
+    return { store: this.store, contents: this.contents, roots: this.#roots };
+  }
+
+  #checkIdle(): void {
+    if (this.#sessions.size === 0) {
+      clearInterval(this.#diskTimer);
+      this.#diskTimer = undefined;
+    }
+    if (this.idle) this.#onIdle();
+  }
+
+  #watchDisk(): void {
+    this.#diskTimer ??= setInterval(() => {
+      void diskFreeOf(this.#needs.folder.path).then((free) => {
+        if (Math.abs(free - this.#diskFree) > DISK_MOVED * this.#diskFree) return this.#tellState();
+        return undefined;
+      });
+    }, DISK_EVERY);
+  }
+
+  async #tellState(): Promise<void> {
+    this.#diskFree = await diskFreeOf(this.#needs.folder.path);
+    for (const session of this.#sessions.values()) {
+      session.send({
+        type: 'state',
+        totalSlots: session.owner.hello.totalSlots ?? this.#slots.cores,
+        usedSlots: this.#slots.used,
+        freeBytes: BigInt(this.#diskFree),
+      });
+    }
+  }
+}
+
+function sessionId(workstation: string, session: Buffer): string {
+  return `${workstation} ${session.toString('hex')}`;
+}
+
+/** Makes the real folder at the root's own path; refuses what is there already, for it is not ours. */
+function standAtPath(root: Root): Result<undefined> {
+  const path = Buffer.from(root.path, 'latin1');
+  try {
+    mkdirSync(dirname(root.path), { recursive: true });
+    mkdirSync(path, { mode: 0o700 });
+    root.standAt(path);
+    return ok(undefined);
+  } catch (thrown) {
+    return fail(
+      `${root.path} cannot be made on the worker (${thrown instanceof Error ? thrown.message : 'unknown'})`,
+    );
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Folders that are a pure cache of a tool (cargo's incremental): they stay on the worker, the link knows nothing of
+ * what is in them, and so no sync removes it unless the folder around it goes.
+ */
+import type { Change, Manifest, RawPath } from '../tree/manifest.ts';
+import { parentOf } from '../tree/paths.ts';
+
+/** Whether `path` is `folder` or lies below it. */
+export function isBelow(path: RawPath, folder: RawPath): boolean {
+  return path === folder || folder === '' || path.startsWith(`${folder}/`);
+}
+
+export function isCached(path: RawPath, caches: readonly RawPath[]): boolean {
+  return caches.some((folder) => isBelow(path, folder));
+}
+
+/** The caches that outlive a sync to `wanted`: the folder around them stays, and nobody sends anything into them. */
+export function keptCaches(wanted: Manifest, caches: readonly RawPath[]): RawPath[] {
+  const sent = new Set<RawPath>();
+  for (const path of wanted.keys())
+    for (const folder of caches) if (path !== folder && isBelow(path, folder)) sent.add(folder);
+  return caches.filter((folder) => {
+    const parent = parentOf(folder);
+    if (parent === undefined || sent.has(folder)) return false;
+    const own = wanted.get(folder);
+    return wanted.get(parent)?.kind === 'dir' && (own === undefined || own.kind === 'dir');
+  });
+}
+
+/** The caches that these changes remove, because they remove a folder around them or put something else there. */
+export function endedCaches(changes: readonly Change[], caches: readonly RawPath[]): RawPath[] {
+  return caches.filter((folder) =>
+    changes.some(
+      (change) =>
+        isBelow(folder, change.path) && (change.op === 'gone' || change.entry.kind !== 'dir'),
+    ),
+  );
+}
+
+/** Removals of all that is in `actual` at and below the folders, deepest first. */
+export function removalOf(actual: Manifest, folders: readonly RawPath[]): Change[] {
+  return [...actual.keys()]
+    .filter((path) => isCached(path, folders))
+    .sort((a, b) => (a < b ? 1 : -1))
+    .map((path) => ({ op: 'gone', path }));
+}

@@ -1,0 +1,93 @@
+/**
+ * The agent's folder on the worker: everything it writes lies below, and nothing outside is ever removed.
+ * ```
+ * agents/HASH/   the programs (uploaded by the transport; not touched here)
+ * run/           sockets and locks of the running agents
+ * store/         contents by hash
+ * trees/WORKSTATION/ROOT/   meta.json, manifest, stats, t/ (the tree itself)
+ * jobs/ID/       what one job needs while it runs: tmp/, shims/, passwd, group, owner
+ * log/           agent.log
+ * ```
+ */
+import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmod, lstat, readdir, rename, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { fail, messageOf, ok, type Result } from '../base/result.ts';
+
+export type AgentFolder = {
+  readonly path: string;
+  readonly run: string;
+  readonly store: string;
+  readonly trees: string;
+  readonly jobs: string;
+  readonly log: string;
+  /** What is being removed: renamed here first, so that a cut in the middle leaves nothing that looks whole. */
+  readonly trash: string;
+};
+
+/** A folder that is ours alone: real, our own, closed to others. Makes it, and closes it, where it can. */
+export function ownFolder(path: string): Result<string> {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const info = lstatSync(path);
+    if (!info.isDirectory()) return fail(`${path} is not a folder`);
+    if (info.uid !== process.getuid?.()) return fail(`${path} belongs to another user`);
+    if ((info.mode & 0o077) !== 0) chmodSync(path, 0o700);
+    return ok(path);
+  } catch (thrown) {
+    return fail(`${path} cannot be used: ${messageOf(thrown)}`);
+  }
+}
+
+/** Checks or makes the folder and its parts. A symlink in place of any of them is refused. */
+export function openFolder(path: string): Result<AgentFolder> {
+  if (!path.startsWith('/')) return fail(`${path} is not an absolute path`);
+  const folder: AgentFolder = {
+    path,
+    run: join(path, 'run'),
+    store: join(path, 'store'),
+    trees: join(path, 'trees'),
+    jobs: join(path, 'jobs'),
+    log: join(path, 'log'),
+    trash: join(path, 'trash'),
+  };
+  for (const part of Object.values(folder)) {
+    const checked = ownFolder(part);
+    if (!checked.ok) return checked;
+  }
+  return ok(folder);
+}
+
+/** Opens what a job closed to itself (a folder of mode 0), so that it can be removed. Never follows a symlink. */
+async function openUp(path: Buffer): Promise<void> {
+  const info = await lstat(path).catch(() => undefined);
+  if (info?.isDirectory() !== true) return;
+  await chmod(path, 0o700).catch(() => undefined);
+  const names = await readdir(path, { encoding: 'buffer' }).catch(() => []);
+  for (const name of names) await openUp(Buffer.concat([path, Buffer.from('/'), name]));
+}
+
+/** Removes a folder inside the agent's, whatever is in it. The path must be one that the agent made. */
+export async function discard(folder: AgentFolder, path: string): Promise<void> {
+  const doomed = join(folder.trash, randomBytes(8).toString('hex'));
+  const moved = await rename(path, doomed).then(
+    () => true,
+    () => false,
+  );
+  if (moved) await empty(doomed);
+}
+
+async function empty(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch {
+    await openUp(Buffer.from(path));
+    await rm(path, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+/** Finishes removals that an earlier agent began. */
+export async function emptyTrash(folder: AgentFolder): Promise<void> {
+  for (const name of readdirSync(folder.trash)) await empty(join(folder.trash, name));
+}

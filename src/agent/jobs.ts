@@ -1,0 +1,96 @@
+/** All jobs of the agent, whoever wants them. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AgentMessage } from '../protocol/agent.ts';
+import { ActiveJob, type JobNeeds } from './active-job.ts';
+import { discard, type AgentFolder } from './folder.ts';
+import { planJob, type PlannedRoot } from './job-plan.ts';
+import { aliveOf } from './lock.ts';
+import type { Log } from './log.ts';
+import type { Owner } from './owner.ts';
+import type { Roots } from './roots.ts';
+import type { Session } from './session.ts';
+
+export type JobsNeeds = Omit<JobNeeds, 'owner' | 'others' | 'over'> & {
+  readonly roots: Roots;
+  /** A job is over. */
+  readonly ended: () => void;
+};
+
+export class Jobs {
+  readonly #needs: JobsNeeds;
+  readonly #jobs = new Map<string, ActiveJob>();
+
+  constructor(needs: JobsNeeds) {
+    this.#needs = needs;
+  }
+
+  get all(): ActiveJob[] {
+    return [...this.#jobs.values()];
+  }
+
+  /** The job, if it is one of this workstation's. */
+  find(id: Buffer, owner: Owner): ActiveJob | undefined {
+    const job = this.#jobs.get(id.toString('hex'));
+    return job?.owner.workstation === owner.workstation ? job : undefined;
+  }
+
+  run(message: Extract<AgentMessage, { type: 'run' }>, session: Session): void {
+    const { owner } = session;
+    const id = Buffer.from(message.job);
+    const known = this.#jobs.has(id.toString('hex'));
+    const plan = planJob(message, owner.workstation, this.#needs.roots);
+    if (!plan.ok || known) {
+      const { kind, reason } = plan.ok
+        ? ({ kind: 'internal', reason: 'there is a job of that id' } as const)
+        : plan.failure;
+      session.send({ type: 'notStarted', job: id, kind, reason });
+      return;
+    }
+    const job = new ActiveJob(plan.value, session, {
+      ...this.#needs,
+      owner,
+      others: (root) => this.#othersIn(root, id),
+      over: () => {
+        this.#jobs.delete(job.hex);
+        this.#needs.ended();
+      },
+    });
+    this.#jobs.set(job.hex, job);
+    void job.begin();
+  }
+
+  #othersIn(root: PlannedRoot, id: Buffer): number[] {
+    return this.all
+      .filter(
+        (job) => !job.plan.id.equals(id) && job.plan.roots.some((each) => each.root === root.root),
+      )
+      .flatMap((job) => job.pid ?? []);
+  }
+
+  killAll(): void {
+    for (const job of this.all) job.kill();
+  }
+}
+
+/** Ends what an agent that died left behind: processes still running, and the jobs' folders. */
+export async function sweepOrphans(folder: AgentFolder, log: Log): Promise<void> {
+  for (const name of readdirSync(folder.jobs)) {
+    const path = join(folder.jobs, name);
+    const pid = aliveOf(ownerOf(path));
+    if (pid !== undefined) {
+      log(`ending the orphan ${pid} of job ${name}`);
+      // rch-run leads a session of its own; its end is that of the job's namespace.
+      process.kill(pid, 'SIGKILL');
+    }
+    await discard(folder, path);
+  }
+}
+
+function ownerOf(path: string): string {
+  try {
+    return readFileSync(join(path, 'owner'), 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The agent's command line:
+ * ```
+ * node rch-wkr.mjs serve --folder F --socket S [--parent PID] [--idle SECONDS] [--without METHOD]
+ * node rch-wkr.mjs version
+ * ```
+ * `serve` stays until it was idle for SECONDS (900), PID is gone, or SIGTERM. Exit code 0 then, and when another
+ * agent serves the socket already; 1 when it cannot serve, with the reason on stderr. It prints `ready` and a
+ * newline on stdout once the socket answers. `--without` names a sandbox method not to use (tests).
+ */
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startTimeOf } from '../base/processes.ts';
+import { RunFolder } from '../base/run-folder.ts';
+import { messageOf } from '../base/result.ts';
+import { Agent } from './agent.ts';
+import { openFolder } from './folder.ts';
+import { openLog } from './log.ts';
+import { AgentServer } from './server.ts';
+
+const IDLE_SECONDS = 900;
+/** How often a parent is looked for, ms. */
+const PARENT_EVERY = 1000;
+
+const version = process.env['RCH_BUILD_VERSION'] ?? '0';
+
+function leave(reason: string): never {
+  process.stderr.write(`rch-wkr: ${reason}\n`);
+  process.exit(1);
+}
+
+/** Calls `gone` once the process is: also when its pid was given to another. */
+function watchParent(pid: number, gone: () => void): void {
+  const started = startTimeOf(pid);
+  setInterval(() => {
+    if (started === undefined || startTimeOf(pid) !== started) gone();
+  }, PARENT_EVERY);
+}
+
+type ServeOptions = {
+  readonly folder: string;
+  readonly socket: string;
+  readonly parent: string | undefined;
+  readonly idle: number;
+  readonly without: readonly string[];
+};
+
+/** Undoes what `start` set for the Node it brought (daemon/transport/start-script.ts): no tool may load its libraries. */
+function restoreLibraryPath(): void {
+  const own = process.env['RCH_WKR_LIBRARY_PATH'];
+  if (own === undefined) return;
+  delete process.env['RCH_WKR_LIBRARY_PATH'];
+  if (own === '') delete process.env['LD_LIBRARY_PATH'];
+  else process.env['LD_LIBRARY_PATH'] = own;
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  restoreLibraryPath();
+  process.umask(0o077);
+  process.chdir('/');
+  const folder = openFolder(options.folder);
+  if (!folder.ok) leave(folder.failure.reason);
+  const run = RunFolder.create(dirname(options.socket));
+  if (!run.ok) leave(run.failure.reason);
+  const log = openLog(folder.value.log);
+  const agent = await Agent.open({
+    folder: folder.value,
+    lib: dirname(fileURLToPath(import.meta.url)),
+    log,
+    version,
+    path: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+    without: options.without,
+  });
+  if (!agent.ok) leave(agent.failure.reason);
+  const server = await AgentServer.listen(
+    options.socket,
+    run.value.address(options.socket),
+    agent.value,
+  );
+  if (!server.ok) {
+    log(server.failure.reason);
+    agent.value.close();
+    process.stderr.write(`rch-wkr: ${server.failure.reason}\n`);
+    process.exit(/another agent|is the agent here/.test(server.failure.reason) ? 0 : 1);
+  }
+  const stop = (reason: string): void => {
+    log(`stopping: ${reason}`);
+    server.value.close();
+    agent.value.close();
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      stop(signal);
+    });
+  }
+  process.on('uncaughtException', (error) => {
+    log(`a bug: ${error.stack ?? error.message}`);
+    process.stderr.write(`rch-wkr: ${error.stack ?? error.message}\n`);
+    agent.value.close();
+    process.exit(1);
+  });
+  if (options.parent !== undefined)
+    watchParent(Number(options.parent), () => {
+      stop('the parent is gone');
+    });
+  leaveWhenIdle(agent.value, options.idle, stop);
+  log(`serving ${options.socket}`);
+  process.stdout.write('ready\n');
+}
+
+function leaveWhenIdle(agent: Agent, seconds: number, stop: (reason: string) => void): void {
+  const timer = setTimeout(() => {
+    if (agent.idle) stop('nobody needs it');
+  }, seconds * 1000);
+  agent.onIdle = () => {
+    timer.refresh();
+  };
+}
+
+async function main(): Promise<void> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: {
+      folder: { type: 'string' },
+      socket: { type: 'string' },
+      parent: { type: 'string' },
+      idle: { type: 'string' },
+      without: { type: 'string', multiple: true },
+    },
+  });
+  if (positionals[0] === 'version') {
+    process.stdout.write(`${version}\n`);
+    return;
+  }
+  const { folder, socket, parent } = values;
+  if (positionals[0] !== 'serve' || folder === undefined || socket === undefined)
+    leave(
+      'usage: rch-wkr.mjs serve --folder F --socket S [--parent PID] [--idle SECONDS] | version',
+    );
+  const idle = Number(values.idle ?? IDLE_SECONDS);
+  await serve({ folder, socket, parent, idle, without: values.without ?? [] });
+}
+
+main().catch((thrown: unknown) => {
+  leave(messageOf(thrown));
+});

@@ -1,0 +1,142 @@
+/** What a job changed in a tree: found by a scan, compared with what was agreed, and settled when the link took it. */
+import { fail, ok, type Result } from '../base/result.ts';
+import { applyChanges, diff } from '../tree/diff.ts';
+import type { FsHelper } from '../tree/fs-helper.ts';
+import type { Change, Hash, Manifest, RawPath } from '../tree/manifest.ts';
+import { packChanges } from '../tree/packed.ts';
+import { absolute } from '../tree/paths.ts';
+import type { StampRule } from '../tree/stamps.ts';
+import type { Content } from './blobs-out.ts';
+import { isBelow, isCached } from './caches.ts';
+import { COARSE_CLOCK } from './clock.ts';
+import type { Root } from './root.ts';
+import { stampTree } from './stamping.ts';
+import { filesWrittenBelow } from './writers.ts';
+
+/** The window of a run as reported, and what was changed in one of its roots. */
+export type RootResult = {
+  readonly root: Root;
+  readonly from: bigint;
+  readonly till: bigint;
+  readonly changes: readonly Change[];
+  /** The changes as they travel. */
+  readonly parts: readonly Buffer[];
+  readonly doubts: number;
+  settled: boolean;
+};
+
+export type Collecting = {
+  readonly root: Root;
+  readonly helper: FsHelper;
+  /** The run's window on the machine's clock, ns, and the clock's shift. */
+  readonly from: bigint;
+  readonly till: bigint;
+  readonly shift: bigint;
+  /** Folders whose changes stay here: pure caches. */
+  readonly caches: readonly RawPath[];
+  /** Where other roots are mounted in this one: what is there is theirs. */
+  readonly covered: readonly RawPath[];
+  /** The `rch-run` processes of other jobs in the same root. */
+  readonly others: readonly number[];
+};
+
+const MOST = 1n << 62n;
+
+/** The rule that makes the worker's clock one that is `shift` off, for what was written in its window. */
+function shiftRule(of: Collecting): StampRule {
+  return { from: of.from, till: of.till, offset: -of.shift, floor: -MOST, cap: MOST };
+}
+
+/** The changes of the agreed manifest that this job returns. */
+function changesOf(actual: Manifest, of: Collecting): Change[] {
+  const written = filesWrittenBelow(of.others);
+  return diff(of.root.agreed, actual).filter(({ op, path }) => {
+    if (isCached(path, of.caches) || isCached(path, of.covered)) return false;
+    // A folder made only to mount another root in.
+    if (op === 'put' && !of.root.agreed.has(path) && of.covered.some((at) => isBelow(at, path)))
+      return false;
+    if (written.size === 0) return true;
+    const stat = of.root.tree.stat(path);
+    return stat === undefined || !written.has(`${stat.dev} ${stat.ino}`);
+  });
+}
+
+/** Scans the root after a run. */
+export async function collectResult(of: Collecting): Promise<Result<RootResult>> {
+  const { doubts, tree } = of.root;
+  let snapshot = await tree.refresh();
+  if (!snapshot.ok) return snapshot;
+  let changes = changesOf(snapshot.value.manifest, of);
+  if (of.shift !== 0n) {
+    const shifted = await stampTree(changes, snapshot.value.manifest, {
+      helper: of.helper,
+      tree,
+      rule: shiftRule(of),
+    });
+    if (!shifted.ok) return shifted;
+    snapshot = await tree.refresh();
+    if (!snapshot.ok) return snapshot;
+    changes = changesOf(snapshot.value.manifest, of);
+  }
+  return ok({
+    root: of.root,
+    from: of.from + of.shift,
+    till: of.till + of.shift,
+    changes,
+    parts: packChanges(changes),
+    doubts,
+    settled: false,
+  });
+}
+
+/** The window in which the kernel may have put the times of what ran from `started` to `ended`, ns. */
+export function windowOf(started: bigint, ended: bigint): { from: bigint; till: bigint } {
+  return { from: started - COARSE_CLOCK, till: ended };
+}
+
+/** The contents a result offers, by hash. */
+export function contentsOf(results: readonly RootResult[]): Map<Hash, Content> {
+  const contents = new Map<Hash, Content>();
+  for (const { root, changes } of results)
+    for (const change of changes)
+      if (change.op === 'put' && change.entry.kind === 'file') {
+        const { hash, size } = change.entry;
+        contents.set(hash, { hash, size, path: absolute(root.treePath, change.path) });
+      }
+  return contents;
+}
+
+function merged(changes: readonly Change[], later: readonly Change[]): Change[] {
+  const byPath = new Map(changes.map((change) => [change.path, change]));
+  for (const change of later) byPath.set(change.path, change);
+  return [...byPath.values()];
+}
+
+/** The link has the result: stamps what the run made, and from now on the tree is at epoch `to`. */
+export async function settleResult(
+  result: RootResult,
+  settlement: { to: bigint; offset: bigint; floor: bigint; cap: bigint },
+  helper: FsHelper,
+): Promise<Result<undefined>> {
+  if (result.settled) return fail('the root was settled before');
+  const { root } = result;
+  return root.inOrder(async () => {
+    const manifest = applyChanges(root.agreed, result.changes);
+    const stamped = await stampTree(result.changes, manifest, {
+      helper,
+      tree: root.tree,
+      rule: { from: result.from, till: result.till, ...settlement },
+    });
+    if (!stamped.ok) {
+      root.distrust();
+      return stamped;
+    }
+    result.settled = true;
+    root.agree(settlement.to, {
+      manifest: applyChanges(manifest, stamped.value),
+      changes: merged(result.changes, stamped.value),
+      doubts: result.doubts,
+    });
+    return ok(undefined);
+  });
+}

@@ -1,0 +1,298 @@
+/** One link as the agent sees it: its control stream, its bulk streams, and what it asked for. */
+import { messageOf, never, type Failure } from '../base/result.ts';
+import type { AgentMessage } from '../protocol/agent.ts';
+import type { RefusalKind } from '../protocol/jobs.ts';
+import { probeRequest } from '../protocol/facts.ts';
+import { unpackChanges } from '../tree/packed.ts';
+import type { Change } from '../tree/manifest.ts';
+import type { Agent } from './agent.ts';
+import { Packer, sendContent, type Content } from './blobs-out.ts';
+import type { Missing } from './contents.ts';
+import type { Listener, Owner } from './owner.ts';
+import { contentsOf, settleResult } from './result.ts';
+import type { AgentStream } from './stream.ts';
+import { syncIn } from './sync-in.ts';
+
+/** The longest manifest, packed, bytes: some two million files. */
+const MOST_CHANGES = 256 * 1024 * 1024;
+const HASH_BYTES = 32;
+const DEFAULT_LEVEL = 3;
+
+type Of<Type extends AgentMessage['type']> = Extract<AgentMessage, { type: Type }>;
+
+const requests = ['ping', 'probe', 'sync', 'fetch', 'settle', 'collect', 'withdraw'] as const;
+const aboutJobs = [
+  'run',
+  'attach',
+  'finish',
+  'kill',
+  'outAck',
+  'stdin',
+  'stdinEof',
+  'ttyInput',
+  'signal',
+  'resize',
+  'outClosed',
+] as const;
+type Request = Of<(typeof requests)[number]>;
+type AboutJob = Of<(typeof aboutJobs)[number]>;
+
+function isRequest(message: AgentMessage): message is Request {
+  return (requests as readonly string[]).includes(message.type);
+}
+
+function isAboutJob(message: AgentMessage): message is AboutJob {
+  return (aboutJobs as readonly string[]).includes(message.type);
+}
+
+/** A sync whose parts are still coming. */
+type Arriving = { readonly changes: Change[]; bytes: number; failure: Failure | undefined };
+
+export class Session implements Listener {
+  readonly owner: Owner;
+  readonly #agent: Agent;
+  readonly #control: AgentStream;
+  readonly #bulk: AgentStream[] = [];
+  readonly #syncs = new Map<number, Arriving>();
+  /** Syncs that have begun; aborted when what they wait for will not come. */
+  readonly #bringing = new Map<number, AbortController>();
+  readonly #gone = new AbortController();
+  readonly #packer: Packer;
+
+  constructor(owner: Owner, control: AgentStream, agent: Agent) {
+    this.owner = owner;
+    this.#control = control;
+    this.#agent = agent;
+    this.#packer = new Packer(owner.hello.compression ?? DEFAULT_LEVEL);
+  }
+
+  addBulk(stream: AgentStream): void {
+    this.#bulk.push(stream);
+    stream.handOver(
+      (message) => this.receive(message),
+      () => {
+        this.#bulk.splice(this.#bulk.indexOf(stream), 1);
+      },
+    );
+  }
+
+  send(message: AgentMessage): void {
+    this.#control.send(message);
+  }
+
+  /** The control stream is gone; so is all that was on its way. */
+  end(): void {
+    this.#gone.abort();
+    for (const stream of [...this.#bulk]) stream.close();
+    this.#control.close();
+    for (const job of this.#agent.jobs.all) job.leave(this);
+  }
+
+  receive(message: AgentMessage): Promise<void> | undefined {
+    if (message.type !== 'ping') this.#agent.memory.used();
+    if (message.type === 'blob') return this.#agent.contents.take(message);
+    if (isRequest(message)) this.#request(message);
+    else if (isAboutJob(message)) this.#aboutJob(message);
+    // Nothing a link says: whoever it is does not speak our protocol.
+    else this.#control.close();
+    return undefined;
+  }
+
+  #request(message: Request): void {
+    const { request } = message;
+    switch (message.type) {
+      case 'ping':
+        this.send({ type: 'pong', request, now: this.owner.clock.now() });
+        return;
+      case 'probe':
+        this.#answer(request, () => this.#probe(message));
+        return;
+      case 'sync':
+        this.#sync(message);
+        return;
+      case 'withdraw':
+        this.#bringing.get(request)?.abort();
+        return;
+      case 'fetch':
+        this.#fetch(message);
+        return;
+      case 'settle':
+        this.#answer(request, () => this.#settle(message));
+        return;
+      case 'collect':
+        this.#answer(request, async () => {
+          const done = await this.#agent.collect(Number(message.bytes));
+          this.send({ type: 'collected', request, ...done });
+        });
+        return;
+      default:
+        never(message);
+    }
+  }
+
+  #aboutJob(message: AboutJob): void {
+    if (message.type === 'run') {
+      this.#agent.jobs.run(message, this);
+      return;
+    }
+    const job = this.#agent.jobs.find(message.job, this.owner);
+    switch (message.type) {
+      case 'attach':
+        if (job === undefined) this.send({ type: 'unknownJob', job: Buffer.from(message.job) });
+        else job.attach(this, message);
+        return;
+      case 'finish':
+        job?.finish();
+        return;
+      case 'kill':
+        job?.kill();
+        return;
+      case 'outAck':
+      case 'stdin':
+      case 'stdinEof':
+      case 'ttyInput':
+      case 'signal':
+      case 'resize':
+      case 'outClosed':
+        job?.streams.fromLink(message);
+        return;
+      default:
+        never(message);
+    }
+  }
+
+  #refuse(request: number, kind: RefusalKind, reason: string): void {
+    this.send({ type: 'refused', request, kind, reason });
+  }
+
+  /** Work that ends in an answer, whatever goes wrong. */
+  #answer(request: number, work: () => Promise<void>): void {
+    work().catch((thrown: unknown) => {
+      this.#agent.log(`request ${request}: ${messageOf(thrown)}`);
+      this.#refuse(request, 'internal', messageOf(thrown));
+    });
+  }
+
+  async #probe(message: Of<'probe'>): Promise<void> {
+    const { request } = message;
+    const asked = probeRequest.safeParse(JSON.parse(message.json.toString('utf8')));
+    if (!asked.success) {
+      this.#refuse(request, 'internal', asked.error.message);
+      return;
+    }
+    const facts = await this.#agent.facts(this.owner, asked.data.tools);
+    this.send({ type: 'facts', request, json: Buffer.from(JSON.stringify(facts)) });
+  }
+
+  /** Gathers the parts; the last one starts the work. */
+  #sync(message: Of<'sync'>): void {
+    const { request } = message;
+    const sync = this.#syncs.get(request) ?? { changes: [], bytes: 0, failure: undefined };
+    this.#syncs.set(request, sync);
+    sync.bytes += message.changes.length;
+    if (sync.bytes > MOST_CHANGES) sync.failure ??= { reason: 'the manifest is too large' };
+    if (message.changes.length > 0 && sync.failure === undefined) {
+      const part = unpackChanges(message.changes);
+      if (part.ok) for (const change of part.value) sync.changes.push(change);
+      else sync.failure = part.failure;
+    }
+    if (!message.last) return;
+    this.#syncs.delete(request);
+    if (sync.failure !== undefined) {
+      const kind = sync.bytes > MOST_CHANGES ? 'too-large' : 'bad-path';
+      this.#refuse(request, kind, sync.failure.reason);
+      return;
+    }
+    const path = message.path.toString('latin1');
+    this.#answer(request, () => this.#bring({ ...message, path }, sync.changes));
+  }
+
+  async #bring(
+    message: Omit<Of<'sync'>, 'path'> & { path: string },
+    changes: Change[],
+  ): Promise<void> {
+    const { request, from, to, whole } = message;
+    const root = await this.#agent.openRoot(this.owner, {
+      key: message.root,
+      path: message.path,
+      policy: message.policy,
+    });
+    if (!root.ok) {
+      this.#refuse(request, root.failure.kind, root.failure.reason);
+      return;
+    }
+    const withdrawn = new AbortController();
+    this.#bringing.set(request, withdrawn);
+    const synced = await syncIn(
+      { root: root.value, from, to, whole, changes },
+      {
+        store: this.#agent.store,
+        contents: this.#agent.contents,
+        helper: this.#agent.helper,
+        signal: AbortSignal.any([this.#gone.signal, withdrawn.signal]),
+        room: (bytes) => this.#agent.room(bytes),
+        need: (missing, partial) => {
+          this.#need(request, missing, partial);
+        },
+      },
+    );
+    this.#bringing.delete(request);
+    if (!synced.ok) this.#refuse(request, synced.failure.kind, synced.failure.reason);
+    else if (synced.value.type === 'synced')
+      this.send({ type: 'synced', request, epoch: synced.value.epoch });
+    else this.send({ type: 'syncMismatch', request, at: synced.value.at });
+    this.#agent.maybeCollect();
+  }
+
+  #need(request: number, missing: readonly Missing[], partial: readonly number[]): void {
+    const held = Buffer.alloc(partial.length * 8);
+    for (const [at, bytes] of partial.entries()) held.writeBigUInt64LE(BigInt(bytes), at * 8);
+    const hashes = Buffer.concat(missing.map(({ hash }) => Buffer.from(hash, 'hex')));
+    this.send({ type: 'syncNeed', request, hashes, partial: held });
+  }
+
+  /** Not awaited, and on every stream there is: control messages must get through meanwhile. */
+  #fetch(message: Of<'fetch'>): void {
+    const { request } = message;
+    const job = this.#agent.jobs.find(message.job, this.owner);
+    const offered = contentsOf(job?.results ?? []);
+    const wanted: Content[] = [];
+    for (let at = 0; at < message.hashes.length; at += HASH_BYTES) {
+      const content = offered.get(message.hashes.toString('hex', at, at + HASH_BYTES));
+      if (content === undefined) {
+        this.#refuse(request, 'bad-content', 'a content was asked for that no result offers');
+        return;
+      }
+      wanted.push(content);
+    }
+    const streams = this.#bulk.length > 0 ? [...this.#bulk] : [this.#control];
+    this.#answer(request, async () => {
+      const failures = await Promise.all(streams.map((stream) => this.#drain(wanted, stream)));
+      const failure = failures.find((each) => each !== undefined);
+      if (failure === undefined) this.send({ type: 'fetched', request });
+      else this.#refuse(request, 'bad-content', failure.reason);
+    });
+  }
+
+  /** Sends contents from the list until it is empty. */
+  async #drain(wanted: Content[], stream: AgentStream): Promise<Failure | undefined> {
+    for (let content = wanted.shift(); content !== undefined; content = wanted.shift()) {
+      const sent = await sendContent(content, stream, this.#packer);
+      if (!sent.ok) return sent.failure;
+    }
+    return undefined;
+  }
+
+  async #settle(message: Of<'settle'>): Promise<void> {
+    const { request, to, offset, floor, cap } = message;
+    const job = this.#agent.jobs.find(message.job, this.owner);
+    const result = job?.results.find(({ root }) => root.key === message.root);
+    if (job?.state.at !== 'ended' || result === undefined) {
+      this.#refuse(request, 'no-root', 'the job has no such result');
+      return;
+    }
+    const settled = await settleResult(result, { to, offset, floor, cap }, this.#agent.helper);
+    if (settled.ok) this.send({ type: 'settled', request, epoch: to });
+    else this.#refuse(request, 'internal', settled.failure.reason);
+  }
+}

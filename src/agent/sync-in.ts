@@ -1,0 +1,232 @@
+/** Brings a root from one epoch to another: what differs, the contents it takes, and only then the tree itself. */
+import { ok, type Failure, type Result } from '../base/result.ts';
+import { RootPolicy } from '../protocol/agent.ts';
+import type { RefusalKind } from '../protocol/jobs.ts';
+import { applyChanges, checkManifest, diff } from '../tree/diff.ts';
+import type { FsHelper } from '../tree/fs-helper.ts';
+import type { Change, Entry, Manifest, RawPath } from '../tree/manifest.ts';
+import { checkChanges } from '../tree/packed.ts';
+import { absolute, shown } from '../tree/paths.ts';
+import { contentNeeded, placeChanges, removeLeftovers } from '../tree/place.ts';
+import type { Store } from '../tree/store.ts';
+import { endedCaches, isCached, keptCaches, removalOf } from './caches.ts';
+import type { Contents, Missing } from './contents.ts';
+import type { Root } from './root.ts';
+
+export type SyncRequest = {
+  readonly root: Root;
+  readonly from: bigint;
+  readonly to: bigint;
+  readonly whole: boolean;
+  readonly changes: readonly Change[];
+};
+
+export type SyncNeeds = {
+  readonly store: Store;
+  readonly contents: Contents;
+  readonly helper: FsHelper;
+  /** Aborted when contents still on the way will not come: the connection is gone, or a file is. */
+  readonly signal: AbortSignal;
+  /** Tells the link what is missing; `partial` is the number of bytes already here, in the same order. */
+  readonly need: (missing: readonly Missing[], partial: readonly number[]) => void;
+  /** Checks the room on the disk for so many bytes. */
+  readonly room: (bytes: number) => Promise<Result<undefined>>;
+};
+
+export type SyncRefusal = Failure & { readonly kind: RefusalKind };
+
+/** `mismatch`: the tree is at `at`, and only the whole manifest helps. */
+export type Synced =
+  | { readonly type: 'synced'; readonly epoch: bigint }
+  | { readonly type: 'mismatch'; readonly at: bigint };
+
+/** Everything a sync will do, decided before anything is touched. */
+type SyncPlan = {
+  readonly manifest: Manifest;
+  /** What is done to the tree, in order. */
+  readonly changes: readonly Change[];
+  readonly ended: readonly string[];
+  /** What stands in the tree now. */
+  readonly before: Manifest;
+};
+
+function refused(kind: RefusalKind, failure: Failure): Result<never, SyncRefusal> {
+  return { ok: false, failure: { ...failure, kind } };
+}
+
+/** Whether the changes may be made under the eyes of running jobs: only what is new comes to a read-only root. */
+function onlyAdds(request: SyncRequest): boolean {
+  if (request.whole || request.root.policy !== RootPolicy.readOnly) return false;
+  const { agreed } = request.root;
+  return request.changes.every(
+    (change) => change.op === 'put' && (change.entry.kind === 'dir' || !agreed.has(change.path)),
+  );
+}
+
+/** Does the whole of a sync. Waits its turn behind the jobs that use the tree. */
+export async function syncIn(
+  request: SyncRequest,
+  needs: SyncNeeds,
+): Promise<Result<Synced, SyncRefusal>> {
+  const turn = await request.root.turns.take(!onlyAdds(request), needs.signal);
+  if (!turn.ok) return refused('internal', turn.failure);
+  try {
+    return await request.root.inOrder(() => bring(request, needs));
+  } finally {
+    turn.value();
+  }
+}
+
+async function bring(request: SyncRequest, needs: SyncNeeds): Promise<Result<Synced, SyncRefusal>> {
+  const { root } = request;
+  if (!root.standsWhole)
+    return refused('no-sandbox', { reason: `${root.path} is no longer the folder rch made there` });
+  if (!request.whole && (root.epoch === 0n || root.epoch !== request.from))
+    return ok({ type: 'mismatch', at: root.epoch });
+  const checked = checkChanges(request.changes);
+  if (!checked.ok) return refused('bad-path', checked.failure);
+  const planned = request.whole
+    ? await planWhole(request, needs.helper)
+    : await planChanges(request, needs.helper);
+  if (!planned.ok) return planned;
+  const release = needs.contents.hold(planned.value.changes);
+  try {
+    const fetched = await fetchContents(planned.value, request, needs);
+    return fetched.ok ? await place(planned.value, request, needs) : fetched;
+  } finally {
+    release();
+  }
+}
+
+async function actualOf(root: Root, helper: FsHelper): Promise<Result<Manifest, SyncRefusal>> {
+  const snapshot = await root.tree.refresh();
+  if (!snapshot.ok) return refused('internal', snapshot.failure);
+  const { manifest, leftovers } = snapshot.value;
+  if (leftovers.length > 0) await removeLeftovers(helper, root.treePath, leftovers);
+  return ok(manifest);
+}
+
+async function planWhole(
+  request: SyncRequest,
+  helper: FsHelper,
+): Promise<Result<SyncPlan, SyncRefusal>> {
+  const { root } = request;
+  const wanted = applyChanges(new Map(), request.changes);
+  const checked = checkManifest(wanted);
+  if (!checked.ok) return refused('bad-path', checked.failure);
+  const actual = await actualOf(root, helper);
+  if (!actual.ok) return actual;
+  const kept = keptCaches(wanted, root.caches);
+  return ok({
+    manifest: wanted,
+    changes: diff(actual.value, wanted).filter(
+      (change) => change.op === 'put' || !isCached(change.path, kept),
+    ),
+    ended: root.caches.filter((folder) => !kept.includes(folder)),
+    before: actual.value,
+  });
+}
+
+async function planChanges(
+  request: SyncRequest,
+  helper: FsHelper,
+): Promise<Result<SyncPlan, SyncRefusal>> {
+  const { root, changes } = request;
+  const manifest = applyChanges(root.agreed, changes);
+  const checked = checkManifest(manifest);
+  if (!checked.ok) return refused('bad-path', checked.failure);
+  const ended = endedCaches(changes, root.caches);
+  if (ended.length === 0) return ok({ manifest, changes, ended, before: root.agreed });
+  const actual = await actualOf(root, helper);
+  if (!actual.ok) return actual;
+  const named = new Set(changes.map((change) => change.path));
+  const removed = removalOf(actual.value, ended).filter((change) => !named.has(change.path));
+  return ok({ manifest, changes: [...removed, ...changes], ended, before: actual.value });
+}
+
+/** What stands in the tree and may be kept: a file of a read-only root may be the store's own, and is always replaced. */
+function keptOf(plan: SyncPlan, root: Root): ((path: RawPath) => Entry | undefined) | undefined {
+  return root.policy === RootPolicy.readOnly ? undefined : (path) => plan.before.get(path);
+}
+
+/** The contents that the changes take and the store lacks, largest last so that small ones are not held up. */
+function lackingOf(plan: SyncPlan, root: Root, store: Store): Missing[] {
+  return [...contentNeeded(plan.changes, keptOf(plan, root))]
+    .filter(([hash]) => !store.has(hash))
+    .map(([hash, size]) => ({ hash, size }))
+    .sort((a, b) => a.size - b.size);
+}
+
+/** Takes into the store what the tree itself holds under another name (a file that was moved or copied). */
+async function takeOwn(missing: readonly Missing[], root: Root, store: Store): Promise<void> {
+  if (missing.length === 0) return;
+  const lacking = new Set(missing.map(({ hash }) => hash));
+  for (const [path, entry] of root.agreed) {
+    if (entry.kind !== 'file' || !lacking.delete(entry.hash)) continue;
+    // It fails where the file has another content by now; then the content comes over the wire.
+    await store.add(absolute(root.treePath, path), entry.hash);
+  }
+}
+
+async function fetchContents(
+  plan: SyncPlan,
+  request: SyncRequest,
+  needs: SyncNeeds,
+): Promise<Result<undefined, SyncRefusal>> {
+  await takeOwn(lackingOf(plan, request.root, needs.store), request.root, needs.store);
+  const missing = lackingOf(plan, request.root, needs.store);
+  const bytes = missing.reduce((sum, { size }) => sum + size, 0);
+  const room = await needs.room(bytes);
+  if (!room.ok) return refused('disk-full', room.failure);
+  // Before anything is asked for, so that nothing arrives unseen.
+  const given = new AbortController();
+  const signal = AbortSignal.any([needs.signal, given.signal]);
+  const complete = needs.contents.wait(missing, signal);
+  const partial: number[] = [];
+  const asked: Missing[] = [];
+  for (const each of missing) {
+    const begun = await needs.contents.held(each);
+    if (!begun.ok) {
+      given.abort();
+      return refused('internal', begun.failure);
+    }
+    if (needs.store.has(each.hash)) continue;
+    asked.push(each);
+    partial.push(begun.value);
+  }
+  if (asked.length > 0) needs.need(asked, partial);
+  const arrived = await complete;
+  return arrived.ok ? ok(undefined) : refused('bad-content', arrived.failure);
+}
+
+async function place(
+  plan: SyncPlan,
+  request: SyncRequest,
+  needs: SyncNeeds,
+): Promise<Result<Synced, SyncRefusal>> {
+  const { root, to } = request;
+  const { tree } = root;
+  root.distrust();
+  const { doubts } = root;
+  const before = keptOf(plan, root);
+  const placed = await placeChanges({
+    helper: needs.helper,
+    root: root.treePath,
+    changes: plan.changes,
+    contentOf: (hash) => needs.store.pathOf(hash),
+    linkOk: root.policy === RootPolicy.readOnly,
+    ...(before === undefined ? {} : { before }),
+  });
+  if (!placed.ok) {
+    const full = placed.failure.code === 'ENOSPC' || placed.failure.code === 'EDQUOT';
+    return refused(full ? 'disk-full' : 'internal', { reason: placed.failure.reason });
+  }
+  const [conflict] = placed.value.conflicts;
+  if (conflict !== undefined)
+    return refused('internal', { reason: `${shown(conflict.path)} is not what it should be` });
+  for (const { path, entry, identity } of placed.value.placed) tree.adopt(path, entry, identity);
+  root.dropCaches(plan.ended);
+  if (request.whole) root.replace(to, plan.manifest, doubts);
+  else root.agree(to, { manifest: plan.manifest, changes: request.changes, doubts });
+  return ok({ type: 'synced', epoch: to });
+}

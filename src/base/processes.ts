@@ -1,0 +1,35 @@
+/** Processes of this machine as /proc shows them (proc_pid_stat(5)). */
+import { readFileSync } from 'node:fs';
+
+export type ProcessStat = {
+  readonly ppid: number;
+  /** Clock ticks since boot; with the pid it names a process for good. */
+  readonly startTime: bigint;
+  /** Ended, and not yet waited for. */
+  readonly zombie: boolean;
+};
+
+/** Parses /proc/PID/stat; the second field, the name in parentheses, may itself hold spaces and parentheses. */
+export function parseStat(text: string): ProcessStat | undefined {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  // Fields are numbered from 1 in the manual; the first one here is field 3.
+  const [state, ppid, start] = [fields[0], fields[1], fields[19]];
+  if (state === undefined || ppid === undefined || start === undefined) return undefined;
+  if (!/^\d+$/.test(start)) return undefined;
+  return { ppid: Number(ppid), startTime: BigInt(start), zombie: state === 'Z' || state === 'X' };
+}
+
+/** What /proc says of a process now, or undefined when there is none. */
+export function processStat(pid: number): ProcessStat | undefined {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The start time of a live process, or undefined when it has ended. */
+export function startTimeOf(pid: number): bigint | undefined {
+  const stat = processStat(pid);
+  return stat === undefined || stat.zombie ? undefined : stat.startTime;
+}

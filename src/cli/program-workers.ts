@@ -1,0 +1,74 @@
+/** `rch workers …`: options and help. */
+import { Option, type Command } from 'commander';
+import { leaf, wholeNumber, type Bind } from './leaf.ts';
+
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' ? value : undefined;
+
+function addCommand(workers: Command, bind: Bind): void {
+  leaf(workers, 'add [command...]', 'add a worker to workers.toml')
+    .requiredOption('--id <name>', 'what to call it here')
+    .option('--host <host>', 'a name, an address, or a Host of your ssh_config')
+    .option('--user <name>', 'the account there')
+    .option('--port <number>', 'of its sshd', wholeNumber(1))
+    .option('--identity-file <file>', 'the private key to use')
+    .option('--slots <count>', 'how many cores to use there; by default all', wholeNumber(1))
+    .option('--priority <number>', 'higher is preferred', wholeNumber(0))
+    .option('--tag <name...>', 'tags')
+    .option('--accept-host-key', 'take the key the host shows without asking (for scripts)')
+    .addOption(
+      new Option('--transport <kind>', 'ssh, command (argv after --), or embedded')
+        .choices(['ssh', 'command', 'embedded'])
+        .default('ssh'),
+    )
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Examples:',
+        '  rch workers add --id css --host 203.0.113.20 --user ubuntu --identity-file ~/.ssh/id_ed25519',
+        '  rch workers add --id box --host ALIAS            # everything else from ssh_config',
+        '  rch workers add --id node --transport command -- docker exec -i builder',
+      ].join('\n'),
+    )
+    .action(
+      bind(async (context, options, command) => {
+        const { addWorker } = await import('./workers/add.ts');
+        return addWorker(context, {
+          id: String(options['id']),
+          transport: String(options['transport']),
+          host: text(options['host']),
+          user: text(options['user']),
+          port: options['port'] as number | undefined,
+          identityFile: text(options['identityFile']),
+          totalSlots: options['slots'] as number | undefined,
+          priority: options['priority'] as number | undefined,
+          tags: Array.isArray(options['tag']) ? options['tag'].map(String) : [],
+          command: [...command],
+          acceptHostKey: options['acceptHostKey'] === true,
+        });
+      }),
+    );
+}
+
+export function workersCommands(program: Command, bind: Bind): void {
+  const workers = program.command('workers').description('the machines that commands may run on');
+  addCommand(workers, bind);
+  leaf(workers, 'list', 'those of workers.toml, and how they are').action(
+    bind(async (context) => (await import('./workers/list.ts')).listWorkers(context)),
+  );
+  leaf(workers, 'remove <id>', 'take one out of workers.toml').action(
+    bind(async (context, _, [id]) =>
+      (await import('./workers/remove.ts')).removeWorker(context, id ?? ''),
+    ),
+  );
+  leaf(workers, 'probe <id>', 'connect, and show what the machine is and has')
+    .option('--tool <name...>', 'ask for these tools too')
+    .action(
+      bind(async (context, options, [id]) => {
+        const { probeWorker } = await import('./workers/probe.ts');
+        const tools = Array.isArray(options['tool']) ? options['tool'].map(String) : [];
+        return probeWorker(context, id ?? '', tools);
+      }),
+    );
+}

@@ -1,0 +1,106 @@
+/** One decision, and lists of them, in words. */
+import type { DecisionDetails, HistoryRecord } from '../../protocol/methods.ts';
+import type { Look } from '../report.ts';
+import { clip, duration, printable, size, table } from './text.ts';
+
+/** The start of an id that names a job in commands. */
+export const shortId = (id: string): string => id.slice(0, 8);
+
+/** How it ended: `exit 0`, `signal 2`, or the state of what has no end (yet). */
+export function endOf(record: HistoryRecord): string {
+  if (record.signal !== null) return `signal ${record.signal}`;
+  if (record.exit !== null) return `exit ${record.exit}`;
+  return '';
+}
+
+function totalOf(record: HistoryRecord): string {
+  return record.phases.total === undefined ? '' : duration(record.phases.total);
+}
+
+export function historyText(records: readonly HistoryRecord[], look: Look): string {
+  if (records.length === 0) return 'no command has come through the shims yet';
+  const rows = records.map((record) => [
+    shortId(record.id),
+    record.startedAt.slice(0, 19).replace('T', ' '),
+    record.decision === 'remote' ? (record.worker ?? 'remote') : 'here',
+    totalOf(record),
+    endOf(record),
+    clip(printable(record.command), 48),
+    printable(record.reason),
+  ]);
+  return table(
+    [['JOB', 'WHEN (UTC)', 'WHERE', 'TOOK', 'END', 'COMMAND', 'REASON'], ...rows],
+    look.width,
+  );
+}
+
+const phaseNames = ['queue', 'scan', 'sync', 'start', 'run', 'return'] as const;
+
+/** `scan 12 ms, sync 85 ms, run 2.1 s, return 40 ms; total 2.3 s`. */
+export function phasesText(record: HistoryRecord): string {
+  const parts = phaseNames.flatMap((name) => {
+    const ms = record.phases[name];
+    return ms === undefined ? [] : [`${name} ${duration(ms)}`];
+  });
+  const total = totalOf(record);
+  return total === '' ? parts.join(', ') : `${parts.join(', ')}; total ${total}`;
+}
+
+function detailLines(details: DecisionDetails): string[] {
+  const workers = details.workers.map(
+    ({ worker, refusal, score }) =>
+      `  ${worker}: ${refusal === '' ? `could take it (score ${score.toFixed(2)})` : refusal}`,
+  );
+  return [
+    ...(details.verdict === '' ? [] : [`command   ${details.verdict}`]),
+    ...(details.worth === '' ? [] : [`cost      ${details.worth}`]),
+    ...(details.learned === '' ? [] : [`learned   ${details.learned}`]),
+    ...details.notes.map((note) => `note      ${printable(note)}`),
+    ...(workers.length === 0 ? [] : ['workers', ...workers]),
+    ...(details.roots.length === 0
+      ? []
+      : [
+          'roots',
+          ...details.roots.map(
+            (root) =>
+              `  ${root.policy === 'project' ? 'read-write' : 'read-only '} ${printable(root.path)}`,
+          ),
+        ]),
+    ...(details.withheldEnv.length === 0
+      ? []
+      : [`withheld  ${details.withheldEnv.join(' ')} (environment.pass lets a name travel)`]),
+    ...(details.next === '' ? [] : [`next      ${details.next}`]),
+  ];
+}
+
+export function whyText(
+  record: HistoryRecord,
+  details: DecisionDetails | null,
+  look: Look,
+): string {
+  const { colors } = look;
+  const where =
+    record.decision === 'remote'
+      ? colors.green(`ran on ${record.worker ?? 'a worker'}`)
+      : colors.yellow('ran here');
+  const end = endOf(record);
+  const phases = phasesText(record);
+  const { sent, received, output } = record.bytes;
+  return [
+    colors.bold(printable(record.command)),
+    `${where}: ${printable(record.reason)}`,
+    '',
+    `job       ${shortId(record.id)}, ${record.startedAt}`,
+    `folder    ${printable(record.cwd)}`,
+    ...(end === '' ? [] : [`end       ${end}`]),
+    ...(phases === '' ? [] : [`phases    ${phases}`]),
+    ...(sent + received + output === 0
+      ? []
+      : [`bytes     sent ${size(sent)}, received ${size(received)}, output ${size(output)}`]),
+    ...record.conflicts.map(
+      (path) =>
+        `kept      ${printable(path)}: changed here meanwhile; the worker's version lies beside it`,
+    ),
+    ...(details === null ? [] : detailLines(details)),
+  ].join('\n');
+}

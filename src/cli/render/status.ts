@@ -1,0 +1,111 @@
+/** `rch status` as a tree. */
+import type { StatusReply, WorkerStatus } from '../../protocol/methods.ts';
+import type { Colors, Look } from '../report.ts';
+import { shortId } from './record.ts';
+import { clip, count, duration, printable, size } from './text.ts';
+
+type Branch = { readonly text: string; readonly below: readonly Branch[] };
+
+const leaf = (text: string): Branch => ({ text, below: [] });
+
+function draw(branches: readonly Branch[], indent: string): string[] {
+  return branches.flatMap(({ text, below }, index) => {
+    const last = index === branches.length - 1;
+    return [
+      `${indent}${last ? '└── ' : '├── '}${text}`,
+      ...draw(below, `${indent}${last ? '    ' : '│   '}`),
+    ];
+  });
+}
+
+function stateText(worker: WorkerStatus, colors: Colors): string {
+  switch (worker.state) {
+    case 'connected':
+      return worker.reason === '' ? colors.green('ready') : colors.yellow('not used');
+    case 'starting':
+    case 'connecting':
+    case 'draining':
+      return colors.yellow(worker.state);
+    case 'unreachable':
+      return colors.red('unreachable');
+    case 'disabled':
+      return colors.dim('disabled');
+  }
+}
+
+/** `css (203.0.113.20): ready, 2/32 slots, 1 job`, and below it what is wrong. */
+function workerBranch(worker: WorkerStatus, colors: Colors): Branch {
+  const place = worker.host === '' ? worker.transport : worker.host;
+  const parts = [
+    stateText(worker, colors),
+    ...(worker.slots === null ? [] : [`${worker.slots.used}/${worker.slots.total} slots`]),
+    ...(worker.jobs === 0 ? [] : [count(worker.jobs, 'job')]),
+    ...(worker.breaker === 'closed' ? [] : [`breaker ${worker.breaker}`]),
+  ];
+  return {
+    text: `${worker.id} (${place}): ${parts.join(', ')}`,
+    below: [
+      ...(worker.reason === '' ? [] : [leaf(printable(worker.reason))]),
+      ...(worker.next === '' ? [] : [leaf(`next: ${printable(worker.next)}`)]),
+    ],
+  };
+}
+
+function jobBranches(status: StatusReply): Branch {
+  return {
+    text: `running elsewhere: ${status.jobs.length === 0 ? 'nothing' : count(status.jobs.length, 'job')}`,
+    below: status.jobs.map((job) =>
+      leaf(
+        `${shortId(job.id)}: ${printable(job.command)} (${job.worker}, ${job.phase}, ${duration(job.sinceMs)})`,
+      ),
+    ),
+  };
+}
+
+function localBranches({ local }: StatusReply): Branch {
+  const shown = (each: StatusReply['local']['leases'][number]): string =>
+    `${printable(each.command)} (pid ${each.pid}, ${duration(each.sinceMs)})`;
+  return {
+    text: `heavy commands here: ${local.leases.length} of ${local.limit}, ${local.queue.length} waiting`,
+    below: [
+      ...local.leases.map((each) => leaf(shown(each))),
+      ...local.queue.map((each) => leaf(`waits: ${shown(each)}`)),
+    ],
+  };
+}
+
+export function statusText(status: StatusReply, { colors, width }: Look): string {
+  const { counts } = status;
+  const problems = status.config.problems.map(({ file, line, key, reason }) =>
+    leaf(`${file}${line > 0 ? `:${line}` : ''}: ${key === '' ? '' : `${key}: `}${reason}`),
+  );
+  const branches: Branch[] = [
+    leaf(
+      `daemon: ${colors.green('running')} (pid ${status.pid}, up ${duration(status.uptimeMs)}, ${size(status.memory)})`,
+    ),
+    ...(status.enabled || problems.length > 0
+      ? []
+      : [leaf(colors.yellow('general.enabled = false: every command runs here'))]),
+    ...(problems.length === 0
+      ? []
+      : [
+          {
+            text: colors.red('configuration cannot be used, so every command runs here'),
+            below: problems,
+          },
+        ]),
+    jobBranches(status),
+    localBranches(status),
+    leaf(
+      `since its start: ${counts.remote} remote, ${counts.local} local` +
+        (counts.returned > 0 ? `, ${counts.returned} came back before they had started` : '') +
+        (counts.lost > 0 ? colors.red(`, ${counts.lost} lost`) : ''),
+    ),
+    {
+      text: status.workers.length === 0 ? 'workers: none yet (rch workers add)' : 'workers:',
+      below: status.workers.map((worker) => workerBranch(worker, colors)),
+    },
+  ];
+  const lines = [colors.bold(`rch ${status.version}`), ...draw(branches, '')];
+  return lines.map((line) => (colors.isColorSupported ? line : clip(line, width))).join('\n');
+}

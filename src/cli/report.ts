@@ -1,0 +1,38 @@
+/** What a command of ours found out: facts for scripts, and the same in words for people. */
+import type { createColors } from 'picocolors';
+import type { Layout } from '../base/layout.ts';
+import type { Result } from '../base/result.ts';
+
+export type Colors = ReturnType<typeof createColors>;
+
+/** How a report may look. `width` in columns. */
+export type Look = { readonly colors: Colors; readonly width: number };
+
+export type Report = {
+  /** Printed as JSON with --json. */
+  readonly facts: unknown;
+  /** Printed otherwise; without its last newline. Empty prints nothing. */
+  readonly text: (look: Look) => string;
+  /** By default 0. */
+  readonly exit?: number;
+};
+
+export type Outcome = Result<Report>;
+
+/** What every command is given. */
+export type Context = {
+  readonly layout: Layout;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  readonly json: boolean;
+  /** Of standard output. */
+  readonly look: Look;
+  /** Words on standard error, on the way to the report; nothing with --json. */
+  readonly note: (text: string) => void;
+};
+
+/**
+ * Exit codes of `rch` itself. `rch exec` ends as its command ends; 102 is the launcher's, for a remote run that
+ * was lost after it had started.
+ */
+export const exitCodes = { done: 0, failed: 1, usage: 2, notRunning: 3 } as const;

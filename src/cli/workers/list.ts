@@ -1,0 +1,58 @@
+/** `rch workers list`: what workers.toml says, with how each is while the daemon runs. */
+import { workersFile } from '../../base/layout.ts';
+import { ok } from '../../base/result.ts';
+import { DaemonClient } from '../../client/daemon-client.ts';
+import { loadConfig } from '../../config/load.ts';
+import type { WorkerConfig } from '../../config/schema.ts';
+import type { WorkerStatus } from '../../protocol/methods.ts';
+import { printable, table } from '../render/text.ts';
+import type { Context, Look, Outcome } from '../report.ts';
+
+type Row = WorkerConfig & { readonly status: WorkerStatus | null };
+
+/** Where it is, as one would write it for ssh. */
+export function placeOf(worker: WorkerConfig): string {
+  if (worker.transport === 'embedded') return 'a process here';
+  if (worker.transport === 'command') return worker.command.join(' ');
+  const user = worker.user === undefined ? '' : `${worker.user}@`;
+  return `${user}${worker.host ?? ''}${worker.port === undefined ? '' : `:${worker.port}`}`;
+}
+
+function stateOf({ enabled, status }: Row): string {
+  if (!enabled) return 'disabled';
+  return status?.state ?? 'daemon not running';
+}
+
+function listText(rows: readonly Row[], file: string, { width }: Look): string {
+  if (rows.length === 0)
+    return `no worker yet: rch workers add --id NAME --host HOST --user USER\n(${file})`;
+  const cells = rows.map((row) => {
+    const slots = row.status?.slots;
+    return [
+      row.id,
+      placeOf(row),
+      stateOf(row),
+      slots === null || slots === undefined ? '' : `${slots.used}/${slots.total}`,
+      String(row.priority),
+      printable(row.status?.reason ?? ''),
+    ];
+  });
+  return table([['WORKER', 'WHERE', 'STATE', 'SLOTS', 'PRIORITY', ''], ...cells], width);
+}
+
+export async function listWorkers({ layout, env }: Context): Promise<Outcome> {
+  const config = loadConfig(layout, env);
+  if (!config.ok) return config;
+  const client = await DaemonClient.connect(layout);
+  let states: readonly WorkerStatus[] = [];
+  if (client.ok) {
+    const reply = await client.value.call('workers', {}, { timeoutMs: 10_000 });
+    client.value.close();
+    if (reply.ok) states = reply.value;
+  }
+  const rows: Row[] = config.value.config.workers.map((worker) => ({
+    ...worker,
+    status: states.find((state) => state.id === worker.id) ?? null,
+  }));
+  return ok({ facts: rows, text: (look) => listText(rows, workersFile(layout), look) });
+}

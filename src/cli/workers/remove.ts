@@ -1,0 +1,28 @@
+/** `rch workers remove ID`. */
+import { workersFile } from '../../base/layout.ts';
+import { fail, ok } from '../../base/result.ts';
+import { loadConfig } from '../../config/load.ts';
+import { readWorkersFile, withoutWorker, writeWorkersFile } from '../../config/workers-file.ts';
+import type { Context, Outcome } from '../report.ts';
+import { tellDaemon } from './tell.ts';
+import { unknownWorker } from './unknown.ts';
+
+export async function removeWorker({ layout, env }: Context, id: string): Promise<Outcome> {
+  const config = loadConfig(layout, env);
+  if (!config.ok) return config;
+  const ids = config.value.config.workers.map((worker) => worker.id);
+  if (!ids.includes(id)) return unknownWorker(id, ids);
+  const file = workersFile(layout);
+  const text = readWorkersFile(file);
+  if (!text.ok) return text;
+  const rest = withoutWorker(text.value, id);
+  if (rest === undefined)
+    return fail(`${id} is not written as a [[workers]] block in ${file}`, 'take it out by hand');
+  const written = writeWorkersFile(file, rest);
+  if (!written.ok) return written;
+  await tellDaemon(layout);
+  return ok({
+    facts: { removed: id, file },
+    text: () => `removed ${id} from ${file}; what it keeps of yours is in its ~/.cache/rch-wkr`,
+  });
+}

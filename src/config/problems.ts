@@ -1,0 +1,105 @@
+/** What is wrong in a configuration file, said so that it can be mended: place, key, what is allowed, what was meant. */
+import type { z } from 'zod';
+import { nearest } from '../base/nearest.ts';
+import { placeOf, placesIn } from './toml-lines.ts';
+
+export type Problem = {
+  readonly file: string;
+  /** From 1; 0 when the place is not known. */
+  readonly line: number;
+  readonly column: number;
+  /** Dotted, as in the file; empty when the whole file cannot be read. */
+  readonly key: string;
+  readonly message: string;
+};
+
+/** `file:line:column: key: message`. */
+export function describe(problem: Problem): string {
+  const place = problem.line > 0 ? `:${problem.line}:${problem.column}` : '';
+  const key = problem.key === '' ? '' : `${problem.key}: `;
+  return `${problem.file}${place}: ${key}${problem.message}`;
+}
+
+export const snakeOf = (name: string): string =>
+  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+const snakePath = (path: readonly PropertyKey[]): (string | number)[] =>
+  path.map((part) => (typeof part === 'number' ? part : snakeOf(String(part))));
+
+function dotted(path: readonly (string | number)[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`;
+    return text === '' ? part : `${text}.${part}`;
+  }, '');
+}
+
+/** The keys a strict object schema knows at `path`, in the file's spelling. */
+export type KnownKeys = (path: readonly PropertyKey[]) => readonly string[];
+
+function messageFor(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_value':
+      return `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`;
+    case 'invalid_type':
+      return `must be a ${issue.expected === 'int' ? 'whole number' : issue.expected}`;
+    case 'too_small':
+      return `must be ${issue.inclusive === true ? 'at least' : 'more than'} ${issue.minimum}${issue.origin === 'string' ? ' character' : ''}`;
+    case 'too_big':
+      return `must be at most ${issue.maximum}`;
+    case 'invalid_format':
+    case 'not_multiple_of':
+    case 'unrecognized_keys':
+    case 'invalid_union':
+    case 'invalid_key':
+    case 'invalid_element':
+    case 'custom':
+      return issue.message;
+  }
+}
+
+/** Turns what zod found in `text` (the content of `file`) into problems, in the order of the file. */
+export function problemsOf(
+  error: z.ZodError,
+  source: { readonly file: string; readonly text: string; readonly known: KnownKeys },
+): Problem[] {
+  const places = placesIn(source.text);
+  const at = (path: readonly (string | number)[], message: string): Problem => {
+    const place = placeOf(places, path);
+    return {
+      file: source.file,
+      line: place?.line ?? 0,
+      column: place?.column ?? 0,
+      key: dotted(path),
+      message,
+    };
+  };
+  const problems = error.issues.flatMap((issue) => {
+    if (issue.code !== 'unrecognized_keys') return [at(snakePath(issue.path), messageFor(issue))];
+    const allowed = source.known(issue.path);
+    return issue.keys.map((name) => {
+      const key = name.startsWith(foreignKey) ? name.slice(foreignKey.length) : snakeOf(name);
+      const meant = nearest(key, allowed);
+      const hint =
+        meant === undefined ? `known here: ${allowed.join(', ')}` : `did you mean "${meant}"?`;
+      return at([...snakePath(issue.path), key], `there is no such key; ${hint}`);
+    });
+  });
+  return problems.sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** Marks a key of a file that is not in snake_case, so that no schema knows it. */
+export const foreignKey = '\0';
+
+/** The keys of a parsed file from snake_case to camelCase, all the way down. */
+export function camelKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(camelKeys);
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      /^[a-z][a-z0-9_]*$/.test(key)
+        ? key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+        : foreignKey + key,
+      camelKeys(inner),
+    ]),
+  );
+}

@@ -1,0 +1,176 @@
+/**
+ * Every setting there is, with its default and what is allowed. Names are camelCase here and snake_case in files.
+ * The same schemas check what a file says (by way of load.ts) and what a process hands another as JSON.
+ */
+import { z } from 'zod';
+import { defaultWithhold, defaultWithholdPatterns } from './environment.ts';
+
+const names = z.array(z.string().min(1));
+
+/** Worker ids are parts of file names and of socket paths, which end at 107 bytes on Linux. */
+export const workerId = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/, 'letters, digits, "_", "." and "-", at most 32');
+
+/** What a worker may say of itself and `[defaults]` in workers.toml for all. */
+const workerDefaults = {
+  /** Time for a connection to be made, ms. */
+  sshTimeoutMs: z.number().int().min(100).max(600_000).default(5000),
+};
+
+export const workerConfig = z
+  .strictObject({
+    id: workerId,
+    /** ssh: by the ssh2 package; command: any argv whose stdio reaches an agent; embedded: a child here. */
+    transport: z.enum(['ssh', 'command', 'embedded']).default('ssh'),
+    /** A name, an address, or a Host of ssh_config. */
+    host: z.string().min(1).optional(),
+    user: z.string().min(1).optional(),
+    port: z.number().int().min(1).max(65_535).optional(),
+    /** A leading `~/` is the home folder. */
+    identityFile: z.string().min(1).optional(),
+    command: z.array(z.string()).default([]),
+    /** How many cores jobs may take there together; by default all. */
+    totalSlots: z.number().int().min(1).max(4096).optional(),
+    /** Higher is preferred. */
+    priority: z.number().int().min(0).max(1000).default(100),
+    enabled: z.boolean().default(true),
+    tags: names.default([]),
+    /** Bytes of content and trees the agent keeps there, in GB (10^9). */
+    storeLimitGb: z.number().positive().optional(),
+    /** Shifts the agent's clock, ns as a decimal number: for tests, which cannot set a machine's clock. */
+    clockShiftNs: z
+      .string()
+      .regex(/^-?\d{1,19}$/, 'a whole number of nanoseconds, in quotes')
+      .default('0'),
+    ...workerDefaults,
+  })
+  .superRefine((worker, context) => {
+    if (worker.transport === 'ssh' && worker.host === undefined)
+      context.addIssue({ code: 'custom', path: ['host'], message: 'an ssh worker needs a host' });
+    if (worker.transport === 'command' && worker.command.length === 0)
+      context.addIssue({
+        code: 'custom',
+        path: ['command'],
+        message: 'a worker with transport "command" needs the argv that reaches an agent',
+      });
+  });
+export type WorkerConfig = z.infer<typeof workerConfig>;
+
+/** The keys of config.toml. */
+const settings = {
+  general: z
+    .strictObject({
+      /** false: every command runs here. */
+      enabled: z.boolean().default(true),
+      /** Each decision and phase on stderr. */
+      verbose: z.boolean().default(false),
+      logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+      /** By default `log/rchd.log` in the state folder. */
+      logFile: z.string().min(1).optional(),
+    })
+    .prefault({}),
+  transfer: z
+    .strictObject({
+      /** zstd level. */
+      compressionLevel: z.number().int().min(1).max(19).default(3),
+      /** A project root above this is not carried; MB are 10^6 bytes. */
+      maxTransferSizeMb: z.number().positive().default(20_000),
+      exclude: z
+        .strictObject({
+          /** Folders and files, relative to a root, that are not carried. None by default: nothing is dropped by its name. */
+          patterns: names.default([]),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  execution: z
+    .strictObject({
+      /** Ends a remote command after so many seconds; 0: never. */
+      timeoutSec: z.number().int().min(0).default(0),
+      /** The caller's rlimits hold there too. */
+      resourceLimits: z.boolean().default(true),
+    })
+    .prefault({}),
+  environment: z
+    .strictObject({
+      withhold: names.default([...defaultWithhold]),
+      withholdPatterns: names.default([...defaultWithholdPatterns]),
+      /** Names or patterns that travel although a list above holds them. */
+      pass: names.default([]),
+    })
+    .prefault({}),
+  output: z
+    .strictObject({
+      /** A line about a command on stderr: auto (slow phases, on a terminal), never, always. */
+      notice: z.enum(['auto', 'never', 'always']).default('auto'),
+    })
+    .prefault({}),
+  store: z
+    .strictObject({
+      /** Bytes of content and trees an agent keeps on its worker, in GB (10^9). */
+      limitGb: z.number().positive().default(20),
+    })
+    .prefault({}),
+};
+
+/** What /etc/rch/config.toml and the user's config.toml may hold. */
+export const settingsFile = z.strictObject(settings);
+
+/** What the user's workers.toml may hold. */
+export const workersFileShape = z.strictObject({
+  defaults: z.strictObject(workerDefaults).prefault({}),
+  workers: z
+    .array(workerConfig)
+    .default([])
+    .superRefine((workers, context) => {
+      const seen = new Set<string>();
+      for (const [index, worker] of workers.entries()) {
+        if (seen.has(worker.id))
+          context.addIssue({
+            code: 'custom',
+            path: [index, 'id'],
+            message: `there is already a worker "${worker.id}"`,
+          });
+        seen.add(worker.id);
+      }
+    }),
+});
+
+/**
+ * What a project's .rch/config.toml may say. It comes with a repository that nobody vouched for, so it can only
+ * make less happen: keep commands here, exclude workers, lower a limit.
+ */
+export const projectFile = z.strictObject({
+  project: z
+    .strictObject({
+      /** false: every command in this project runs here. */
+      enabled: z.boolean().default(true),
+      /** true: the same, meant as a passing measure. */
+      localOnly: z.boolean().default(false),
+    })
+    .prefault({}),
+  workers: z.strictObject({ blocked: z.array(workerId).default([]) }).prefault({}),
+  transfer: z.strictObject({ maxSizeMb: z.number().positive().optional() }).prefault({}),
+});
+export type ProjectConfig = z.infer<typeof projectFile>;
+
+/** Everything, merged. */
+export const configSchema = z.strictObject({
+  ...settings,
+  workers: z.array(workerConfig).default([]),
+  /** Of the project the request belongs to; all allowed when none was given. */
+  project: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      localOnly: z.boolean().default(false),
+      blockedWorkers: z.array(z.string()).default([]),
+    })
+    .prefault({}),
+});
+export type Config = z.infer<typeof configSchema>;
+
+/** The settings nobody changed. */
+export function defaultConfig(): Config {
+  return configSchema.parse({});
+}

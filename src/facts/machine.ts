@@ -1,0 +1,82 @@
+/** Takes the facts of the machine this program runs on. The agent and the daemon do it alike, so that they compare. */
+import { readFile, statfs } from 'node:fs/promises';
+import { availableParallelism, hostname, machine, release, totalmem } from 'node:os';
+import type { MachineFacts } from '../protocol/facts.ts';
+import { libcOf } from './libc.ts';
+import { PackageList } from './packages.ts';
+import { ToolBox } from './tools.ts';
+
+export type FactsOptions = {
+  /** PATH on which tools are looked for. */
+  readonly path: string;
+  /** Folders of PATH to leave out: rch's shims. */
+  readonly skip?: readonly string[];
+  /** The folder whose file system counts for `diskFree`. */
+  readonly folder?: string;
+};
+
+async function textOf(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch(() => '');
+}
+
+/** PRETTY_NAME of os-release(5), unquoted; empty when there is none. */
+export function parseOsRelease(text: string): string {
+  const value = /^PRETTY_NAME=(.*)$/m.exec(text)?.[1]?.trim() ?? '';
+  const quoted = /^(["'])(.*)\1$/.exec(value);
+  return (quoted?.[2] ?? value).replace(/\\(["'$`\\])/g, '$1');
+}
+
+/** Model and sorted flags of the first processor; `Features` is the name of flags on ARM. */
+export function parseCpu(text: string): { model: string; flags: string[] } {
+  const first = text.split('\n\n')[0] ?? '';
+  const field = (name: RegExp): string => name.exec(first)?.[1]?.trim() ?? '';
+  const flags = field(/^(?:flags|Features)\s*:(.*)$/m);
+  return {
+    model: field(/^(?:model name|Processor|cpu model)\s*:(.*)$/m),
+    flags: flags === '' ? [] : flags.split(/\s+/).sort(),
+  };
+}
+
+/** Free bytes for an unprivileged writer; 0 when the folder cannot be asked. */
+export async function diskFreeOf(folder: string): Promise<number> {
+  const info = await statfs(folder).catch(() => undefined);
+  return info === undefined ? 0 : info.bavail * info.bsize;
+}
+
+/** Takes facts again and again, and asks only for what changed since the last time. Never throws, never hangs. */
+export class MachineProbe {
+  readonly #packages = new PackageList();
+  readonly #tools = new ToolBox();
+  #libc: string | undefined;
+
+  async take(tools: readonly string[], options: FactsOptions): Promise<MachineFacts> {
+    const search = { path: options.path, skip: options.skip ?? [] };
+    this.#libc ??= await libcOf(options.path);
+    const cpu = parseCpu(await textOf('/proc/cpuinfo'));
+    const osRelease = (await textOf('/etc/os-release')) || (await textOf('/usr/lib/os-release'));
+    return {
+      arch: machine(),
+      kernel: release(),
+      libc: this.#libc,
+      hostname: hostname(),
+      system: parseOsRelease(osRelease),
+      cores: availableParallelism(),
+      memory: totalmem(),
+      diskFree: await diskFreeOf(options.folder ?? '/'),
+      cpuModel: cpu.model,
+      cpuFlags: cpu.flags,
+      ...(await this.#packages.take(options.path)),
+      tools: await this.#tools.take(tools, search),
+    };
+  }
+}
+
+const shared = new MachineProbe();
+
+/** The facts of this machine with these tools; what was asked before in this process is remembered. */
+export function machineFacts(
+  tools: readonly string[],
+  options: FactsOptions,
+): Promise<MachineFacts> {
+  return shared.take(tools, options);
+}

@@ -1,0 +1,197 @@
+/** What a link and the agent on its worker say to each other, over one control stream and bulk streams beside it. */
+import type { MessageOf } from './codec.ts';
+
+/** Raised when a message changes its meaning. Both sides accept this number and the one before. */
+export const AGENT_PROTOCOL = 1;
+
+/** The first bytes of an agent's stream; whatever a login shell printed before them is skipped. */
+export const AGENT_MAGIC = Buffer.from('\0rch-agent\x01\n', 'latin1');
+
+/** How the content in a `blob` is packed. */
+export const BlobCodec = {
+  raw: 0,
+  zstd: 1,
+  /** zstd against the content `base` as its prefix dictionary. */
+  delta: 2,
+} as const;
+export type BlobCodec = (typeof BlobCodec)[keyof typeof BlobCodec];
+
+/** What becomes of a root's changes. */
+export const RootPolicy = {
+  /** A writable copy; what a job changes in it returns. */
+  project: 0,
+  /** Mounted read-only, shared between jobs. */
+  readOnly: 1,
+} as const;
+export type RootPolicy = (typeof RootPolicy)[keyof typeof RootPolicy];
+
+/**
+ * - `json` fields are UTF-8 JSON, checked with zod by the receiver (src/protocol/facts.ts, jobs.ts).
+ * - `root`: an opaque key of a root, chosen by the link, unique per workstation, user and path.
+ * - `changes`/`manifest`: the packed form of src/tree/packed.ts; all hashes are 32 bytes BLAKE3, lists concatenated.
+ * - `request`: chosen by the link, repeated in the answer.
+ * - times are i64 ns since the epoch on the speaker's own clock, unless said otherwise.
+ */
+export const agentMessages = {
+  // link → agent
+  /** First on every stream. `bulk`: this stream carries blobs for the session named by `session`. */
+  hello: {
+    number: 1,
+    fields: { protocol: 'u16', version: 'str', session: 'bytes', bulk: 'bool', json: 'bytes' },
+  },
+  ping: { number: 2, fields: { request: 'u32' } },
+  /** Asks for the facts again: tools named in `json` are probed. */
+  probe: { number: 3, fields: { request: 'u32', json: 'bytes' } },
+  /**
+   * Brings a root from epoch `from` to epoch `to`. `whole`: `changes` hold the whole manifest, and the
+   * agent finds the difference to what it has. A long list comes in parts; `last` ends it.
+   */
+  sync: {
+    number: 4,
+    fields: {
+      request: 'u32',
+      root: 'str',
+      path: 'bytes',
+      policy: 'u8',
+      from: 'u64',
+      to: 'u64',
+      whole: 'bool',
+      changes: 'bytes',
+      last: 'bool',
+    },
+  },
+  /**
+   * A piece of content, on any stream of the session. `size` is that of the whole, `offset` that of this piece,
+   * unpacked. Pieces of one content come in order; each is a zstd frame of its own of at most 1 MiB unpacked. An
+   * empty content is one empty piece, or none. The dictionary of a `delta` is the part of `base` that deltaWindow of
+   * src/protocol/pieces.ts names.
+   */
+  blob: {
+    number: 5,
+    fields: {
+      hash: 'bytes',
+      size: 'u64',
+      offset: 'u64',
+      codec: 'u8',
+      base: 'bytes',
+      data: 'bytes',
+    },
+  },
+  /** Runs a command; `json` is a JobSpec. */
+  run: {
+    number: 6,
+    fields: {
+      job: 'bytes',
+      json: 'bytes',
+      argv: 'bytesList',
+      env: 'bytesList',
+      cwd: 'bytes',
+      tool: 'bytes',
+    },
+  },
+  /**
+   * Asks for contents the agent offered in `result`; they come as `blob`, on the bulk streams where there are any, so
+   * that `fetched` may overtake the last of them.
+   */
+  fetch: { number: 7, fields: { request: 'u32', job: 'bytes', hashes: 'bytes' } },
+  /**
+   * The return was committed here. The agent stamps what the run made by `newer = clamp(mtime − offset, floor, cap)`
+   * (src/tree/stamps.ts), takes `to` as the root's epoch, and forgets the result.
+   */
+  settle: {
+    number: 8,
+    fields: {
+      request: 'u32',
+      job: 'bytes',
+      root: 'str',
+      to: 'u64',
+      offset: 'i64',
+      floor: 'i64',
+      cap: 'i64',
+    },
+  },
+  /**
+   * The exit was delivered: nothing of the job need be kept. A root whose result was empty stays at its epoch without
+   * `settle`; one whose result was not, and was not settled, is at no epoch from then on.
+   */
+  finish: { number: 9, fields: { job: 'bytes' } },
+  /** Takes up a job after a reconnect, from what the launcher has written. */
+  attach: {
+    number: 10,
+    fields: { job: 'bytes', stdoutAt: 'u64', stderrAt: 'u64', terminalAt: 'u64', stdinAt: 'u64' },
+  },
+  outAck: { number: 11, fields: { job: 'bytes', stream: 'u8', offset: 'u64' } },
+  stdin: { number: 12, fields: { job: 'bytes', offset: 'u64', data: 'bytes' } },
+  stdinEof: { number: 13, fields: { job: 'bytes', offset: 'u64' } },
+  ttyInput: { number: 14, fields: { job: 'bytes', data: 'bytes' } },
+  signal: { number: 15, fields: { job: 'bytes', signo: 'u32' } },
+  resize: {
+    number: 16,
+    fields: { job: 'bytes', rows: 'u16', cols: 'u16', xpixel: 'u16', ypixel: 'u16' },
+  },
+  outClosed: { number: 17, fields: { job: 'bytes', stream: 'u8' } },
+  /** The launcher is gone: end every process of the job; its changes are dropped by the next sync. */
+  kill: { number: 18, fields: { job: 'bytes' } },
+  /** Shrinks store and trees to `bytes` (0: the configured bound). */
+  collect: { number: 19, fields: { request: 'u32', bytes: 'u64' } },
+  /** A content that the sync `request` asked for cannot come: it is to be refused, with nothing done. */
+  withdraw: { number: 20, fields: { request: 'u32' } },
+
+  // agent → link
+  /** `json` is AgentFacts. `now` is the agent's clock. */
+  welcome: { number: 64, fields: { protocol: 'u16', version: 'str', now: 'i64', json: 'bytes' } },
+  pong: { number: 65, fields: { request: 'u32', now: 'i64' } },
+  facts: { number: 66, fields: { request: 'u32', json: 'bytes' } },
+  /** The root is not at `from` but at `at` (0: unknown): send the whole manifest. */
+  syncMismatch: { number: 67, fields: { request: 'u32', at: 'u64' } },
+  /** These contents are missing; `partial` gives the bytes already held of each, in the same order. */
+  syncNeed: { number: 68, fields: { request: 'u32', hashes: 'bytes', partial: 'bytes' } },
+  synced: { number: 69, fields: { request: 'u32', epoch: 'u64' } },
+  /** The request failed; nothing was half done. `kind` is one of the words of jobs.ts. */
+  refused: { number: 70, fields: { request: 'u32', kind: 'str', reason: 'str' } },
+  /** The job did not start; `kind` as above. */
+  notStarted: { number: 71, fields: { job: 'bytes', kind: 'str', reason: 'str' } },
+  started: { number: 72, fields: { job: 'bytes', at: 'i64' } },
+  out: { number: 73, fields: { job: 'bytes', stream: 'u8', offset: 'u64', data: 'bytes' } },
+  stdinUsed: { number: 74, fields: { job: 'bytes', offset: 'u64' } },
+  ttyWant: { number: 75, fields: { job: 'bytes' } },
+  ttyModes: { number: 76, fields: { job: 'bytes', termios: 'bytes' } },
+  stopped: { number: 77, fields: { job: 'bytes', signo: 'u32' } },
+  /**
+   * The tool ended; then a `result` for each project root (also an empty one), then `ended`. `from`/`till`: the window of the run on
+   * the agent's clock. `changes` are against the manifest of the job's sync; `last` ends a long list.
+   */
+  result: {
+    number: 78,
+    fields: {
+      job: 'bytes',
+      root: 'str',
+      from: 'i64',
+      till: 'i64',
+      changes: 'bytes',
+      last: 'bool',
+    },
+  },
+  ended: { number: 79, fields: { job: 'bytes', kind: 'u8', value: 'u32', json: 'bytes' } },
+  /** The tool became a program that is to be run at home: comes after the results and before `ended`. */
+  execHere: {
+    number: 80,
+    fields: {
+      job: 'bytes',
+      path: 'bytes',
+      cwd: 'bytes',
+      argv: 'bytesList',
+      setEnv: 'bytesList',
+      unsetEnv: 'bytesList',
+    },
+  },
+  fetched: { number: 81, fields: { request: 'u32' } },
+  settled: { number: 82, fields: { request: 'u32', epoch: 'u64' } },
+  /** `attach` of a job that the agent does not know (any more). */
+  unknownJob: { number: 83, fields: { job: 'bytes' } },
+  collected: { number: 84, fields: { request: 'u32', freed: 'u64', held: 'u64' } },
+  /** The agent's state changed: free slots and disk, sent when they do. */
+  state: { number: 85, fields: { totalSlots: 'u32', usedSlots: 'u32', freeBytes: 'u64' } },
+} as const;
+
+export type AgentMessage = MessageOf<typeof agentMessages>;

@@ -1,0 +1,75 @@
+/** What a machine is: the same facts are taken here and on each worker, and compared before a command may leave. */
+import { z } from 'zod';
+
+/** One tool, as the first file of that name on PATH answered. */
+export const toolFacts = z.object({
+  name: z.string(),
+  path: z.string(),
+  /** The whole first line of `--version`; for compilers also `-dumpfullversion`. */
+  version: z.string(),
+  /** `-dumpmachine`, for compilers; else empty. */
+  target: z.string(),
+});
+export type ToolFacts = z.infer<typeof toolFacts>;
+
+export const sandboxFacts = z.object({
+  /** The best method that worked when tried; `none`: refused, see `mend`. */
+  method: z.enum(['namespaces', 'bubblewrap', 'folder', 'none']),
+  /** What would make a better method work, in words with a command; empty when nothing is missing. */
+  mend: z.string(),
+});
+
+/** Sizes in bytes, the clock is CLOCK_REALTIME. */
+export const machineFacts = z.object({
+  /** `uname -m`. */
+  arch: z.string(),
+  kernel: z.string(),
+  /** `glibc 2.36`, `musl 1.2.4`. */
+  libc: z.string(),
+  hostname: z.string(),
+  /** /etc/os-release PRETTY_NAME. */
+  system: z.string(),
+  cores: z.number().int(),
+  memory: z.number(),
+  diskFree: z.number(),
+  cpuModel: z.string(),
+  /** The flags line of /proc/cpuinfo, sorted. */
+  cpuFlags: z.array(z.string()),
+  /** Installed packages, name (with :arch where foreign) to version; empty where no known package manager answers. */
+  packages: z.record(z.string(), z.string()),
+  packageManager: z.enum(['dpkg', 'rpm', 'apk', 'pacman', 'none']),
+  tools: z.array(toolFacts),
+});
+export type MachineFacts = z.infer<typeof machineFacts>;
+
+export const agentFacts = machineFacts.extend({
+  user: z.string(),
+  uid: z.number().int(),
+  /** Absolute path of the agent's folder. */
+  folder: z.string(),
+  node: z.string(),
+  sandbox: sandboxFacts,
+  totalSlots: z.number().int(),
+  usedSlots: z.number().int(),
+  /** Root key to epoch of every tree the agent holds. */
+  roots: z.record(z.string(), z.string()),
+});
+export type AgentFacts = z.infer<typeof agentFacts>;
+
+/** The `json` of `hello`: who connects. */
+export const helloFacts = z.object({
+  /** Random, made once per workstation and user; separates their roots on a shared worker. */
+  workstation: z.string(),
+  storeLimit: z.number(),
+  totalSlots: z.number().int().optional(),
+  /** Seconds a started job may stay without its owner. */
+  ownerDeadline: z.number(),
+  /** Shifts the agent's clock, in ns: for tests, which cannot set a machine's clock. */
+  clockShift: z.string().default('0'),
+  /** zstd level of what the agent sends (3 when not given); 0 never packs. It packs only while the connection is the slower part. */
+  compression: z.number().int().min(0).max(19).optional(),
+});
+export type HelloFacts = z.infer<typeof helloFacts>;
+
+/** The `json` of `probe`. */
+export const probeRequest = z.object({ tools: z.array(z.string()) });

@@ -1,0 +1,152 @@
+/** What the front and a link process say to each other, over the IPC channel of child_process.fork (JSON). */
+import { z } from 'zod';
+import { agentFacts } from './facts.ts';
+
+/** Bytes as latin1, one char a byte: paths, argv and environment need not be UTF-8. */
+const raw = z.string();
+
+export const plannedRoot = z.object({
+  /** Absolute. */
+  path: raw,
+  policy: z.enum(['project', 'readOnly']),
+  /** Relative folders that are not carried at all (.rch, a toolchain's share/doc). */
+  skip: z.array(raw),
+  /** For readOnly roots of which only a part is carried (CARGO_HOME's locked crates): the relative paths; empty means all. */
+  only: z.array(raw),
+  /** Relative folders that a worker starts without and then shares (cargo's target). */
+  cold: z.array(raw),
+});
+export type PlannedRoot = z.infer<typeof plannedRoot>;
+
+/** What the front decided about a command; the link acts on it once the launcher commits. */
+export const plannedJob = z.object({
+  /** 32 hex digits. */
+  job: z.string(),
+  tool: raw,
+  argv: z.array(raw),
+  env: z.array(raw),
+  /** Names that are kept from the tool. */
+  withheld: z.array(z.string()),
+  cwd: raw,
+  roots: z.array(plannedRoot),
+  hide: z.array(raw),
+  /** Paths of read-only roots in which new files may be made, which are dropped. */
+  open: z.array(raw),
+  shimDir: raw,
+  shimTools: z.array(z.string()),
+  user: z.object({
+    name: z.string(),
+    uid: z.number(),
+    gid: z.number(),
+    group: z.string(),
+    home: raw,
+  }),
+  umask: z.number(),
+  streams: z.tuple([z.number(), z.number(), z.number()]),
+  joined: z.boolean(),
+  window: z.object({ rows: z.number(), cols: z.number(), xpixel: z.number(), ypixel: z.number() }),
+  /** base64 */
+  termios: z.string(),
+  rlimits: z.string(),
+  slots: z.number().int(),
+  catchExec: z.array(raw),
+  /** Absolute folders that are a pure cache and stay on the worker (cargo's incremental). */
+  caches: z.array(raw),
+  network: z.boolean(),
+  /** The caller wants each phase on stderr (RCH_VERBOSE). */
+  verbose: z.boolean(),
+  notice: z.enum(['auto', 'never', 'always']),
+  /** Bytes of a project root above which it is not carried. */
+  maxRootBytes: z.number(),
+  /** ms; 0: none. */
+  timeoutMs: z.number(),
+});
+export type PlannedJob = z.infer<typeof plannedJob>;
+
+export const frontToLink = z.discriminatedUnion('type', [
+  /** First: what the link is for. `config` is the worker's merged configuration (src/config). */
+  z.object({ type: z.literal('configure'), worker: z.unknown(), config: z.unknown() }),
+  /** A launcher was sent here and will commit; unless it does within 30 s the plan is dropped. */
+  z.object({ type: z.literal('plan'), job: plannedJob }),
+  /** Takes facts anew, with these tools. */
+  z.object({ type: z.literal('probe'), request: z.number(), tools: z.array(z.string()) }),
+  z.object({ type: z.literal('collect'), request: z.number(), bytes: z.number() }),
+  /** Ends a job (rch cancel). */
+  z.object({ type: z.literal('cancel'), job: z.string() }),
+  /** No new jobs; exits when the running ones are done or `deadlineMs` has passed. */
+  z.object({ type: z.literal('stop'), deadlineMs: z.number() }),
+]);
+export type FrontToLink = z.infer<typeof frontToLink>;
+
+/** Phases in ms, in the order they happen; absent when they did not. */
+export const phases = z.object({
+  queue: z.number().optional(),
+  scan: z.number().optional(),
+  sync: z.number().optional(),
+  /** From the order to run until the tool's process runs. */
+  start: z.number().optional(),
+  run: z.number().optional(),
+  return: z.number().optional(),
+  total: z.number().optional(),
+});
+export type Phases = z.infer<typeof phases>;
+
+export const jobBytes = z.object({ sent: z.number(), received: z.number(), output: z.number() });
+
+/** How a job ended, as the link saw it. */
+export const jobOutcome = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('exited'), code: z.number() }),
+  z.object({ kind: z.literal('signaled'), signal: z.number() }),
+  /** Built there, run here. */
+  z.object({ kind: z.literal('execHere') }),
+  /** Answered `local` before the start. `learn`: local from now on for this project and command. */
+  z.object({ kind: z.literal('local'), reason: z.string(), learn: z.boolean() }),
+  /** The launcher went away before the end. */
+  z.object({ kind: z.literal('abandoned') }),
+  /** Started, then lost: the launcher ended with 102. */
+  z.object({ kind: z.literal('lost'), reason: z.string() }),
+]);
+export type JobOutcome = z.infer<typeof jobOutcome>;
+
+export const linkToFront = z.discriminatedUnion('type', [
+  /** The link's socket listens. */
+  z.object({ type: z.literal('listening') }),
+  z.object({ type: z.literal('connecting'), attempt: z.number() }),
+  /** `clockOffset`: worker minus here, ns. `roundTrip` ms. */
+  z.object({
+    type: z.literal('connected'),
+    facts: agentFacts,
+    clockOffset: z.string(),
+    roundTrip: z.number(),
+  }),
+  z.object({ type: z.literal('disconnected'), reason: z.string(), next: z.string() }),
+  z.object({
+    type: z.literal('slots'),
+    total: z.number(),
+    used: z.number(),
+    freeBytes: z.number(),
+  }),
+  z.object({ type: z.literal('probed'), request: z.number(), facts: agentFacts }),
+  z.object({
+    type: z.literal('collected'),
+    request: z.number(),
+    freed: z.number(),
+    held: z.number(),
+  }),
+  z.object({ type: z.literal('failed'), request: z.number(), reason: z.string() }),
+  z.object({ type: z.literal('phase'), job: z.string(), phase: z.string() }),
+  z.object({
+    type: z.literal('done'),
+    job: z.string(),
+    outcome: jobOutcome,
+    phases,
+    bytes: jobBytes,
+    /** Files that stayed as they were here because both sides changed them; absolute, latin1. */
+    conflicts: z.array(raw),
+    /** Names withheld from the environment that the build turned out to read. */
+    missedEnv: z.array(z.string()),
+    /** A path outside all roots that the tool was refused to write; '' when none. */
+    deniedPath: raw,
+  }),
+]);
+export type LinkToFront = z.infer<typeof linkToFront>;

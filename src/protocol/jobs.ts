@@ -1,0 +1,73 @@
+/** What a job is and how it ended, in the `json` fields of agent.ts. */
+import { z } from 'zod';
+
+/** Why an agent would not do something; each leads to another decision of the link. */
+export const refusalKinds = [
+  'busy',
+  'disk-full',
+  'no-sandbox',
+  'no-root',
+  'bad-path',
+  'bad-content',
+  'too-large',
+  'no-tool',
+  'clock-behind',
+  'internal',
+] as const;
+export type RefusalKind = (typeof refusalKinds)[number];
+
+/** The `json` of `run`; argv, environment, cwd and tool travel as bytes beside it. */
+export const jobSpec = z.object({
+  /** Roots to mount, outermost first. `path` is latin1-decoded bytes (one char a byte). */
+  roots: z.array(
+    z.object({ root: z.string(), path: z.string(), policy: z.number().int(), epoch: z.string() }),
+  ),
+  /** Folders the tool may find on this machine but that are not roots: they exist, empty, there (HOME). */
+  hide: z.array(z.string()),
+  /**
+   * Paths of read-only roots in which the tool may make new files that nobody sees afterwards, beside what was
+   * brought, which stays read-only (cargo's locks and its record of use in CARGO_HOME).
+   */
+  open: z.array(z.string()).default([]),
+  /** The shim folder here: on the worker it holds links to the real tools. latin1. */
+  shimDir: z.string(),
+  shimTools: z.array(z.string()),
+  user: z.object({
+    name: z.string(),
+    uid: z.number(),
+    gid: z.number(),
+    group: z.string(),
+    home: z.string(),
+  }),
+  umask: z.number().int(),
+  /** StreamKind of 0, 1, 2. */
+  streams: z.tuple([z.number(), z.number(), z.number()]),
+  joined: z.boolean(),
+  window: z.object({ rows: z.number(), cols: z.number(), xpixel: z.number(), ypixel: z.number() }),
+  /** base64. */
+  termios: z.string(),
+  rlimits: z.string(),
+  /** Cores to take from the agent's slots; the job's CPU affinity has as many. */
+  slots: z.number().int(),
+  /** Path prefixes (latin1) whose programs are not run there but here (cargo run). */
+  catchExec: z.array(z.string()),
+  network: z.boolean(),
+  /** The newest mtime in the trees, ns: the tool starts only when the worker's clock has passed it. */
+  newest: z.string(),
+  /** Paths (latin1) relative to a project root that are a pure cache: they stay on the worker (cargo's incremental). */
+  caches: z.array(z.string()),
+  /** The job only makes outputs of its own (a compiler call): it may run beside others in the same roots. */
+  concurrent: z.boolean().optional(),
+});
+export type JobSpec = z.infer<typeof jobSpec>;
+
+/** The `json` of `ended`. Times in ms, memory in KiB. */
+export const jobUsage = z.object({
+  wallMs: z.number(),
+  userMs: z.number(),
+  systemMs: z.number(),
+  maxRss: z.number(),
+  /** A path outside the roots that the tool tried to write, when it failed on it; empty when none is known. */
+  deniedPath: z.string(),
+});
+export type JobUsage = z.infer<typeof jobUsage>;

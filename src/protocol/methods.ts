@@ -1,0 +1,220 @@
+/** The calls of control.ts: the parameters and the reply of each method, checked by zod on both sides. */
+import { z } from 'zod';
+import { jobBytes, phases, plannedRoot } from './ipc.ts';
+import { sandboxFacts, toolFacts } from './facts.ts';
+
+/** A Failure of src/base/result.ts. */
+export const failure = z.object({ reason: z.string(), next: z.string().optional() });
+
+/**
+ * One decision about one command. Text is UTF-8 (bytes that are not are replaced); times are ISO 8601;
+ * `phases` in ms. A local command is an exec of the launcher: its end is not known, so `exit` and `signal`
+ * are null. A remote command has both null while it runs, and when it was lost.
+ */
+export const historyRecord = z.object({
+  /** 32 hex digits. */
+  id: z.string(),
+  /** argv, quoted for a shell. */
+  command: z.string(),
+  argv: z.array(z.string()),
+  cwd: z.string(),
+  decision: z.enum(['remote', 'local']),
+  reason: z.string(),
+  worker: z.string().nullable(),
+  exit: z.number().nullable(),
+  /** The number of the signal the tool died of. */
+  signal: z.number().nullable(),
+  phases,
+  bytes: jobBytes,
+  startedAt: z.string(),
+  tool: z.string(),
+  /** Absolute paths that stayed as they were here because both sides had changed them. */
+  conflicts: z.array(z.string()),
+});
+export type HistoryRecord = z.infer<typeof historyRecord>;
+
+/** What was thought of one worker for one command; `refusal` is empty when it could have been taken. */
+export const workerVerdict = z.object({
+  worker: z.string(),
+  refusal: z.string(),
+  /** Higher is better; 0 when refused. */
+  score: z.number(),
+});
+export type WorkerVerdict = z.infer<typeof workerVerdict>;
+
+/** Everything behind a decision, for `rch why`. */
+export const decisionDetails = z.object({
+  /** The classifier's words on the command, before cost and workers were looked at. */
+  verdict: z.string(),
+  /** The weighing of cost in words; empty when it was not reached. */
+  worth: z.string(),
+  /** What the user may do about it; empty when nothing. */
+  next: z.string(),
+  workers: z.array(workerVerdict),
+  /** Names of variables that are not given to the worker. */
+  withheldEnv: z.array(z.string()),
+  roots: z.array(plannedRoot.pick({ path: true, policy: true })),
+  /** A rule learned from an earlier run that decided; empty when none. */
+  learned: z.string(),
+  /** Remarks of the planner. */
+  notes: z.array(z.string()),
+});
+export type DecisionDetails = z.infer<typeof decisionDetails>;
+
+export const workerStatus = z.object({
+  id: z.string(),
+  transport: z.string(),
+  /** Empty for transports without one. */
+  host: z.string(),
+  state: z.enum(['disabled', 'starting', 'connecting', 'connected', 'unreachable', 'draining']),
+  /** Why it is not connected, or why it takes no jobs; empty when all is well. */
+  reason: z.string(),
+  /** What to do about `reason`; empty when we do not know. */
+  next: z.string(),
+  /** ms in this state. */
+  sinceMs: z.number(),
+  slots: z.object({ total: z.number(), used: z.number() }).nullable(),
+  /** Jobs of this daemon that are there now. */
+  jobs: z.number(),
+  priority: z.number(),
+  tags: z.array(z.string()),
+  breaker: z.enum(['closed', 'open', 'half-open']),
+  /** Worker's clock minus ours. */
+  clockOffsetMs: z.number().nullable(),
+  roundTripMs: z.number().nullable(),
+  facts: z
+    .object({
+      hostname: z.string(),
+      system: z.string(),
+      arch: z.string(),
+      kernel: z.string(),
+      libc: z.string(),
+      cores: z.number(),
+      /** bytes, both */
+      memory: z.number(),
+      diskFree: z.number(),
+      user: z.string(),
+      node: z.string(),
+      sandbox: sandboxFacts,
+      tools: z.array(toolFacts),
+    })
+    .nullable(),
+});
+export type WorkerStatus = z.infer<typeof workerStatus>;
+
+/** A mistake in a configuration file; `line` is 0 when it is not known. */
+export const configProblem = z.object({
+  file: z.string(),
+  line: z.number(),
+  key: z.string(),
+  reason: z.string(),
+});
+
+export const statusReply = z.object({
+  version: z.string(),
+  pid: z.number(),
+  socket: z.string(),
+  startedAt: z.string(),
+  uptimeMs: z.number(),
+  /** False when general.enabled is off: everything is local. */
+  enabled: z.boolean(),
+  config: z.object({ files: z.array(z.string()), problems: z.array(configProblem) }),
+  log: z.string(),
+  workers: z.array(workerStatus),
+  /** Remote jobs that run now. */
+  jobs: z.array(
+    z.object({
+      id: z.string(),
+      worker: z.string(),
+      command: z.string(),
+      cwd: z.string(),
+      phase: z.string(),
+      sinceMs: z.number(),
+    }),
+  ),
+  local: z.object({
+    /** Heavy commands that may run here at once. */
+    limit: z.number(),
+    leases: z.array(
+      z.object({ pid: z.number(), command: z.string(), cwd: z.string(), sinceMs: z.number() }),
+    ),
+    /** In the order they will be let go. */
+    queue: z.array(
+      z.object({ pid: z.number(), command: z.string(), cwd: z.string(), sinceMs: z.number() }),
+    ),
+  }),
+  /** Decisions since the start; `lost` were remote and ended with 102; `returned` were sent to a worker and came back before they had started. */
+  counts: z.object({
+    remote: z.number(),
+    local: z.number(),
+    returned: z.number(),
+    lost: z.number(),
+  }),
+  /** Bytes resident of the front alone. */
+  memory: z.number(),
+});
+export type StatusReply = z.infer<typeof statusReply>;
+
+const nothing = z.object({});
+
+/** Text on the way to a reply (a probe that uploads the agent first). */
+export const progressEvent = z.object({ text: z.string() });
+export type ProgressEvent = z.infer<typeof progressEvent>;
+
+export const controlMethods = {
+  status: { params: nothing, reply: statusReply },
+  /** Newest first. */
+  history: {
+    params: z.object({ n: z.number().int().positive() }),
+    reply: z.array(historyRecord),
+  },
+  /** The newest decision, of those with `job` as the start of their id or made in `cwd` (or below it). */
+  why: {
+    params: z.object({ job: z.string().optional(), cwd: z.string().optional() }),
+    /** `details` is null for a question that was answered by the name and arguments alone. */
+    reply: z.object({ record: historyRecord, details: decisionDetails.nullable() }),
+  },
+  workers: { params: nothing, reply: z.array(workerStatus) },
+  /** Waits until the worker is connected (its agent is uploaded if need be), and takes its facts anew. Emits progressEvent. */
+  probe: {
+    params: z.object({ worker: z.string(), tools: z.array(z.string()).optional() }),
+    reply: workerStatus,
+  },
+  /** Reads the configuration now. */
+  reload: { params: nothing, reply: z.object({ problems: z.array(configProblem) }) },
+  /** `now`: running jobs are ended, not awaited. The reply comes first, the connection closes when the daemon is gone. */
+  stop: { params: z.object({ now: z.boolean().optional() }), reply: nothing },
+  /** Shrinks a worker's store and trees to `bytes`; 0 means to its configured bound. Bytes in the reply. */
+  collect: {
+    params: z.object({ worker: z.string(), bytes: z.number().nonnegative() }),
+    reply: z.object({ freed: z.number(), held: z.number() }),
+  },
+  /** Forgets what was learned as local for the projects in or around `cwd`; without it, everything. */
+  forget: {
+    params: z.object({ cwd: z.string().optional() }),
+    reply: z.object({ forgotten: z.number() }),
+  },
+  /** What would be decided; nothing is started or recorded. Strings are latin1 (one char a byte). */
+  explain: {
+    params: z.object({
+      tool: z.string(),
+      /** With argv[0]. */
+      argv: z.array(z.string()),
+      cwd: z.string(),
+      /** NAME=value */
+      env: z.array(z.string()),
+    }),
+    reply: z.object({
+      decision: z.enum(['remote', 'local']),
+      reason: z.string(),
+      worker: z.string().nullable(),
+      details: decisionDetails.nullable(),
+    }),
+  },
+  /** Ends a remote job; its launcher ends as if the tool had been killed. */
+  cancel: { params: z.object({ job: z.string() }), reply: nothing },
+} as const;
+
+export type ControlMethod = keyof typeof controlMethods;
+export type ParamsOf<M extends ControlMethod> = z.input<(typeof controlMethods)[M]['params']>;
+export type ReplyOf<M extends ControlMethod> = z.output<(typeof controlMethods)[M]['reply']>;

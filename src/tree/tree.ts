@@ -1,0 +1,225 @@
+/** A root on this machine: its manifest as it stands now, found by a scan that hashes only what changed. */
+import { fail, ok, type Result } from '../base/result.ts';
+import { orderChanges, sameEntry } from './diff.ts';
+import { errnoText, type FsHelper } from './fs-helper.ts';
+import type { Hasher } from './hash.ts';
+import { Listing } from './listing.ts';
+import type { Change, Entry, Manifest, RawPath } from './manifest.ts';
+import { MAX_PATH, shown } from './paths.ts';
+import type { Identity, SpecialKind } from './scan.ts';
+import { type Known, readStatCache, writeStatCache } from './stat-cache.ts';
+
+export type TreeOptions = {
+  readonly helper: FsHelper;
+  readonly hasher: Hasher;
+  /** Absolute path of the root. */
+  readonly root: Buffer;
+  /** Paths that are neither listed nor entered. */
+  readonly skip?: readonly RawPath[];
+  /** When not empty, only these, what is below them, and their parents make up the tree. */
+  readonly only?: readonly RawPath[];
+  /** Where the hashes survive a restart. */
+  readonly cacheFile?: string;
+};
+
+export type Snapshot = {
+  /** Never changed afterwards: a later refresh makes another one. Holds the root itself as ''. */
+  readonly manifest: Manifest;
+  /** Since the previous successful refresh, in the order of orderChanges. */
+  readonly changes: Change[];
+  /** CLOCK_REALTIME before the scan that found this state, ns. */
+  readonly scanTime: bigint;
+  /** The newest mtime in the tree, ns. */
+  readonly newest: bigint;
+  /** Sizes of all files, each hard-link group once. */
+  readonly bytes: number;
+  /** What cannot be carried and was left out. */
+  readonly refused: readonly { readonly path: RawPath; readonly what: SpecialKind }[];
+  /** Temporaries of ours that a killed process left in the tree. */
+  readonly leftovers: readonly RawPath[];
+};
+
+/** Scans until nothing changes between the stat of a file and its reading. */
+const ROUNDS = 10;
+/** From this round on a file that only grows is taken as it was when scanned. */
+const GROWING_FROM = 2;
+const SAVE_AFTER_MS = 2_000;
+
+type Totals = { readonly newest: bigint; readonly bytes: number };
+
+function totalsOf(manifest: Manifest): Totals {
+  let newest = 0n;
+  let bytes = 0;
+  for (const entry of manifest.values()) {
+    if (entry.kind === 'hardlink') continue;
+    if (entry.mtime > newest) newest = entry.mtime;
+    if (entry.kind === 'file') bytes += entry.size;
+  }
+  return { newest, bytes };
+}
+
+/** Refreshes run one after the other. */
+export class Tree {
+  readonly root: Buffer;
+  readonly #options: TreeOptions;
+  readonly #number: number;
+  readonly #listing = new Listing();
+  #recalled: Map<RawPath, Known>;
+  #manifest: Manifest = new Map();
+  #totals: Totals = { newest: 0n, bytes: 0 };
+  #fresh = true;
+  #running: Promise<unknown> = Promise.resolve();
+  #unsaved = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(options: TreeOptions) {
+    this.root = options.root;
+    this.#options = options;
+    this.#number = options.helper.newTree();
+    this.#recalled =
+      options.cacheFile === undefined
+        ? new Map<RawPath, Known>()
+        : readStatCache(options.cacheFile);
+  }
+
+  static open(options: TreeOptions): Tree {
+    return new Tree(options);
+  }
+
+  /**
+   * The tree as it stands at some moment after the call. Fails, naming the path, on what cannot be read or what
+   * changes faster than it is read; the next refresh then starts from there.
+   */
+  refresh(): Promise<Result<Snapshot>> {
+    const next = this.#running.then(() => this.#refresh());
+    this.#running = next;
+    return next;
+  }
+
+  /** Identity at the last scan (or adoption). */
+  stat(path: RawPath): Identity | undefined {
+    return this.#listing.identity(path);
+  }
+
+  /**
+   * After placing: the file at `path` is `entry`, known without hashing. The next refresh tells it as a change,
+   * and hashes it only if it is not that file any more.
+   */
+  adopt(path: RawPath, entry: Entry, identity: Identity): void {
+    this.#listing.adopt(path, entry, identity);
+    this.#saveLater();
+  }
+
+  /** Writes the cache file if it is out of date. */
+  async save(): Promise<Result<void>> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const file = this.#options.cacheFile;
+    if (file === undefined || !this.#unsaved) return ok(undefined);
+    this.#unsaved = false;
+    return writeStatCache(file, new Map(this.#listing.known()));
+  }
+
+  /** Saves, and frees what the helper remembers; not to be used afterwards. */
+  async close(): Promise<void> {
+    await this.#running;
+    await this.save();
+    this.#options.helper.forget(this.#number);
+  }
+
+  #saveLater(): void {
+    this.#unsaved = true;
+    if (this.#options.cacheFile === undefined) return;
+    this.#timer ??= setTimeout(() => void this.save(), SAVE_AFTER_MS).unref();
+  }
+
+  async #refresh(): Promise<Result<Snapshot>> {
+    let restless: RawPath = '';
+    for (let round = 0; round < ROUNDS; round++) {
+      const scanned = await this.#scan();
+      if (!scanned.ok) return scanned;
+      const changed = await this.#hash(round >= GROWING_FROM);
+      if (!changed.ok) return changed;
+      if (changed.value === undefined) return this.#snapshot(scanned.value);
+      restless = changed.value;
+    }
+    return fail(`${shown(restless)} keeps changing while it is read`);
+  }
+
+  /** One scan taken over; the value is when it began. */
+  async #scan(): Promise<Result<bigint>> {
+    const { helper, skip = [], only = [] } = this.#options;
+    this.#listing.scanning();
+    const delta = await helper.scan(this.#number, this.root, { fresh: this.#fresh, skip, only });
+    if (!delta.ok) return delta;
+    this.#fresh = false;
+    this.#listing.take(delta.value.records, delta.value.whole, (path) => this.#recalled.get(path));
+    if (delta.value.whole) this.#recalled = new Map();
+    for (const [path, errno] of this.#listing.unreadable)
+      return fail(`${shown(path) || 'the root'} cannot be read: ${errnoText(errno)}`);
+    return ok(delta.value.startedAt);
+  }
+
+  /** Hashes what has to be; the value is a file that changed meanwhile, if one did. */
+  async #hash(growing: boolean): Promise<Result<RawPath | undefined>> {
+    let changed: RawPath | undefined;
+    for (let wanted = this.#listing.wanted(); wanted.length > 0; wanted = this.#listing.wanted()) {
+      const outcomes = await this.#options.hasher.hashFiles(this.root, wanted, { growing });
+      for (const [i, { path, identity }] of wanted.entries()) {
+        const outcome = outcomes[i] ?? { outcome: 'changed' };
+        switch (outcome.outcome) {
+          case 'hashed':
+            this.#listing.hashed(path, identity, outcome.hash);
+            break;
+          case 'gone':
+            this.#listing.vanished(path);
+            break;
+          case 'changed':
+            changed = path;
+            break;
+          case 'unreadable':
+            return fail(`${shown(path)} cannot be read: ${outcome.code}`);
+        }
+      }
+      this.#saveLater();
+      if (changed !== undefined) break;
+    }
+    return ok(changed);
+  }
+
+  #snapshot(scanTime: bigint): Result<Snapshot> {
+    const changes: Change[] = [];
+    const before = this.#manifest;
+    for (const path of this.#listing.dirty) {
+      if (path.length > MAX_PATH)
+        return fail(`${shown(path.slice(0, 80))}… is longer than ${MAX_PATH} bytes`);
+      const entry = this.#listing.entry(path);
+      const old = before.get(path);
+      if (entry === undefined) {
+        if (old !== undefined) changes.push({ op: 'gone', path });
+      } else if (!sameEntry(old, entry) || this.#linkMoved(entry)) {
+        changes.push({ op: 'put', path, entry });
+      }
+    }
+    this.#listing.settle();
+    if (changes.length > 0) this.#replace(orderChanges(changes));
+    const refused = Array.from(this.#listing.specials, ([path, what]) => ({ path, what }));
+    const leftovers = [...this.#listing.leftovers];
+    return ok({ manifest: this.#manifest, changes, scanTime, ...this.#totals, refused, leftovers });
+  }
+
+  #linkMoved(entry: Entry): boolean {
+    if (entry.kind !== 'hardlink') return false;
+    return !sameEntry(this.#manifest.get(entry.to), this.#listing.entry(entry.to));
+  }
+
+  #replace(changes: readonly Change[]): void {
+    const manifest = new Map(this.#manifest);
+    for (const change of changes) {
+      if (change.op === 'gone') manifest.delete(change.path);
+      else manifest.set(change.path, change.entry);
+    }
+    this.#manifest = manifest;
+    this.#totals = totalsOf(manifest);
+  }
+}

@@ -1,0 +1,109 @@
+/** A content on its way into a store: a file that grows, and what of it has come. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { Blake3Hasher } from '@napi-rs/blake-hash';
+import { fail, messageOf, ok, type Result } from '../base/result.ts';
+import type { Hash } from './manifest.ts';
+import { writeSparse } from './sparse.ts';
+
+export class Upload {
+  readonly size: number;
+  readonly #handle: FileHandle;
+  /** What came as one piece from the start; the file's length is kept at it, for a resume. */
+  #held: number;
+  /** Pieces beyond that: start to end. */
+  readonly #beyond = new Map<number, number>();
+  /** Of what came in order, as long as it did and nothing was there before. */
+  #hasher: Blake3Hasher | undefined;
+  #writing: Promise<unknown> = Promise.resolve();
+
+  private constructor(handle: FileHandle, size: number, held: number) {
+    this.#handle = handle;
+    this.size = size;
+    this.#held = held;
+    this.#hasher = held === 0 ? new Blake3Hasher() : undefined;
+  }
+
+  /** Opens or makes the file; one that is longer than the content is begun anew. */
+  static async open(path: string, size: number): Promise<Result<Upload>> {
+    let handle: FileHandle | undefined;
+    try {
+      handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+      let held = (await handle.stat()).size;
+      if (held > size) {
+        await handle.truncate(0);
+        held = 0;
+      }
+      return ok(new Upload(handle, size, held));
+    } catch (thrown) {
+      await handle?.close();
+      return fail(`an upload cannot be written: ${messageOf(thrown)}`);
+    }
+  }
+
+  /** Bytes that came from the start without a gap. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Takes a piece; a copy of what came already is harmless. */
+  write(offset: number, data: Buffer): Promise<Result<void>> {
+    const written = this.#writing.then(() => this.#write(offset, data));
+    this.#writing = written;
+    return written;
+  }
+
+  /** The hash of the whole, when it is known without reading the file again. */
+  digest(): Hash | undefined {
+    if (this.#held !== this.size) return undefined;
+    return this.#hasher?.digestBuffer().toString('hex');
+  }
+
+  /** Closes the file, at the length of what came from the start. */
+  async close(): Promise<Result<void>> {
+    await this.#writing;
+    try {
+      await this.#handle.truncate(this.#held);
+      await this.#handle.close();
+      return ok(undefined);
+    } catch (thrown) {
+      await this.#handle.close().catch(() => undefined);
+      return fail(`an upload cannot be written: ${messageOf(thrown)}`);
+    }
+  }
+
+  async #write(offset: number, data: Buffer): Promise<Result<void>> {
+    const end = offset + data.length;
+    if (!Number.isSafeInteger(offset) || offset < 0 || end > this.size)
+      return fail(`a piece of ${data.length} bytes at ${offset} in a content of ${this.size}`);
+    if (end <= this.#held) return ok(undefined);
+    const from = Math.max(offset, this.#held);
+    const fresh = data.subarray(from - offset);
+    try {
+      await writeSparse(this.#handle, fresh, from);
+      if (from > this.#held) {
+        this.#beyond.set(from, Math.max(end, this.#beyond.get(from) ?? 0));
+        this.#hasher = undefined;
+        return ok(undefined);
+      }
+      this.#hasher?.update(fresh);
+      this.#advance(end);
+      return ok(undefined);
+    } catch (thrown) {
+      return fail(`an upload cannot be written: ${messageOf(thrown)}`);
+    }
+  }
+
+  #advance(end: number): void {
+    this.#held = end;
+    for (let more = true; more;) {
+      more = false;
+      for (const [from, to] of this.#beyond) {
+        if (from > this.#held) continue;
+        this.#beyond.delete(from);
+        this.#held = Math.max(this.#held, to);
+        more = true;
+      }
+    }
+  }
+}

@@ -1,0 +1,220 @@
+import { expect, test } from 'vitest';
+import { endedCaches, isCached, keptCaches, removalOf } from '../../src/agent/caches.ts';
+import { deniedPath } from '../../src/agent/denied.ts';
+import { environmentChange, variable } from '../../src/agent/job-plan.ts';
+import {
+  bubblewrapArguments,
+  planMounts,
+  splitFolders,
+  type Look,
+} from '../../src/agent/mounts.ts';
+import { Output } from '../../src/agent/output.ts';
+import { databaseFor } from '../../src/agent/passwd.ts';
+import { isPlainName, rootPathFault } from '../../src/agent/roots.ts';
+import { parseCpuList, Slots } from '../../src/agent/slots.ts';
+import { Turns } from '../../src/agent/turns.ts';
+import { MountFlag } from '../../src/protocol/run.ts';
+import { dir, file, manifestOf } from '../rig/agent-peer.ts';
+
+const never = new AbortController().signal;
+
+test('output is kept until it is acknowledged, and told again from there', () => {
+  const output = new Output();
+  expect(output.add(Buffer.from('hello')).offset).toBe(0n);
+  expect(output.add(Buffer.from(' world')).offset).toBe(5n);
+  expect(output.acknowledge(3n)).toBe(3);
+  expect(output.acknowledge(3n)).toBe(0);
+  expect(output.acknowledge(1n)).toBe(0);
+  expect(output.held().map(({ offset, data }) => [offset, data.toString()])).toEqual([
+    [3n, 'lo'],
+    [5n, ' world'],
+  ]);
+  expect(output.acknowledge(99n)).toBe(8);
+  expect(output.held()).toEqual([]);
+  expect(output.end).toBe(11n);
+});
+
+test('slots are lent only while they are free, and give the CPUs that are used least', () => {
+  const slots = new Slots([0, 1, 2, 3]);
+  const first = slots.take(2, 4);
+  const second = slots.take(2, 4);
+  expect(first?.affinity).toEqual([0, 1]);
+  expect(second?.affinity).toEqual([2, 3]);
+  expect(slots.take(1, 4)).toBeUndefined();
+  expect(slots.take(1, 5)?.slots).toBe(1);
+  if (first !== undefined) slots.give(first);
+  expect(slots.used).toBe(3);
+  expect(slots.take(0, 5)?.slots).toBe(1);
+  // One runs where there is room.
+  expect(new Slots([0, 1]).take(1, 2)).toEqual({ slots: 1, affinity: [] });
+  // More than there are: all there are, on every CPU.
+  expect(new Slots([0, 1]).take(64, 8)).toEqual({ slots: 8, affinity: [] });
+});
+
+test('CPU lists are read', () => {
+  expect(parseCpuList('0-2,5,7-8\n')).toEqual([0, 1, 2, 5, 7, 8]);
+  expect(parseCpuList('')).toEqual([0]);
+  expect(parseCpuList('x')).toEqual([]);
+});
+
+test('turns are given in order, shared ones together, and a waiter who leaves is passed over', async () => {
+  const turns = new Turns();
+  const order: string[] = [];
+  const take = async (name: string, alone: boolean, signal = never): Promise<() => void> => {
+    const turn = await turns.take(alone, signal);
+    order.push(turn.ok ? name : `${name} left`);
+    return turn.ok ? turn.value : () => undefined;
+  };
+  const a = await take('a', false);
+  const b = await take('b', false);
+  const given = new AbortController();
+  const c = take('c', true);
+  const d = take('d', true, given.signal);
+  const e = take('e', false);
+  expect(order).toEqual(['a', 'b']);
+  given.abort();
+  await d;
+  a();
+  b();
+  b();
+  (await c)();
+  (await e)();
+  expect(order).toEqual(['a', 'b', 'd left', 'c', 'e']);
+  expect(turns.idle).toBe(true);
+});
+
+test('the user database names the caller and keeps the others of the worker', () => {
+  const user = { name: 'al:ice', uid: 1000, gid: 100, group: 'users', home: '/home/alice' };
+  const { passwd, group } = databaseFor(
+    user,
+    'root:x:0:0:root:/root:/bin/bash\nworker:x:1000:1000::/home/worker:/bin/sh\n',
+    'root:x:0:\nusers:x:7:\nhundred:x:100:\n',
+  );
+  expect(passwd.toString()).toBe(
+    'al_ice:x:1000:100::/home/alice:/bin/sh\nroot:x:0:0:root:/root:/bin/bash\n',
+  );
+  expect(group.toString()).toBe('users:x:100:\nroot:x:0:\n');
+});
+
+test('roots stand below / by plain paths and have plain keys', () => {
+  expect(rootPathFault('/home/alice/p')).toBeUndefined();
+  for (const path of ['/', 'p', '/a/../b', '/a//b', '/a/', '/proc', '/etc', '/a\0b'])
+    expect(rootPathFault(path), path).toBeDefined();
+  expect(isPlainName('0a-b_c.d')).toBe(true);
+  for (const name of ['', '.', '..', '.x', 'a/b', 'a b', 'x'.repeat(200)])
+    expect(isPlainName(name), name).toBe(false);
+});
+
+test('mounts come outermost first', () => {
+  const mounts = planMounts({
+    roots: [
+      { source: '/t/2', path: '/home/a/p/sub', readOnly: true },
+      { source: '/t/1', path: '/home/a/p', readOnly: false },
+    ],
+    temporary: '/j/tmp',
+    varTemporary: '/j/vartmp',
+    shims: '/j/shims',
+    shimDir: '/home/a/.local/share/rch/shims',
+  });
+  expect(mounts.map(({ target, flags }) => [target, flags])).toEqual([
+    ['/tmp', 0],
+    ['/var/tmp', 0],
+    ['/home/a/p', 0],
+    ['/home/a/p/sub', MountFlag.readOnly],
+    ['/home/a/.local/share/rch/shims', MountFlag.readOnly],
+  ]);
+});
+
+const worker: Look = {
+  exists: (path) => ['/', '/home', '/home/worker', '/etc', '/usr'].includes(path),
+  list: (path) =>
+    path === '/'
+      ? [
+          { name: 'home', link: undefined },
+          { name: 'bin', link: 'usr/bin' },
+          { name: 'proc', link: undefined },
+        ]
+      : [{ name: 'worker', link: undefined }],
+};
+
+test('folders of the worker that lack a mount point are covered by one of ours', () => {
+  expect(splitFolders(['/home/alice/p', '/data/p', '/home/worker/x'], worker)).toEqual([
+    '/home',
+    '/home/worker',
+  ]);
+});
+
+test('bubblewrap gets the same view', () => {
+  const argv = bubblewrapArguments(
+    {
+      program: '/usr/bin/bwrap',
+      mounts: [{ source: '/w/t', target: '/home/alice/p', flags: 0 }],
+      hide: ['/home/worker', '/nowhere'],
+      passwd: '/j/passwd',
+      group: '/j/group',
+      uid: 1,
+      gid: 2,
+      network: false,
+      runner: '/w/rch-run',
+    },
+    worker,
+  ).join(' ');
+  expect(argv).toContain('--unshare-net');
+  expect(argv).toContain('--symlink usr/bin /bin');
+  expect(argv).not.toContain('/proc /proc --ro');
+  expect(argv).toContain(
+    '--tmpfs /home --ro-bind-try /home/worker /home/worker --tmpfs /home/worker',
+  );
+  expect(argv).toContain('--bind /w/t /home/alice/p');
+  expect(argv).not.toContain('/nowhere');
+  expect(argv.endsWith('--chdir / -- /.rch/rch-run')).toBe(true);
+});
+
+test('a cache outlives a sync unless the folder around it goes or something is sent into it', () => {
+  const caches = ['target/debug/incremental'];
+  const wanted = manifestOf({ target: dir(), 'target/debug': dir() });
+  expect(keptCaches(wanted, caches)).toEqual(caches);
+  expect(keptCaches(manifestOf({ target: dir() }), caches)).toEqual([]);
+  const sent = manifestOf({
+    target: dir(),
+    'target/debug': dir(),
+    'target/debug/incremental': dir(),
+    'target/debug/incremental/x': file('x'),
+  });
+  expect(keptCaches(sent, caches)).toEqual([]);
+  expect(endedCaches([{ op: 'gone', path: 'target' }], caches)).toEqual(caches);
+  expect(endedCaches([{ op: 'gone', path: 'target/debug/x' }], caches)).toEqual([]);
+  expect(endedCaches([{ op: 'put', path: 'target', entry: file('') }], caches)).toEqual(caches);
+  expect(isCached('target/debug/incremental/a', caches)).toBe(true);
+  expect(isCached('target/debug/incremental2', caches)).toBe(false);
+  expect(removalOf(sent, caches).map((change) => change.path)).toEqual([
+    'target/debug/incremental/x',
+    'target/debug/incremental',
+  ]);
+});
+
+test('a path that a tool was denied is found in what it said', () => {
+  const inRoot = (path: string): boolean => path.startsWith('/p/');
+  for (const [text, path] of [
+    ["mkdir: cannot create directory '/opt/x': Read-only file system\n", '/opt/x'],
+    [
+      '/usr/bin/ld: cannot open output file /usr/lib/x.so: Read-only file system\n',
+      '/usr/lib/x.so',
+    ],
+    ['error: failed to write `/etc/my conf`\n', ''],
+    ['sh: 1: cannot create /p/x: Permission denied\n', ''],
+    ['sh: 1: cannot create /etc/x: Permission denied\nmake: *** [all] Error 2\n', '/etc/x'],
+    ['failed to create "/home/a/.cache/x" (os error 30)', '/home/a/.cache/x'],
+  ] as const)
+    expect(deniedPath(text, inRoot), text).toBe(path);
+});
+
+test('the environment of a caught program is told as its difference', () => {
+  const before = ['A=1', 'B=2', 'PATH=/bin'].map((item) => Buffer.from(item));
+  const after = ['A=1', 'B=3', 'C=4', 'PATH=/bin'].map((item) => Buffer.from(item));
+  const change = environmentChange(before, after.slice(1));
+  expect(change.set.map(String)).toEqual(['B=3', 'C=4']);
+  expect(change.unset.map(String)).toEqual(['A']);
+  expect(variable(before, 'PATH')).toBe('/bin');
+  expect(variable(before, 'PAT')).toBeUndefined();
+});

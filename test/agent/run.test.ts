@@ -1,0 +1,688 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { agentFacts } from '../../src/protocol/facts.ts';
+import { jobUsage } from '../../src/protocol/jobs.ts';
+import { StreamKind } from '../../src/protocol/shim.ts';
+import type { Entry } from '../../src/tree/manifest.ts';
+import {
+  AgentPeer,
+  dir,
+  file,
+  type Followed,
+  manifestOf,
+  MTIME,
+  type Of,
+  type RunningAgent,
+  type RunOptions,
+  startAgent,
+} from '../rig/agent-peer.ts';
+
+let agent: RunningAgent;
+let peer: AgentPeer;
+
+beforeEach(async () => {
+  agent = await startAgent();
+  peer = await AgentPeer.connect(agent.socket);
+});
+afterEach(async () => {
+  peer.close();
+  await agent.stop();
+});
+
+const project = '/home/caller/p';
+const at = { path: project };
+const tree = (name = ''): string => join(agent.folder, 'trees/station/root/t', name);
+const roots = [{ root: 'root', path: project, policy: 0, epoch: '5' }];
+
+async function synced(entries: Record<string, Entry>, contents: string[] = []): Promise<void> {
+  const answer = await peer.syncWhole({ ...at, to: 5n }, manifestOf(entries), contents);
+  expect(answer).toMatchObject({ type: 'synced' });
+}
+
+function script(text: string, more: Partial<RunOptions> = {}): RunOptions {
+  return { argv: ['sh', '-c', text], cwd: project, ...more, spec: { roots, ...more.spec } };
+}
+
+function start(text: string, more: Partial<RunOptions> = {}): Buffer {
+  const job = randomBytes(16);
+  peer.run(job, script(text, more));
+  return job;
+}
+
+function ran(text: string, more: Partial<RunOptions> = {}): Promise<Followed> {
+  return peer.follow(start(text, more));
+}
+
+/** Processes whose argv[0] is `mark`. */
+function running(mark: string): number {
+  return readdirSync('/proc').filter((name) => {
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'latin1').split('\0')[0] === mark;
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+function changed(followed: Followed, root = 'root'): Map<string, Entry | undefined> {
+  const changes = followed.results.get(root)?.changes ?? [];
+  return new Map(
+    changes.map((change) => [change.path, change.op === 'put' ? change.entry : undefined]),
+  );
+}
+
+function usedSlots(slots: number): Promise<Of<'state'>> {
+  return peer.control.take('state', (state) => state.usedSlots === slots);
+}
+
+function settle(job: Buffer, to: bigint, times: Partial<Of<'settle'>> = {}): number {
+  const request = peer.nextRequest();
+  const cap = 1n << 62n;
+  peer.send({
+    type: 'settle',
+    request,
+    job,
+    root: 'root',
+    to,
+    offset: 0n,
+    floor: 0n,
+    cap,
+    ...times,
+  });
+  return request;
+}
+
+test('a tool runs at the caller’s path, as the caller, and its streams come back exactly', async () => {
+  await synced({ 'in.txt': file('hello') }, ['hello']);
+  const end = await ran(
+    'pwd; id -un; id -u; echo "$HOME $FOO $RCH_ON_WORKER"; cat in.txt; printf "\\377\\000x" >&2; exit 3',
+    { env: ['PATH=/usr/bin:/bin', 'FOO=a b', 'HOME=/home/caller'] },
+  );
+  expect(end.stdout).toBe(`${project}\ncaller\n1234\n/home/caller a b 1\nhello`);
+  expect(end.stderr).toBe('\xff\0x');
+  expect(end.end).toMatchObject({ kind: 0, value: 3 });
+  expect(jobUsage.parse(JSON.parse(end.end?.json.toString() ?? '')).wallMs).toBeGreaterThan(0);
+  expect(changed(end).size).toBe(0);
+});
+
+test('a tool that dies of a signal is told as such', async () => {
+  await synced({});
+  expect((await ran('kill -SEGV $$')).end).toMatchObject({ kind: 1, value: 11 });
+});
+
+test('what a run changed is told, fetched and settled, and the tree goes on from there', async () => {
+  await synced({ keep: file('k'), gone: file('g'), edit: file('e') }, ['k', 'g', 'e']);
+  const job = start(
+    'echo new > made; mkdir -p a/b; ln -s ../made a/l; rm gone; echo more >> edit; chmod 600 keep; ln made hard; touch -d "2001-01-01 00:00:00.123456789Z" old',
+  );
+  const end = await peer.follow(job);
+  expect(end.end).toMatchObject({ kind: 0, value: 0 });
+  const { from, till } = end.results.get('root') ?? { from: 0n, till: 0n };
+  const changes = changed(end);
+  expect([...changes.keys()].sort()).toEqual([
+    '',
+    'a',
+    'a/b',
+    'a/l',
+    'edit',
+    'gone',
+    'hard',
+    'keep',
+    'made',
+    'old',
+  ]);
+  expect(changes.get('gone')).toBeUndefined();
+  expect(changes.get('keep')).toEqual(file('k', 0o600));
+  expect(changes.get('old')).toMatchObject({ mtime: 978_307_200_123_456_789n });
+  expect([changes.get('made')?.kind, changes.get('hard')?.kind].sort()).toEqual([
+    'file',
+    'hardlink',
+  ]);
+  const made = [...changes.values()].find(
+    (entry) => entry?.kind === 'file' && entry.hash === (file('new\n') as { hash: string }).hash,
+  );
+  if (made?.kind !== 'file') throw new Error('made is no file');
+  expect(made.mtime >= from && made.mtime <= till).toBe(true);
+  expect(Number(till - from)).toBeLessThan(60e9);
+
+  const contents = await peer.fetch(job, [made.hash]);
+  expect(contents.get(made.hash)?.toString()).toBe('new\n');
+  const floor = made.mtime + 1_000_000_000_000n;
+  expect(await peer.answer(settle(job, 6n, { floor }))).toMatchObject({
+    type: 'settled',
+    epoch: 6n,
+  });
+  expect(statSync(tree('made'), { bigint: true }).mtimeNs).toBe(floor);
+  expect(statSync(tree('a'), { bigint: true }).mtimeNs).toBe(floor);
+  expect(statSync(tree('keep'), { bigint: true }).mtimeNs).toBe(MTIME);
+  expect(statSync(tree('old'), { bigint: true }).mtimeNs).toBe(978_307_200_123_456_789n);
+  peer.send({ type: 'finish', job });
+
+  const next = peer.sendSync({ ...at, from: 6n, to: 7n }, [
+    { op: 'gone', path: 'made' },
+    { op: 'gone', path: 'hard' },
+  ]);
+  expect(await peer.answer(next)).toMatchObject({ type: 'synced' });
+  const again = await ran('ls', {
+    spec: { roots: [{ ...roots[0], root: 'root', path: project, policy: 0, epoch: '7' }] },
+  });
+  expect(again.stdout).toBe('a\nedit\nkeep\nold\n');
+  // Nothing changed, and the stamps set above are no change either.
+  expect(changed(again).size).toBe(0);
+});
+
+test('ninja’s log is stamped as the files it speaks of', async () => {
+  await synced({});
+  const job = start(
+    'touch out; m=$(stat -c %Y out)000000000; printf "# ninja log v5\\n0\\t1\\t$m\\tout\\tabc\\n" > .ninja_log; date -d "@$(stat -c %Y out)" >/dev/null; touch -d "@$(stat -c %Y out)" out',
+  );
+  const end = await peer.follow(job);
+  const { from } = end.results.get('root') ?? { from: 0n };
+  // The whole second may lie before the window: then neither is new.
+  const floor = from + 5_000_000_000n;
+  await peer.answer(settle(job, 6n, { floor }));
+  const [, line] = readFileSync(tree('.ninja_log'), 'utf8').split('\n');
+  expect(line?.split('\t')[2]).toBe(statSync(tree('out'), { bigint: true }).mtimeNs.toString());
+});
+
+test('a job starts only on the trees it names', async () => {
+  await synced({});
+  const wrong = await ran('true', {
+    spec: { roots: [{ root: 'root', path: project, policy: 0, epoch: '4' }] },
+  });
+  expect(wrong.notStarted).toMatchObject({ kind: 'no-root' });
+  const none = await ran('true', {
+    spec: { roots: [{ root: 'other', path: project, policy: 0, epoch: '5' }] },
+  });
+  expect(none.notStarted).toMatchObject({ kind: 'no-root' });
+  const path = await ran('true', {
+    spec: { roots: [{ root: 'root', path: '/home/caller/q', policy: 0, epoch: '5' }] },
+  });
+  expect(path.notStarted).toMatchObject({ kind: 'no-root' });
+});
+
+test('a tool that is not there is refused: on the worker, in a root, or in a hidden home', async () => {
+  await synced(
+    { bin: dir(), 'bin/tool': file('#!/bin/sh\necho shipped', 0o755), 'bin/plain': file('') },
+    ['#!/bin/sh\necho shipped'],
+  );
+  for (const tool of [
+    '/usr/bin/no-such-tool',
+    `${project}/bin/none`,
+    `${project}/bin/plain`,
+    '/home/caller/x',
+  ])
+    expect((await ran('', { tool, argv: ['x'] })).notStarted, tool).toMatchObject({
+      kind: 'no-tool',
+    });
+  const shipped = await ran('', { tool: `${project}/bin/tool`, argv: ['tool'] });
+  expect(shipped.stdout).toBe('shipped\n');
+});
+
+test('the shims’ folder holds links to what their names mean to the job', async () => {
+  await synced({ bin: dir(), 'bin/cargo': file('#!/bin/sh\necho cargo', 0o755) }, [
+    '#!/bin/sh\necho cargo',
+  ]);
+  const shimDir = '/home/caller/.local/share/rch/shims';
+  const end = await ran(
+    'ls $PWD/../.local/share/rch/shims; readlink /home/caller/.local/share/rch/shims/sh; cargo; touch /home/caller/.local/share/rch/shims/x',
+    {
+      env: [`PATH=${shimDir}:${project}/bin:/usr/bin:/bin`],
+      spec: { roots, shimDir, shimTools: ['cargo', 'sh', 'no-such-tool'] },
+    },
+  );
+  expect(end.stdout).toBe('cargo\nsh\n/usr/bin/sh\ncargo\n');
+  expect(end.stderr).toContain('Read-only file system');
+});
+
+test('a read-only root cannot be written, and a denied path outside is told', async () => {
+  await synced({});
+  expect(
+    await peer.syncWhole(
+      { path: '/home/caller/lib', root: 'lib', policy: 1, to: 9n },
+      manifestOf({ a: file('1') }),
+      ['1'],
+    ),
+  ).toMatchObject({ type: 'synced' });
+  const both = [...roots, { root: 'lib', path: '/home/caller/lib', policy: 1, epoch: '9' }];
+  const end = await ran('cat ../lib/a; echo x > ../lib/a || mkdir /usr/rch-test', {
+    spec: { roots: both },
+  });
+  expect(end.stdout).toBe('1');
+  expect(end.end?.value).not.toBe(0);
+  expect(jobUsage.parse(JSON.parse(end.end?.json.toString() ?? '')).deniedPath).toBe(
+    '/usr/rch-test',
+  );
+  expect([...end.results.keys()]).toEqual(['root']);
+  expect(existsSync('/usr/rch-test')).toBe(false);
+});
+
+test('/tmp is the job’s own, and the caller’s home shows nothing but roots', async () => {
+  await synced({ a: file('') });
+  const end = await ran('echo x > /tmp/rch-mine; ls /tmp /home/caller; ls /home');
+  expect(end.stdout).toContain('/home/caller:\np\n');
+  expect(end.stdout).toContain('/tmp:\nrch-mine\n');
+  expect(existsSync('/tmp/rch-mine')).toBe(false);
+  expect(readdirSync(join(agent.folder, 'jobs')).length).toBeLessThanOrEqual(1);
+});
+
+test('pure caches stay here: they are not told, survive a whole sync, and go with the folder around them', async () => {
+  await synced({});
+  const job = start('mkdir -p target/inc; echo c > target/inc/state; echo o > target/out', {
+    spec: { roots, caches: ['target/inc'] },
+  });
+  const end = await peer.follow(job);
+  expect([...changed(end).keys()].sort()).toEqual(['', 'target', 'target/out']);
+  await peer.answer(settle(job, 6n));
+  peer.send({ type: 'finish', job });
+  const manifest = manifestOf({ target: dir(), 'target/out': file('o\n') });
+  expect(await peer.syncWhole({ ...at, to: 7n }, manifest, ['o\n'])).toMatchObject({
+    type: 'synced',
+  });
+  expect(readFileSync(tree('target/inc/state'), 'utf8')).toBe('c\n');
+  const gone = peer.sendSync({ ...at, from: 7n, to: 8n }, [
+    { op: 'gone', path: 'target/out' },
+    { op: 'gone', path: 'target' },
+  ]);
+  expect(await peer.answer(gone)).toMatchObject({ type: 'synced' });
+  expect(existsSync(tree('target'))).toBe(false);
+});
+
+test('standard input reaches the tool once, and its use is told', async () => {
+  await synced({});
+  const job = start('head -c 3; cat > /dev/null', {
+    spec: { roots, streams: [StreamKind.pipe, StreamKind.pipe, StreamKind.pipe] },
+  });
+  peer.send({ type: 'stdin', job, offset: 0n, data: Buffer.from('ab') });
+  // Sent again after a reconnect, with more.
+  await peer.control.take('started');
+  peer.send({ type: 'stdin', job, offset: 0n, data: Buffer.from('abcde') });
+  peer.send({ type: 'stdinEof', job, offset: 5n });
+  await peer.control.take('stdinUsed', (used) => used.offset === 5n);
+  const end = await peer.follow(job);
+  expect(end.stdout).toBe('abc');
+});
+
+test('a signal reaches the tool', async () => {
+  await synced({});
+  const job = start('trap "echo got; exit 9" INT; echo ready; while :; do sleep 0.05; done');
+  await peer.control.take('out');
+  peer.send({ type: 'outAck', job, stream: 1, offset: 6n });
+  peer.send({ type: 'signal', job, signo: 2 });
+  const end = await peer.follow(job);
+  expect(end.stdout).toBe('got\n');
+  expect(end.end).toMatchObject({ value: 9 });
+});
+
+test('output waits for the launcher: no more than the window is in flight', async () => {
+  await synced({});
+  const job = start('head -c 3000000 /dev/zero | tr "\\0" x; echo end');
+  let bytes = 0;
+  while (bytes < 1 << 20) bytes += (await peer.control.take('out')).data.length;
+  expect(bytes).toBe(1 << 20);
+  // Nothing comes until it is acknowledged: an answer to a later question does, and no output before it.
+  peer.send({ type: 'ping', request: 1 });
+  await peer.control.take('pong');
+  expect(peer.control.received.filter((message) => message.type === 'out')).toEqual([]);
+  peer.send({ type: 'outAck', job, stream: 1, offset: BigInt(bytes) });
+  const end = await peer.follow(job);
+  expect(end.stdout.length).toBe(3_000_004 - bytes);
+  expect(end.stdout.endsWith('xend\n')).toBe(true);
+});
+
+test('a job outlives its connection, and attach goes on without a byte lost or doubled', async () => {
+  await synced({});
+  const job = start(
+    'i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i+1)); done; echo made > made; exit 4',
+  );
+  let text = '';
+  let acknowledged = 0;
+  for (let turn = 0; turn < 6; turn++) {
+    const out = await peer.control.take(
+      'out',
+      (message) => Number(message.offset) === text.length || Number(message.offset) >= acknowledged,
+    );
+    if (Number(out.offset) !== text.length) throw new Error(`${out.offset} after ${text.length}`);
+    text += out.data.toString();
+    acknowledged = text.length;
+    peer.close();
+    peer = await AgentPeer.connect(agent.socket);
+    peer.send({
+      type: 'attach',
+      job,
+      stdoutAt: BigInt(acknowledged),
+      stderrAt: 0n,
+      terminalAt: 0n,
+      stdinAt: 0n,
+    });
+    if (text.endsWith('line 1999\n')) break;
+  }
+  const end = await peer.follow(job);
+  text += end.stdout;
+  expect(text).toBe(Array.from({ length: 2000 }, (_, line) => `line ${line}\n`).join(''));
+  expect(end.end).toMatchObject({ kind: 0, value: 4 });
+  expect(changed(end).has('made')).toBe(true);
+});
+
+test('an ended job keeps its result for one who comes back, but not for another workstation', async () => {
+  await synced({});
+  const job = start('echo made > made');
+  await peer.follow(job);
+  peer.close();
+  const stranger = await AgentPeer.connect(agent.socket, { workstation: 'stranger' });
+  const attach = {
+    type: 'attach',
+    job,
+    stdoutAt: 0n,
+    stderrAt: 0n,
+    terminalAt: 0n,
+    stdinAt: 0n,
+  } as const;
+  stranger.send({ ...attach });
+  await stranger.control.take('unknownJob');
+  stranger.send({ type: 'kill', job });
+  stranger.close();
+  peer = await AgentPeer.connect(agent.socket);
+  peer.send(attach);
+  await peer.control.take('started');
+  const end = await peer.follow(job);
+  expect(changed(end).has('made')).toBe(true);
+  expect(await peer.answer(settle(job, 6n))).toMatchObject({ type: 'settled' });
+  peer.send({ type: 'finish', job });
+  peer.send({ ...attach });
+  await peer.control.take('unknownJob');
+});
+
+test('a job whose owner stays away is ended whole, and its tree is trusted no more', async () => {
+  peer.close();
+  peer = await AgentPeer.connect(agent.socket, { ownerDeadline: 0.3 });
+  await synced({});
+  start('echo x > half; sleep 1000 & setsid sleep 1000 & wait');
+  await peer.control.take('started');
+  peer.close();
+  peer = await AgentPeer.connect(agent.socket, { ownerDeadline: 0.3 });
+  await usedSlots(0);
+  const request = peer.sendSync({ ...at, from: 5n, to: 6n }, []);
+  expect(await peer.answer(request)).toMatchObject({ type: 'syncMismatch', at: 0n });
+  expect(await peer.syncWhole({ ...at, to: 7n }, manifestOf({}))).toMatchObject({ type: 'synced' });
+  expect(readdirSync(tree())).toEqual([]);
+});
+
+test('a kill leaves no process, no slot and no folder, and the next sync restores the tree', async () => {
+  await synced({ a: file('1') }, ['1']);
+  const mark = `rch-test-${randomBytes(6).toString('hex')}`;
+  const job = start(
+    `echo 2 > a; (exec -a ${mark} setsid sleep 1000) & exec -a ${mark} sleep 1000`,
+    {
+      tool: '/bin/bash',
+      argv: [
+        'bash',
+        '-c',
+        `echo 2 > a; echo on; (exec -a ${mark} setsid sleep 1000) & exec -a ${mark} sleep 1000`,
+      ],
+    },
+  );
+  await peer.control.take('out');
+  await usedSlots(1);
+  peer.send({ type: 'kill', job });
+  await usedSlots(0);
+  expect(running(mark)).toBe(0);
+  const request = peer.sendSync({ ...at, from: 5n, to: 6n }, []);
+  expect(await peer.answer(request)).toMatchObject({ type: 'syncMismatch', at: 0n });
+  expect(await peer.syncWhole({ ...at, to: 6n }, manifestOf({ a: file('1') }))).toMatchObject({
+    type: 'synced',
+  });
+  expect(readFileSync(tree('a'), 'utf8')).toBe('1');
+  await expect.poll(() => readdirSync(join(agent.folder, 'jobs'))).toEqual([]);
+});
+
+test('slots are counted for all, and a job that finds none is told busy', async () => {
+  const other = await AgentPeer.connect(agent.socket, { workstation: 'second', totalSlots: 4 });
+  await synced({});
+  const job = start('sleep 1000', { spec: { roots, slots: 3 } });
+  await usedSlots(3);
+  const second = randomBytes(16);
+  other.run(second, { argv: ['sh', '-c', 'echo ran'], cwd: '/', spec: { slots: 2 } });
+  expect((await other.follow(second)).notStarted).toMatchObject({ kind: 'busy' });
+  const third = randomBytes(16);
+  other.run(third, { argv: ['sh', '-c', 'echo ran'], cwd: '/', spec: { slots: 1 } });
+  expect((await other.follow(third)).stdout).toBe('ran\n');
+  peer.send({ type: 'kill', job });
+  other.close();
+});
+
+test('jobs of one project run one after the other, in order', async () => {
+  await synced({});
+  const first = start('echo on; while [ ! -e go ]; do sleep 0.02; done; echo 1 >> order');
+  await peer.control.take('out');
+  const second = randomBytes(16);
+  peer.run(
+    second,
+    script('echo 2 >> order', {
+      spec: { roots: [{ root: 'root', path: project, policy: 0, epoch: '6' }] },
+    }),
+  );
+  writeGo();
+  await peer.follow(first);
+  expect(
+    peer.control.received.some(
+      (message) => message.type === 'started' && message.job.equals(second),
+    ),
+  ).toBe(false);
+  await peer.answer(settle(first, 6n));
+  peer.send({ type: 'finish', job: first });
+  const end = await peer.follow(second);
+  expect(end.end).toMatchObject({ value: 0 });
+  expect(readFileSync(tree('order'), 'utf8')).toBe('1\n2\n');
+});
+
+function writeGo(): void {
+  execFileSync('touch', [tree('go')]);
+}
+
+test('compiler calls may run beside each other, and one does not return what the other still writes', async () => {
+  await synced({});
+  const concurrent = { roots, concurrent: true };
+  const slow = start(
+    'exec 3> slow.o; echo half >&3; echo on; while [ ! -e go ]; do sleep 0.02; done; echo rest >&3',
+    { spec: concurrent },
+  );
+  await peer.control.take('out');
+  const quick = start('echo quick > quick.o', { spec: concurrent });
+  const end = await peer.follow(quick);
+  expect([...changed(end).keys()].sort()).toEqual(['', 'quick.o']);
+  expect(await peer.answer(settle(quick, 6n))).toMatchObject({ type: 'settled' });
+  peer.send({ type: 'finish', job: quick });
+  writeGo();
+  const last = await peer.follow(slow);
+  expect([...changed(last).keys()]).toContain('slow.o');
+  expect([...changed(last).keys()]).not.toContain('quick.o');
+  expect(await peer.answer(settle(slow, 7n))).toMatchObject({ type: 'settled' });
+  peer.send({ type: 'finish', job: slow });
+});
+
+test('a worker whose clock is behind the newest file waits for it, or refuses', async () => {
+  await synced({});
+  const now = BigInt(Date.now()) * 1_000_000n;
+  const late = await ran('true', { spec: { roots, newest: (now + 60_000_000_000n).toString() } });
+  expect(late.notStarted).toMatchObject({ kind: 'clock-behind' });
+  const soon = now + 300_000_000n;
+  const job = start('true', { spec: { roots, newest: soon.toString() } });
+  expect((await peer.control.take('started')).at).toBeGreaterThan(soon);
+  await peer.follow(job);
+});
+
+test('a shifted clock shows in the window and in the times of what the run made, and in nothing else', async () => {
+  peer.close();
+  const hour = 3_600_000_000_000n;
+  peer = await AgentPeer.connect(agent.socket, { clockShift: hour.toString() });
+  await synced({ source: file('s') }, ['s']);
+  const job = start('touch made; printf "# ninja log v5\\n" > .ninja_log; chmod 600 source');
+  const end = await peer.follow(job);
+  const result = end.results.get('root');
+  const now = BigInt(Date.now()) * 1_000_000n;
+  expect(Number((result?.from ?? 0n) - now - hour) / 1e9).toBeCloseTo(0, -1);
+  const made = changed(end).get('made');
+  if (made?.kind !== 'file') throw new Error('not made');
+  expect(made.mtime >= (result?.from ?? 0n) && made.mtime <= (result?.till ?? 0n)).toBe(true);
+  expect(changed(end).get('source')).toEqual(file('s', 0o600));
+  await peer.answer(settle(job, 6n, { offset: hour }));
+  expect(statSync(tree('made'), { bigint: true }).mtimeNs).toBe(made.mtime - hour);
+});
+
+test('a program that is to run at home is told with the results', async () => {
+  await synced({ bin: dir() });
+  const end = await ran('', {
+    tool: '/bin/bash',
+    argv: [
+      'bash',
+      '-c',
+      `echo made > made; cp /bin/true ${project}/bin/app; export X=1; unset FOO; cd bin; exec ${project}/bin/app "a b"`,
+    ],
+    env: ['PATH=/usr/bin:/bin', 'FOO=1'],
+    spec: { roots, catchExec: [`${project}/bin/`] },
+  });
+  expect(end.execHere?.argv.map(String)).toEqual([`${project}/bin/app`, 'a b']);
+  expect(end.execHere?.cwd.toString()).toBe(`${project}/bin`);
+  expect(end.execHere?.setEnv.map(String)).toContain('X=1');
+  expect(end.execHere?.unsetEnv.map(String)).toEqual(['FOO']);
+  expect(end.execHere?.setEnv.map(String)).not.toContain('RCH_ON_WORKER=1');
+  expect(changed(end).has('made')).toBe(true);
+  expect(changed(end).has('bin/app')).toBe(true);
+});
+
+test('an agent that dies leaves no job behind, and the next one trusts no tree it was changing', async () => {
+  await synced({ a: file('1') }, ['1']);
+  const mark = `rch-test-${randomBytes(6).toString('hex')}`;
+  start('', {
+    tool: '/bin/bash',
+    argv: ['bash', '-c', `echo 2 > a; echo on; exec -a ${mark} sleep 1000`],
+  });
+  await peer.control.take('out');
+  await agent.end('SIGKILL');
+  const { folder } = agent;
+  agent = await startAgent({ folder });
+  await expect.poll(() => running(mark)).toBe(0);
+  peer = await AgentPeer.connect(agent.socket);
+  const facts = agentFacts.parse(JSON.parse(peer.welcome?.json.toString() ?? ''));
+  expect(facts.roots).toEqual({ root: '0' });
+  expect(readdirSync(join(folder, 'jobs'))).toEqual([]);
+});
+
+const root = process.getuid?.() === 0;
+
+test.skipIf(!root)(
+  'a full disk refuses the job and the sync, and nothing is half done',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'rch-agent-small-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=150m,mode=0700', 'tmpfs', folder]);
+    const small = await startAgent({ folder });
+    try {
+      const link = await AgentPeer.connect(small.socket);
+      const job = randomBytes(16);
+      link.run(job, { argv: ['true'], tool: '/bin/true', cwd: '/' });
+      expect((await link.follow(job)).notStarted).toMatchObject({ kind: 'disk-full' });
+      const big: Entry = {
+        kind: 'file',
+        mode: 0o644,
+        size: 400e6,
+        mtime: MTIME,
+        hash: '00'.repeat(32),
+      };
+      expect(await link.syncWhole({ ...at, to: 5n }, manifestOf({ big }))).toMatchObject({
+        type: 'refused',
+        kind: 'disk-full',
+      });
+      link.close();
+    } finally {
+      await small.end();
+      execFileSync('umount', [folder]);
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
+
+test.skipIf(!root || existsSync('/rch-test-project'))(
+  'without namespaces a real folder stands at the caller’s path, if it can be made',
+  async () => {
+    const path = '/rch-test-project/p';
+    const worker = await startAgent({
+      arguments: ['--without', 'namespaces', '--without', 'bubblewrap'],
+    });
+    const link = await AgentPeer.connect(worker.socket);
+    try {
+      expect(
+        await link.syncWhole({ path: '/usr/bin', to: 5n, root: 'foreign' }, manifestOf({})),
+      ).toMatchObject({ type: 'refused', kind: 'no-sandbox' });
+      expect(
+        await link.syncWhole({ path, to: 5n }, manifestOf({ a: file('1') }), ['1']),
+      ).toMatchObject({ type: 'synced' });
+      const job = randomBytes(16);
+      link.run(job, {
+        argv: ['sh', '-c', 'pwd; cat a; echo b > b'],
+        cwd: path,
+        spec: { roots: [{ root: 'root', path, policy: 0, epoch: '5' }] },
+      });
+      const end = await link.follow(job);
+      expect(end.stdout).toBe(`${path}\n1`);
+      expect(changed(end).has('b')).toBe(true);
+    } finally {
+      link.close();
+      await worker.stop();
+      rmSync('/rch-test-project', { recursive: true, force: true });
+    }
+  },
+);
+
+test('an agent without any sandbox refuses with the mend', async () => {
+  const worker = await startAgent({
+    arguments: ['namespaces', 'bubblewrap', 'folder'].flatMap((method) => ['--without', method]),
+  });
+  const link = await AgentPeer.connect(worker.socket);
+  const job = randomBytes(16);
+  link.run(job, { argv: ['true'], tool: '/bin/true', cwd: '/' });
+  const end = await link.follow(job);
+  expect(end.notStarted).toMatchObject({ kind: 'no-sandbox' });
+  expect(end.notStarted?.reason).toMatch(/bubblewrap|sysctl/);
+  link.close();
+  await worker.stop();
+});
+
+const bubblewrap = (process.env['PATH'] ?? '')
+  .split(':')
+  .some((folder) => existsSync(join(folder, 'bwrap')));
+
+test.skipIf(!bubblewrap)(
+  'bubblewrap gives the same view where namespaces are refused',
+  async () => {
+    const worker = await startAgent({ arguments: ['--without', 'namespaces'] });
+    const link = await AgentPeer.connect(worker.socket);
+    try {
+      const facts = agentFacts.parse(JSON.parse(link.welcome?.json.toString() ?? ''));
+      expect(facts.sandbox.method).toBe('bubblewrap');
+      expect(
+        await link.syncWhole({ ...at, to: 5n }, manifestOf({ a: file('1') }), ['1']),
+      ).toMatchObject({ type: 'synced' });
+      const job = randomBytes(16);
+      link.run(
+        job,
+        script(
+          'pwd; id -un; cat a; echo b > b; ls /home/caller; echo x > /tmp/rch-bw; echo x > /usr/x; exit 6',
+        ),
+      );
+      const end = await link.follow(job);
+      expect(end.stdout).toBe(`${project}\ncaller\n1p\n`);
+      expect(end.stderr).toContain('Read-only file system');
+      expect(end.end).toMatchObject({ kind: 0, value: 6 });
+      expect(changed(end).has('b')).toBe(true);
+      expect(existsSync('/tmp/rch-bw')).toBe(false);
+    } finally {
+      link.close();
+      await worker.stop();
+    }
+  },
+);

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { parseStat, processStat, startTimeOf } from '../../src/base/processes.ts';
+
+/** Fields 3 to 22 of proc_pid_stat(5): state, ppid, then 17 others, then the start time. */
+const rest = (state: string): string =>
+  `${state} 41 ${Array.from({ length: 17 }, () => '0').join(' ')} 98765 1 2`;
+
+test('a name with spaces and parentheses does not shift the fields', () => {
+  expect(parseStat(`7 (a) S 1 (b c) ${rest('S')}`)).toEqual({
+    ppid: 41,
+    startTime: 98765n,
+    zombie: false,
+  });
+  expect(parseStat(`7 (x) ${rest('Z')}`)?.zombie).toBe(true);
+  expect(parseStat('7 (cut) S 1')).toBeUndefined();
+});
+
+test('this process is alive, and one that cannot be is not', () => {
+  expect(processStat(process.pid)?.ppid).toBe(process.ppid);
+  expect(startTimeOf(process.pid)).toBeTypeOf('bigint');
+  expect(startTimeOf(2 ** 22 + 1)).toBeUndefined();
+});

@@ -1,0 +1,41 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Line } from './rig.ts';
+
+let line: Line;
+beforeAll(async () => {
+  line = await Line.create('');
+});
+afterAll(async () => {
+  await line.world.dispose();
+});
+
+type Facts = {
+  ok: boolean;
+  builds: {
+    project: string;
+    worker: string | null;
+    fresh: boolean;
+    products: { same: boolean }[];
+  }[];
+};
+
+it('builds both projects on the embedded worker with equal results, and leaves no trace but history', async () => {
+  const facts = (await line.facts(['demo'])) as Facts;
+  expect(facts.builds.map((built) => built.worker)).toEqual(facts.builds.map(() => 'embedded'));
+  expect(facts.builds.map((built) => built.project)).toEqual(['C with make', 'Rust with cargo']);
+  expect(facts.builds.every((built) => built.fresh)).toBe(true);
+  expect(facts.builds.flatMap((built) => built.products).every((product) => product.same)).toBe(
+    true,
+  );
+  expect(facts.ok).toBe(true);
+
+  const cache = join(line.world.home, '.cache', 'rch');
+  expect(readdirSync(cache).filter((name) => name.startsWith('demo-'))).toEqual([]);
+  expect(existsSync(line.config('config.toml'))).toBe(false);
+  const { workers } = (await line.facts(['status'])) as { workers: unknown[] };
+  expect(workers).toEqual([]);
+  const history = (await line.facts(['history', '-n', '9'])) as { decision: string }[];
+  expect(history.map((row) => row.decision)).toEqual(['remote', 'remote']);
+});

@@ -1,0 +1,159 @@
+import picocolors from 'picocolors';
+import { expect, it } from 'vitest';
+import { historyText, whyText } from '../../../src/cli/render/record.ts';
+import { statusText } from '../../../src/cli/render/status.ts';
+import { mendFor, probeText } from '../../../src/cli/render/worker.ts';
+import type { HistoryRecord, StatusReply, WorkerStatus } from '../../../src/protocol/methods.ts';
+
+const look = { colors: picocolors.createColors(false), width: 200 };
+
+const record: HistoryRecord = {
+  id: '0123456789abcdef0123456789abcdef',
+  command: 'make -j8',
+  argv: ['make', '-j8'],
+  cwd: '/p',
+  decision: 'remote',
+  reason: 'worth it',
+  worker: 'css',
+  exit: 2,
+  signal: null,
+  phases: { scan: 12, sync: 85, run: 2100, return: 40, total: 2300 },
+  bytes: { sent: 1e6, received: 2000, output: 10 },
+  startedAt: '2026-01-02T03:04:05.678Z',
+  tool: 'make',
+  conflicts: ['/p/main.c'],
+};
+
+const worker: WorkerStatus = {
+  id: 'css',
+  transport: 'ssh',
+  host: '203.0.113.20',
+  state: 'connected',
+  reason: '',
+  next: '',
+  sinceMs: 10,
+  slots: { total: 32, used: 2 },
+  jobs: 1,
+  priority: 100,
+  tags: [],
+  breaker: 'closed',
+  clockOffsetMs: -3.25,
+  roundTripMs: 0.4,
+  facts: {
+    hostname: 'w',
+    system: 'Debian GNU/Linux 12 (bookworm)',
+    arch: 'x86_64',
+    kernel: '6.1',
+    libc: 'glibc 2.36',
+    cores: 32,
+    memory: 64e9,
+    diskFree: 1e12,
+    user: 'ubuntu',
+    node: 'v20.20.2',
+    sandbox: { method: 'namespaces', mend: '' },
+    tools: [
+      {
+        name: 'gcc',
+        path: '/usr/bin/gcc',
+        version: 'gcc (Debian) 12.2.0',
+        target: 'x86_64-linux-gnu',
+      },
+      { name: 'ninja', path: '', version: '', target: '' },
+    ],
+  },
+};
+
+it('lists decisions with where, how long, and how they ended', () => {
+  expect(historyText([record], look)).toBe(
+    [
+      'JOB       WHEN (UTC)           WHERE  TOOK   END     COMMAND   REASON',
+      '01234567  2026-01-02 03:04:05  css    2.3 s  exit 2  make -j8  worth it',
+    ].join('\n'),
+  );
+});
+
+it('explains one decision with phases, bytes and what was kept', () => {
+  const text = whyText(record, null, look);
+  expect(text).toContain('ran on css: worth it');
+  expect(text).toContain('scan 12 ms, sync 85 ms, run 2.1 s, return 40 ms; total 2.3 s');
+  expect(text).toContain('sent 1.0 MB, received 2.0 kB, output 10 B');
+  expect(text).toContain('/p/main.c: changed here meanwhile');
+});
+
+it('tells of all that was considered', () => {
+  const text = whyText(
+    { ...record, decision: 'local', worker: null, exit: null },
+    {
+      verdict: 'builds a project',
+      worth: 'a run here takes 300 ms',
+      next: 'RCH_FORCE_REMOTE=1',
+      workers: [
+        { worker: 'css', refusal: 'gcc is 11.4 there and 12.2 here', score: 0 },
+        { worker: 'csd', refusal: '', score: 0.5 },
+      ],
+      withheldEnv: ['SSH_AUTH_SOCK'],
+      roots: [{ path: '/p', policy: 'project' }],
+      learned: '',
+      notes: [],
+    },
+    look,
+  );
+  expect(text).toContain('  css: gcc is 11.4 there and 12.2 here');
+  expect(text).toContain('  csd: could take it (score 0.50)');
+  expect(text).toContain('withheld  SSH_AUTH_SOCK');
+  expect(text).toContain('  read-write /p');
+});
+
+it('shows the fleet as a tree, and what is wrong with a worker', () => {
+  const status: StatusReply = {
+    version: '1',
+    pid: 7,
+    socket: '/s',
+    startedAt: '',
+    uptimeMs: 65_000,
+    enabled: true,
+    config: { files: [], problems: [] },
+    log: '/l',
+    workers: [
+      worker,
+      {
+        ...worker,
+        id: 'csd',
+        state: 'unreachable',
+        slots: null,
+        jobs: 0,
+        reason: 'no route',
+        next: 'ping it',
+      },
+    ],
+    jobs: [
+      { id: record.id, worker: 'css', command: 'make', cwd: '/p', phase: 'run', sinceMs: 1500 },
+    ],
+    local: { limit: 2, leases: [], queue: [] },
+    counts: { remote: 3, local: 4, returned: 0, lost: 0 },
+    memory: 62e6,
+  };
+  expect(statusText(status, look).split('\n')).toEqual([
+    'rch 1',
+    '├── daemon: running (pid 7, up 1m 05s, 62 MB)',
+    '├── running elsewhere: 1 job',
+    '│   └── 01234567: make (css, run, 1.5 s)',
+    '├── heavy commands here: 0 of 2, 0 waiting',
+    '├── since its start: 3 remote, 4 local',
+    '└── workers:',
+    '    ├── css (203.0.113.20): ready, 2/32 slots, 1 job',
+    '    └── csd (203.0.113.20): unreachable',
+    '        ├── no route',
+    '        └── next: ping it',
+  ]);
+});
+
+it('shows what a probe found, what is missing, and what would mend it', () => {
+  const text = probeText(worker, ['gcc', 'ninja'], look);
+  expect(text).toContain('css: connected, 32 slots');
+  expect(text).toContain('clock     3.3 ms behind ours');
+  expect(text).toContain('  gcc  gcc (Debian) 12.2.0');
+  expect(text).toContain('missing   ninja');
+  expect(text).toContain('sudo apt-get install ninja-build');
+  expect(mendFor(['ninja', 'g++'], 'Fedora 40')).toContain('install ninja-build g++');
+});

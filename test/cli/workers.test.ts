@@ -1,0 +1,201 @@
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import ssh2 from 'ssh2';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Line } from './rig.ts';
+
+let line: Line;
+beforeEach(async () => {
+  line = await Line.create('# mine\n[[workers]]\nid = "css"\nhost = "203.0.113.20" # rack 4\n');
+});
+afterEach(async () => {
+  await line.world.dispose();
+});
+
+const workersToml = (): string => readFileSync(line.config('workers.toml'), 'utf8');
+
+describe('workers.toml', () => {
+  it('keeps comments and order when workers come and go, and is for its owner alone', async () => {
+    const before = workersToml();
+    const added = await line.say([
+      'workers',
+      'add',
+      '--id',
+      'box',
+      '--transport',
+      'command',
+      '--',
+      'docker',
+      'exec',
+      '-i',
+      'b',
+    ]);
+    expect(added).toMatchObject({ code: 0 });
+    expect(workersToml()).toBe(
+      `${before}\n[[workers]]\nid = "box"\ntransport = "command"\ncommand = ["docker", "exec", "-i", "b"]\n`,
+    );
+    expect(statSync(line.config('workers.toml')).mode & 0o777).toBe(0o600);
+    expect(await line.facts(['workers', 'list'])).toMatchObject([
+      { id: 'css', transport: 'ssh', host: '203.0.113.20', status: null },
+      { id: 'box', transport: 'command', command: ['docker', 'exec', '-i', 'b'] },
+    ]);
+    expect(await line.say(['workers', 'remove', 'box'])).toMatchObject({ code: 0 });
+    expect(workersToml()).toBe(before);
+  });
+
+  it('is told to a running daemon at once', async () => {
+    await line.say(['daemon', 'start']);
+    await line.say(['workers', 'add', '--id', 'here', '--transport', 'embedded']);
+    const { workers } = (await line.facts(['status'])) as { workers: { id: string }[] };
+    expect(workers.map((worker) => worker.id)).toEqual(['css', 'here']);
+  });
+
+  it.each([
+    [['--id', 'css', '--host', 'h'], 'there is already a worker "css"'],
+    [['--id', 'a b', '--host', 'h'], '"a b" cannot be a worker\'s id'],
+    [['--id', 'a'], 'an ssh worker needs --host'],
+    [['--id', 'a', '--transport', 'command'], 'needs an argv'],
+    [
+      ['--id', 'a', '--host', 'h', '--identity-file', '/no/such'],
+      'there is no identity file /no/such',
+    ],
+    [['--id', 'a', '--host=-oProxyCommand=x'], '"-oProxyCommand=x" is not a host'],
+  ])('is not changed by %j', async (args, reason) => {
+    const before = workersToml();
+    const said = await line.say(['workers', 'add', ...args]);
+    expect(said.code).toBe(1);
+    expect(said.err).toContain(reason);
+    expect(workersToml()).toBe(before);
+  });
+
+  it('refuses an identity file that others may read', async () => {
+    const key = join(line.world.root, 'key');
+    writeFileSync(key, 'secret');
+    chmodSync(key, 0o640);
+    const said = await line.say([
+      'workers',
+      'add',
+      '--id',
+      'a',
+      '--host',
+      'h',
+      '--identity-file',
+      key,
+    ]);
+    expect(said.err).toContain(`${key} has mode 0640`);
+    expect(said.err).toContain(`chmod 600 '${key}'`);
+  });
+});
+
+it('says who is known when a worker is not', async () => {
+  const said = await line.say(['workers', 'probe', 'csd']);
+  expect(said.code).toBe(1);
+  expect(said.err).toContain('no worker is called "csd": there are css');
+  expect(said.err).toContain('did you mean css?');
+  expect((await line.say(['workers', 'remove', 'x9'])).err).toContain('rch workers list');
+});
+
+describe('host keys', () => {
+  let server: ssh2.Server;
+  let port: number;
+
+  function freshKey(): { pem: string; fingerprint: string } {
+    const pem = generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    }).privateKey;
+    const parsed = ssh2.utils.parseKey(pem);
+    if (parsed instanceof Error) throw parsed;
+    const digest = createHash('sha256').update(parsed.getPublicSSH()).digest('base64');
+    return { pem, fingerprint: `SHA256:${digest.replace(/=+$/, '')}` };
+  }
+
+  /** A host that shows `pem`, on the port it had before if any, and lets nobody in. */
+  async function host(pem: string, on = 0): Promise<void> {
+    server = new ssh2.Server({ hostKeys: [pem] }, (client) => {
+      client.on('error', () => undefined);
+      client.on('authentication', (context) => {
+        context.reject();
+      });
+    });
+    server.listen(on, '127.0.0.1');
+    await once(server, 'listening');
+    port = (server.address() as AddressInfo).port;
+  }
+
+  async function unhost(): Promise<void> {
+    const closed = once(server, 'close');
+    server.close();
+    await closed;
+  }
+
+  afterEach(unhost);
+
+  const add = (id: string, ...more: string[]): ReturnType<Line['say']> =>
+    line.say([
+      'workers',
+      'add',
+      '--id',
+      id,
+      '--host',
+      '127.0.0.1',
+      '--port',
+      String(port),
+      ...more,
+    ]);
+
+  it('are shown and not taken where nobody can be asked', async () => {
+    const key = freshKey();
+    await host(key.pem);
+    const said = await add('a');
+    expect(said.code).toBe(1);
+    expect(said.err).toContain(key.fingerprint);
+    expect(said.err).toContain('--accept-host-key');
+    expect(existsSync(line.config('known_hosts'))).toBe(false);
+  });
+
+  it('are kept when accepted, known from then on, and refused when they change', async () => {
+    const key = freshKey();
+    await host(key.pem);
+    expect(await add('a', '--accept-host-key')).toMatchObject({ code: 0 });
+    const known = readFileSync(line.config('known_hosts'), 'utf8');
+    expect(known).toMatch(new RegExp(`^\\[127\\.0\\.0\\.1\\]:${port} ssh-rsa \\S+\\n$`));
+    const again = await add('b');
+    expect(again).toMatchObject({ code: 0 });
+    expect(again.err).toContain(`known from ${line.config('known_hosts')}`);
+
+    await unhost();
+    const other = freshKey();
+    await host(other.pem, port);
+    const changed = await add('c', '--accept-host-key');
+    expect(changed.code).toBe(1);
+    expect(changed.err).toContain('has changed');
+    expect(changed.err).toContain(key.fingerprint);
+    expect(changed.err).toContain(other.fingerprint);
+    expect(readFileSync(line.config('known_hosts'), 'utf8')).toBe(known);
+    expect(workersToml()).not.toContain('id = "c"');
+  });
+
+  it('cannot be had from a host that is not there', async () => {
+    await host(freshKey().pem);
+    const silent = port;
+    await unhost();
+    const said = await line.say([
+      'workers',
+      'add',
+      '--id',
+      'a',
+      '--host',
+      '127.0.0.1',
+      '--port',
+      String(silent),
+    ]);
+    await host(freshKey().pem);
+    expect(said.code).toBe(1);
+    expect(said.err).toContain('127.0.0.1 cannot be reached');
+  });
+});

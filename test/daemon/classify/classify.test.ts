@@ -1,0 +1,149 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { classify } from '../../../daemon/classify/classify.ts';
+import type { Stream } from '../../../daemon/classify/request.ts';
+import { StreamKind } from '../../../src/protocol/shim.ts';
+import { requestOf } from './request-of.ts';
+
+const file = (ino: bigint, flags: number): Stream => ({
+  kind: StreamKind.file,
+  dev: 1n,
+  ino,
+  flags,
+});
+const APPEND = 0o2000;
+
+describe('what surrounds a command', () => {
+  it('keeps it here when RCH_LOCAL_ONLY is set', () => {
+    expect(classify(requestOf(['make'], { env: { RCH_LOCAL_ONLY: '1' } }))).toMatchObject({
+      kind: 'local',
+      weight: 'heavy',
+    });
+    expect(classify(requestOf(['make'], { env: { RCH_LOCAL_ONLY: '0' } })).kind).toBe('candidate');
+  });
+
+  it('keeps it here under LD_PRELOAD', () => {
+    expect(classify(requestOf(['make'], { env: { LD_PRELOAD: 'libfakeroot.so' } })).kind).toBe(
+      'local',
+    );
+  });
+
+  it('lets one log for both streams go elsewhere, but not a file opened twice', () => {
+    const of = (one: Stream, two: Stream) =>
+      classify(requestOf(['make'], { streams: [file(9n, 0), one, two] })).kind;
+    expect(of(file(5n, 1), file(5n, 1))).toBe('candidate');
+    expect(of(file(5n, 1 | APPEND), file(5n, 1 | APPEND))).toBe('candidate');
+    expect(of(file(5n, 1), file(5n, 1 | APPEND))).toBe('local');
+    expect(of(file(5n, 1), file(6n, 1))).toBe('candidate');
+    expect(of(file(9n, 1), file(6n, 1))).toBe('local');
+  });
+
+  it('says of an unknown tool that it is one', () => {
+    expect(classify(requestOf(['bazel', 'build']))).toMatchObject({ kind: 'local' });
+  });
+});
+
+const tools = fc.constantFrom(
+  'cargo',
+  'rustc',
+  'gcc',
+  'c++',
+  'clang',
+  'make',
+  'ninja',
+  'cmake',
+  'meson',
+  'ld',
+);
+const anyWord = fc.oneof(
+  fc.string({ unit: 'binary-ascii', maxLength: 12 }),
+  fc.constantFrom(
+    '-',
+    '--',
+    '-o',
+    '-I',
+    '-j',
+    '-C',
+    '--build',
+    'build',
+    'a.c',
+    '-c',
+    '@x',
+    '-x',
+    '-Wl,',
+    '-Xlinker',
+    '+x',
+  ),
+);
+
+describe('any command line', () => {
+  it('gets a verdict, and every no has a reason', () => {
+    fc.assert(
+      fc.property(tools, fc.array(anyWord, { maxLength: 8 }), fc.string(), (tool, tail, flags) => {
+        const verdict = classify(
+          requestOf([tool, ...tail], { env: { MAKEFLAGS: flags } }),
+          (name) => (name.length > 3 ? [name.slice(1)] : undefined),
+        );
+        if (verdict.kind === 'local') expect(verdict.reason).not.toBe('');
+        else expect(verdict.estimateMs).toBeGreaterThanOrEqual(0);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('is never a candidate with a subcommand of the never list, whatever options come first', () => {
+    const never = fc.constantFrom(
+      ...'install uninstall publish login logout owner yank update add remove generate-lockfile vendor fetch init new fmt fix clean cache watch metadata tree search locate-project'.split(
+        ' ',
+      ),
+    );
+    const globals = fc.array(
+      fc.constantFrom(
+        '-q',
+        '-v',
+        '--locked',
+        '--offline',
+        '--frozen',
+        '--color=never',
+        '-Zx',
+        '--config=a.b=1',
+      ),
+    );
+    const plus = fc.constantFrom([], ['+nightly']);
+    fc.assert(
+      fc.property(
+        plus,
+        globals,
+        never,
+        fc.array(anyWord, { maxLength: 4 }),
+        (head, options, name, tail) => {
+          const argv = ['cargo', ...head, ...options, name, ...tail];
+          expect(classify(requestOf(argv)).kind).toBe('local');
+        },
+      ),
+    );
+  });
+
+  it('is never a candidate when it asks for a version or help', () => {
+    const asks = fc.constantFrom(
+      ['cargo', '--version'],
+      ['cargo', '-V'],
+      ['rustc', '--version'],
+      ['gcc', '--version'],
+      ['gcc', '--help'],
+      ['make', '--version'],
+      ['make', '-v'],
+      ['make', '--help'],
+      ['ninja', '--version'],
+      ['cmake', '--version'],
+      ['meson', '--version'],
+    );
+    const tail = fc.array(fc.constantFrom('-O2', '-c', 'a.c', 'all', 'x'), { maxLength: 3 });
+    fc.assert(
+      fc.property(asks, tail, (argv, more) => {
+        const verdict = classify(requestOf([...argv, ...more]));
+        expect(verdict.kind).toBe('local');
+      }),
+    );
+  });
+});

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { startTimeOf } from '../../../src/base/processes.ts';
+import { stopDaemon } from '../../../src/client/daemon-process.ts';
+import { SHIM_PROTOCOL } from '../../../src/protocol/shim.ts';
+import { House, type Launcher, type LinkScript } from './rig.ts';
+import type { PlannedJob } from '../../../src/protocol/ipc.ts';
+
+let house: House;
+let link: LinkScript;
+let launcher: Launcher;
+let job: PlannedJob;
+
+beforeEach(async () => {
+  house = new House();
+  house.workers('css');
+  await house.listenForLinks();
+  await house.start();
+  link = await house.link();
+  await link.connected();
+  launcher = await house.make(house.project());
+  await launcher.expect('ack');
+  ({ job } = await link.expect('plan'));
+  await launcher.expect('remote');
+});
+afterEach(async () => {
+  await house.dispose();
+});
+
+const where = (id: Buffer) => ({ type: 'where', protocol: SHIM_PROTOCOL, job: id }) as const;
+
+test('where waits for the link to come back, then leads to it again', async () => {
+  link.exit(3);
+  await house.until('the death', (status) => status.workers[0]?.state !== 'connected');
+  const asker = await house.launcher();
+  asker.send(where(Buffer.from(job.job, 'hex')));
+  const again = await house.link();
+  await again.connected();
+  const answer = await asker.expect('remote');
+  expect(answer.job.toString('hex')).toBe(job.job);
+  expect(answer.worker).toBe('css');
+
+  again.done(job, { outcome: { kind: 'exited', code: 0 } });
+  await house.until('the end', (status) => status.jobs.length === 0);
+  expect(await house.call('history', { n: 1 })).toMatchObject([{ worker: 'css', exit: 0 }]);
+});
+
+test('where for a job that nobody knows is answered local, which the launcher takes for lost', async () => {
+  const asker = await house.launcher();
+  asker.send(where(randomBytes(16)));
+  expect((await asker.expect('local')).reason).toContain('does not know this job');
+});
+
+test('a job from before a crash of the daemon is found again', async () => {
+  await house.recorded(job.job);
+  await house.crash();
+  await house.start();
+  const again = await house.link();
+  await again.connected();
+  const asker = await house.launcher();
+  asker.send(where(Buffer.from(job.job, 'hex')));
+  expect((await asker.expect('remote')).worker).toBe('css');
+});
+
+test('a job whose link and launcher both died is recorded as lost', async () => {
+  link.exit(3);
+  await house.link();
+  await launcher.end();
+  const status = await house.until('the end', (each) => each.jobs.length === 0);
+  expect(status.counts.lost).toBe(1);
+  const [row] = await house.call('history', { n: 1 });
+  expect(row).toMatchObject({ decision: 'remote', worker: 'css', exit: 102 });
+});
+
+test('a link that does not end when it should is killed', async () => {
+  link.stubborn();
+  house.write('workers.toml', '');
+  await house.call('reload', {});
+  expect((await house.call('status', {})).workers).toEqual([]);
+  expect(await stopDaemon(house.layout, { now: true })).toEqual({ ok: true, value: 'stopped' });
+  expect(startTimeOf(link.pid)).toBeUndefined();
+});
+
+test('a worker whose configuration changes gets a new link after the old one has ended', async () => {
+  house.write('workers.toml', '[[workers]]\nid = "css"\nhost = "other.invalid"\n');
+  await house.call('reload', {});
+  const again = await house.link();
+  expect(again.worker).toBe('css');
+  expect(again.pid).not.toBe(link.pid);
+  const configured = await again.expect('configure');
+  expect(configured.worker).toMatchObject({ id: 'css', host: 'other.invalid' });
+});

@@ -1,0 +1,62 @@
+import { afterEach, expect, test } from 'vitest';
+import { House, question } from './rig.ts';
+
+let house: House;
+afterEach(async () => {
+  await house.dispose();
+});
+
+test('a query is acknowledged first and then sent home, with the reason', async () => {
+  house = new House();
+  await house.start();
+  const launcher = await house.ask(['gcc', '--version']);
+  expect(await launcher.next()).toEqual({ type: 'ack' });
+  const answer = await launcher.expect('local');
+  expect(answer.lease).toBe(0n);
+  expect(answer.notice).toBe('');
+  const [row] = await house.call('history', { n: 1 });
+  expect(row).toMatchObject({
+    command: 'gcc --version',
+    argv: ['gcc', '--version'],
+    cwd: house.root,
+    decision: 'local',
+    reason: answer.reason,
+    worker: null,
+    exit: null,
+    signal: null,
+    tool: 'gcc',
+  });
+});
+
+test('a build without any worker runs here under a lease, and why names the next step', async () => {
+  house = new House();
+  await house.start();
+  const launcher = await house.ask(['make']);
+  await launcher.expect('ack');
+  const answer = await launcher.expect('local');
+  expect(answer.reason).toBe('no worker is configured');
+  expect(answer.lease).not.toBe(0n);
+  const why = await house.call('why', { cwd: house.root });
+  expect(why.record.reason).toBe(answer.reason);
+  expect(why.details?.next).toContain('rch workers add');
+});
+
+test('a storm of configure questions is answered in full and leaves a small daemon', async () => {
+  house = new House();
+  await house.start();
+  const env = Array.from({ length: 80 }, (_, at) =>
+    Buffer.from(`VARIABLE_${at}=${'x'.repeat(60)}`),
+  );
+  for (let round = 0; round < 1500; round++) {
+    const launcher = await house.launcher();
+    launcher.send(
+      question({ argv: ['gcc', '--version'], pid: process.pid, env: {}, cwd: '/tmp' }, { env }),
+    );
+    expect(await launcher.next()).toEqual({ type: 'ack' });
+    await launcher.expect('local');
+    launcher.socket.destroy();
+  }
+  const status = await house.call('status', {});
+  expect(status.counts.local).toBe(1500);
+  expect(status.memory).toBeLessThan(120e6);
+});

@@ -1,0 +1,212 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { linkSocket } from '../../../src/base/layout.ts';
+import { House, type LinkScript } from './rig.ts';
+
+let house: House;
+let link: LinkScript;
+beforeEach(async () => {
+  house = new House();
+  house.workers('css');
+  await house.listenForLinks();
+  await house.start();
+  link = await house.link();
+});
+afterEach(async () => {
+  await house.dispose();
+});
+
+test('a build goes to the link of an equal worker, and its end is in the history', async () => {
+  await link.connected();
+  const folder = house.project();
+  const launcher = await house.make(folder);
+  await launcher.expect('ack');
+  const { job } = await link.expect('plan');
+  expect(job.argv).toEqual(['make']);
+  expect(job.cwd).toBe(folder);
+  expect(job.streams).toEqual([4, 2, 2]);
+  expect(job.joined).toBe(false);
+  expect(job.env.some((entry) => entry.startsWith('RCH_'))).toBe(false);
+  const answer = await launcher.expect('remote');
+  expect(answer.job.toString('hex')).toBe(job.job);
+  expect(answer.worker).toBe('css');
+  expect(answer.socket.toString()).toBe(linkSocket(house.layout, 'css'));
+
+  link.say({ type: 'phase', job: job.job, phase: 'run' });
+  const running = await house.until('the phase', (status) => status.jobs[0]?.phase === 'run');
+  expect(running.jobs[0]).toMatchObject({ worker: 'css', command: 'make', cwd: folder });
+  expect(running.workers[0]).toMatchObject({ id: 'css', state: 'connected', jobs: 1 });
+
+  link.done(job, { outcome: { kind: 'exited', code: 2 }, conflicts: ['/caf\xc3\xa9'] });
+  await house.until('the end', (status) => status.jobs.length === 0);
+  const [row] = await house.call('history', { n: 1 });
+  expect(row).toMatchObject({
+    id: job.job,
+    decision: 'remote',
+    worker: 'css',
+    exit: 2,
+    signal: null,
+    phases: { scan: 2, sync: 5, run: 100, return: 7 },
+    bytes: { sent: 10, received: 20, output: 30 },
+    conflicts: ['/café'],
+  });
+  // The link counts from the commit, the record from the question.
+  const { queue = 0, total = 0 } = row?.phases ?? {};
+  expect(queue).toBeGreaterThan(0);
+  expect(total).toBeCloseTo(114 + queue, 1);
+  const why = await house.call('why', { job: job.job.slice(0, 8) });
+  expect(why.details?.workers).toMatchObject([{ worker: 'css', refusal: '' }]);
+  expect(why.details?.roots[0]).toMatchObject({ path: folder, policy: 'project' });
+});
+
+test('a tool that died of a signal is recorded by the number of the signal', async () => {
+  await link.connected();
+  const launcher = await house.make(house.project());
+  const { job } = await link.expect('plan');
+  await launcher.expect('ack');
+  await launcher.expect('remote');
+  link.done(job, { outcome: { kind: 'signaled', signal: 15 } });
+  await house.until('the end', (status) => status.jobs.length === 0);
+  const [row] = await house.call('history', { n: 1 });
+  expect(row).toMatchObject({ decision: 'remote', exit: null, signal: 15 });
+});
+
+test('a worker that differs in what matters is refused with the difference', async () => {
+  await link.connected({ arch: 'riscv64' });
+  const launcher = await house.make(house.project());
+  await launcher.expect('ack');
+  // Facts are asked for on the way; the worker says again that it is another machine.
+  void link.expect('plan', { arch: 'riscv64' }).catch(() => undefined);
+  const answer = await launcher.expect('local');
+  expect(answer.reason).toContain('css: the worker is riscv64');
+  const why = await house.call('why', {});
+  expect(why.details?.workers[0]?.refusal).toContain('riscv64');
+});
+
+test('a worker without a sandbox is refused, and the mend is named', async () => {
+  const sandbox = { method: 'none', mend: 'install bubblewrap' } as const;
+  await link.connected({ sandbox });
+  const launcher = await house.make(house.project());
+  await launcher.expect('ack');
+  const answer = await launcher.expect('local');
+  expect(answer.reason).toContain('cannot run a command at the paths');
+  const why = await house.call('why', {});
+  expect(why.details?.next).toBe('install bubblewrap');
+});
+
+test('RCH_WORKER with a name that is no worker of ours runs here and says so', async () => {
+  await link.connected();
+  const launcher = await house.make(house.project(), { RCH_WORKER: 'nobody' });
+  await launcher.expect('ack');
+  expect((await launcher.expect('local')).reason).toContain(
+    'RCH_WORKER asks for nobody, which is no worker of ours',
+  );
+});
+
+test('an unreachable worker leaves the command here with the cause', async () => {
+  link.say({ type: 'listening' });
+  link.say({ type: 'disconnected', reason: 'connection refused', next: 'start sshd' });
+  await house.until('the state', (status) => status.workers[0]?.state === 'unreachable');
+  const launcher = await house.make(house.project());
+  await launcher.expect('ack');
+  const answer = await launcher.expect('local');
+  expect(answer.reason).toContain('css: it is unreachable: connection refused');
+  expect((await house.call('why', {})).details?.next).toBe('start sshd');
+});
+
+test('a command waits for a worker that is just connecting, with heartbeats', async () => {
+  link.say({ type: 'listening' });
+  await house.until('the state', (status) => status.workers[0]?.state === 'connecting');
+  const launcher = await house.make(house.project());
+  await launcher.expect('ack');
+  expect(await launcher.next()).toMatchObject({ type: 'wait' });
+  await link.connected();
+  await link.expect('plan');
+  await launcher.expect('remote');
+});
+
+test('what a run teaches keeps the next one here until it is forgotten', async () => {
+  await link.connected();
+  const folder = house.project();
+  const first = await house.make(folder);
+  const { job } = await link.expect('plan');
+  await first.expect('ack');
+  await first.expect('remote');
+  link.done(job, { missedEnv: ['SECRET_TOKEN'] });
+  await house.until('the end', (status) => status.jobs.length === 0);
+
+  const second = await house.make(folder);
+  await second.expect('ack');
+  expect((await second.expect('local')).reason).toContain('SECRET_TOKEN');
+  expect((await house.call('why', {})).details?.learned).toContain('SECRET_TOKEN');
+
+  expect(await house.call('forget', { cwd: folder })).toEqual({ forgotten: 1 });
+  const third = await house.make(folder);
+  await third.expect('ack');
+  await link.expect('plan');
+  await third.expect('remote');
+});
+
+test('a job that comes back before its start is local in the history, under a lease', async () => {
+  await link.connected();
+  const launcher = await house.make(house.project());
+  const { job } = await link.expect('plan');
+  await launcher.expect('ack');
+  await launcher.expect('remote');
+  link.done(job, { outcome: { kind: 'local', reason: 'the disk there is full', learn: false } });
+  const status = await house.until('the lease', (each) => each.local.leases.length === 1);
+  expect(status.counts).toMatchObject({ remote: 0, local: 1, returned: 1 });
+  const [row] = await house.call('history', { n: 1 });
+  expect(row).toMatchObject({
+    decision: 'local',
+    worker: null,
+    reason: 'the disk there is full',
+    exit: null,
+  });
+  await launcher.end();
+  await house.until('the end of the lease', (each) => each.local.leases.length === 0);
+});
+
+test('a worker that loses job after job rests', async () => {
+  await link.connected();
+  const folder = house.project();
+  for (let round = 0; round < 3; round++) {
+    const launcher = await house.make(folder);
+    const { job } = await link.expect('plan');
+    await launcher.expect('ack');
+    await launcher.expect('remote');
+    link.done(job, { outcome: { kind: 'lost', reason: 'the agent vanished' } });
+    await house.until('the end', (status) => status.jobs.length === 0);
+  }
+  const launcher = await house.make(folder);
+  await launcher.expect('ack');
+  expect((await launcher.expect('local')).reason).toContain('css: it lost several jobs');
+  const status = await house.call('status', {});
+  expect(status.workers[0]?.breaker).toBe('open');
+  expect(status.counts.lost).toBe(3);
+  const [, lost] = await house.call('history', { n: 2 });
+  expect(lost).toMatchObject({ decision: 'remote', exit: 102, reason: 'the agent vanished' });
+});
+
+test('RCH_DRY_RUN says what would happen and runs here', async () => {
+  await link.connected();
+  const asked = house.make(house.project(), { RCH_DRY_RUN: '1' });
+  const launcher = await asked;
+  void link.expect('plan').catch(() => undefined);
+  await launcher.expect('ack');
+  const answer = await launcher.expect('local');
+  expect(answer.notice).toContain('rch: make: RCH_DRY_RUN: would run on css');
+});
+
+test('explain decides without recording or sending anything', async () => {
+  await link.connected();
+  const folder = house.project();
+  const answered = house.call('explain', {
+    tool: '/usr/bin/make',
+    argv: ['make'],
+    cwd: folder,
+    env: [`PATH=${process.env['PATH'] ?? ''}`, 'RCH_FORCE_REMOTE=1'],
+  });
+  void link.expect('plan').catch(() => undefined);
+  expect(await answered).toMatchObject({ decision: 'remote', worker: 'css' });
+  expect(await house.call('history', { n: 5 })).toEqual([]);
+});

@@ -1,0 +1,189 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, utimesSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import {
+  folderWith,
+  has,
+  machine,
+  newContext,
+  packageNames,
+  planned,
+  put,
+  reasonOf,
+  rootPaths,
+  toolNames,
+} from './world.ts';
+
+const dpkg = machine.packageManager === 'dpkg';
+const hasReadline = dpkg && machine.packages['libreadline-dev'] !== undefined;
+
+/** Like lua's: the goal decides which flags are used. */
+const likeLua = {
+  Makefile: [
+    'PLAT= guess',
+    'PLATS= guess linux linux-readline',
+    'all: $(PLAT)',
+    '$(PLATS) help clean:',
+    '\t@cd src && $(MAKE) $@',
+    '.PHONY: all $(PLATS) help clean',
+    '',
+  ].join('\n'),
+  'src/Makefile': [
+    'CC= gcc',
+    'CFLAGS= -O2 $(SYSCFLAGS)',
+    'ALL= all',
+    'default: $(PLAT)',
+    'all: main.o',
+    '\t$(CC) -o main main.o $(SYSLIBS)',
+    'help:',
+    '\t@echo "make one of linux linux-readline"',
+    'guess:',
+    '\t@$(MAKE) `uname`',
+    'Linux linux: linux-noreadline',
+    'linux-noreadline:',
+    '\t$(MAKE) $(ALL) SYSCFLAGS="-DUSE_LINUX" SYSLIBS="-ldl"',
+    'linux-readline:',
+    '\t$(MAKE) $(ALL) SYSCFLAGS="-DUSE_READLINE" SYSLIBS="-lreadline"',
+    '',
+  ].join('\n'),
+  'src/main.c':
+    '#include <stdio.h>\n#include "main.h"\n#if defined(USE_READLINE)\n#include <readline/readline.h>\n#endif\nint main(void){return 0;}\n',
+  'src/main.h': '#ifdef _WIN32\n#include <windows.h>\n#endif\n',
+  'contrib/unused.c': '#include <curses.h>\n',
+};
+
+describe.skipIf(!has('make') || !has('gcc'))('make', () => {
+  it('asks for what the goal uses, and for nothing that only another goal would', async () => {
+    const cwd = folderWith(likeLua);
+    const plan = await planned('make linux', { cwd });
+    expect(toolNames(plan)).toEqual(expect.arrayContaining(['make', 'gcc']));
+    expect(packageNames(plan)).not.toContain('libreadline-dev');
+    expect(packageNames(plan)).not.toContain('libncurses-dev');
+    if (dpkg) expect(packageNames(plan)).toEqual(expect.arrayContaining(['libc6-dev', 'make']));
+    expect(packageNames(await planned('make', { cwd }))).not.toContain('libreadline-dev');
+  });
+
+  it.skipIf(!hasReadline)(
+    'asks for libraries and conditional headers that the goal brings in',
+    async () => {
+      const cwd = folderWith(likeLua);
+      expect(packageNames(await planned('make linux-readline', { cwd }))).toContain(
+        'libreadline-dev',
+      );
+      expect(
+        packageNames(await planned(['make', 'linux', 'SYSLIBS=-lreadline'], { cwd })),
+      ).toContain('libreadline-dev');
+    },
+  );
+
+  it.skipIf(!hasReadline)('sees an edit that brings in a header', async () => {
+    const cwd = folderWith(likeLua);
+    const context = newContext();
+    expect(packageNames(await planned('make linux', { cwd, context }))).not.toContain(
+      'libreadline-dev',
+    );
+    put(cwd, { 'src/main.h': '#include <readline/readline.h>\n' });
+    expect(packageNames(await planned('make linux', { cwd, context }))).toContain(
+      'libreadline-dev',
+    );
+  });
+
+  it.skipIf(!dpkg || machine.packages['zlib1g-dev'] === undefined)(
+    "prefers the project's own copy of a header",
+    async () => {
+      const files = {
+        Makefile: 'a: a.c\n\tcc -I. -o a a.c\n',
+        'a.c': '#include <zlib.h>\nint main(void){return 0;}\n',
+      };
+      expect(packageNames(await planned('make', { cwd: folderWith(files) }))).toContain(
+        'zlib1g-dev',
+      );
+      const own = folderWith({ ...files, 'zlib.h': '' });
+      expect(packageNames(await planned('make', { cwd: own }))).not.toContain('zlib1g-dev');
+    },
+  );
+
+  it('stays here when a recipe calls a program that is on this machine alone', async () => {
+    const tools = folderWith({ 'bin/mygen': '#!/bin/sh\n' });
+    chmodSync(`${tools}/bin/mygen`, 0o755);
+    const cwd = folderWith({ Makefile: 'out: in\n\tmygen < in > out\nother:\n\ttrue\n', in: '' });
+    const env = { PATH: `${tools}/bin:/usr/bin:/bin` };
+    expect(await reasonOf('make', { cwd, env })).toContain('mygen');
+    expect((await planned('make other', { cwd, env })).tool).toContain('make');
+  });
+
+  it('asks for packages of programs, also in $(shell) and in scripts of the project', async () => {
+    const cwd = folderWith({
+      Makefile: 'V := $(shell perl -v)\nout:\n\t./gen.sh\n\tflex x.l\n',
+      'gen.sh': '#!/bin/sh\nbison y.y\n',
+    });
+    chmodSync(`${cwd}/gen.sh`, 0o755);
+    const names = packageNames(await planned('make', { cwd }));
+    for (const name of ['flex', 'bison']) if (dpkg) expect(names).toContain(name);
+  });
+
+  it('carries paths that recipes name outside the project', async () => {
+    const other = folderWith({ Makefile: '', 'inc/x.h': '' });
+    const cwd = folderWith({ Makefile: `a: a.c\n\tcc -I${other}/inc -c a.c\n`, 'a.c': '' });
+    expect(rootPaths(await planned('make', { cwd }), 'readOnly')).toEqual([other]);
+  });
+
+  it('takes the jobserver and secrets out of the environment, and says so', async () => {
+    const cwd = folderWith({ Makefile: 'a:\n\ttrue\n' });
+    const env = {
+      MAKEFLAGS: 'k -j4 --jobserver-auth=3,4 -- V=1',
+      NPM_TOKEN: 'secret',
+      RCH_VERBOSE: '1',
+      TERM: 'xterm',
+    };
+    const plan = await planned('make', { cwd, env });
+    expect(plan.env).toContain('MAKEFLAGS=k -- V=1');
+    expect(plan.env).toContain('TERM=xterm');
+    expect(plan.env.some((each) => /TOKEN|RCH_/.test(each))).toBe(false);
+    expect(plan.withheld).toEqual([{ name: 'NPM_TOKEN', why: 'matches *_TOKEN' }]);
+    expect(plan.notes.join()).toContain('jobserver');
+    expect(plan.slots).toBe(4);
+  });
+
+  it('stays here when it would configure anew', async () => {
+    const cwd = folderWith({ Makefile: 'a:\n\ttrue\n', configure: '', 'configure.ac': '' });
+    const now = new Date();
+    utimesSync(`${cwd}/configure.ac`, now, now);
+    expect(await reasonOf('make', { cwd })).toContain('configure');
+  });
+
+  it('plans a project of 3,000 sources again in little time', async () => {
+    const files: Record<string, string> = {
+      Makefile: 'SRC := $(wildcard src/*/*.c)\nall: $(SRC:.c=.o)\n',
+    };
+    for (let at = 0; at < 3000; at += 1) files[`src/d${at % 30}/f${at}.c`] = '#include <stdio.h>\n';
+    const cwd = folderWith(files);
+    const context = newContext();
+    await planned('make', { cwd, context });
+    let best = Infinity;
+    for (let run = 0; run < 5; run += 1) {
+      const started = performance.now();
+      await planned('make', { cwd, context });
+      best = Math.min(best, performance.now() - started);
+    }
+    expect(best).toBeLessThan(120);
+  });
+});
+
+describe.skipIf(!has('cmake') || !has('ninja') || !has('gcc'))('cmake and ninja', () => {
+  it('take the sources of a build folder elsewhere, and what build.ninja names', async () => {
+    const top = folderWith({
+      'CMakeLists.txt':
+        'cmake_minimum_required(VERSION 3.10)\nproject(p C)\nadd_executable(p a.c)\n',
+      'a.c': '#include <stdio.h>\nint main(void){return 0;}\n',
+    });
+    const out = folderWith({});
+    execFileSync('cmake', ['-S', top, '-B', `${out}/b`, '-G', 'Ninja'], { stdio: 'ignore' });
+    const plan = await planned(`cmake --build ${out}/b`, { cwd: top });
+    expect(rootPaths(plan, 'project').sort()).toEqual([top, `${out}/b`].sort());
+    expect(toolNames(plan)).toEqual(expect.arrayContaining(['cmake', 'ninja', 'cc']));
+    const later = new Date(Date.now() + 5000);
+    utimesSync(`${top}/CMakeLists.txt`, later, later);
+    expect(await reasonOf(`ninja -C ${out}/b`, { cwd: top })).toContain('CMakeLists.txt');
+  });
+});

@@ -1,0 +1,318 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Plan } from '../../../daemon/plan/types.ts';
+import {
+  folderWith,
+  has,
+  machine,
+  newContext,
+  packageNames,
+  planned,
+  planOf,
+  put,
+  reasonOf,
+  rootPaths,
+  toolNames,
+} from './world.ts';
+
+const cargo = has('cargo');
+const manifest = (name: string, more = ''): string =>
+  `[package]\nname = "${name}"\nversion = "0.1.0"\nedition = "2021"\n${more}`;
+const plain = { 'Cargo.toml': manifest('p'), 'src/main.rs': 'fn main() { println!("hi"); }\n' };
+
+function lock(cwd: string, env: Record<string, string> = {}): void {
+  execFileSync('cargo', ['generate-lockfile', '--offline', '--quiet'], {
+    cwd,
+    env: { ...process.env, ...env },
+  });
+}
+
+function project(files: Record<string, string>): string {
+  const cwd = folderWith(files);
+  lock(cwd);
+  return cwd;
+}
+
+/** Everything below a folder, to see that planning changed nothing. */
+function tree(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .sort()
+    .map((name) => `${name} ${statSync(join(folder, name)).mtimeMs}`);
+}
+
+describe.skipIf(!cargo)('cargo', () => {
+  it('carries workspace, toolchain and proxies, and starts without the target folder', async () => {
+    const cwd = project(plain);
+    const plan = await planned('cargo build', { cwd });
+    expect(plan.roots).toContainEqual({
+      path: cwd,
+      policy: 'project',
+      skip: ['.rch'],
+      only: [],
+      cold: ['target'],
+    });
+    expect(plan.locks).toEqual([`${cwd}/target/debug/.cargo-lock`]);
+    expect(plan.caches).toEqual([`${cwd}/target/debug/incremental`]);
+    expect(plan.catchExec).toEqual([]);
+    expect(toolNames(plan)).toContain('cc');
+    expect(plan.first).toBeUndefined();
+  });
+
+  it('changes nothing by planning', async () => {
+    const cwd = folderWith(plain);
+    const before = tree(cwd);
+    await planOf('cargo build', { cwd });
+    expect(tree(cwd)).toEqual(before);
+  });
+
+  it('builds there and runs here', async () => {
+    const cwd = project(plain);
+    expect((await planned('cargo run', { cwd })).catchExec).toEqual([`${cwd}/target`]);
+  });
+
+  it('locks what cargo locks, by profile, target and target folder', async () => {
+    const cwd = project(plain);
+    mkdirSync(`${cwd}/out`);
+    const host = `${machine.arch}-unknown-linux-gnu`;
+    const of = async (line: string, env = {}) => (await planned(line, { cwd, env })).locks;
+    expect(await of('cargo build --release')).toEqual([`${cwd}/target/release/.cargo-lock`]);
+    expect(await of('cargo bench')).toEqual([`${cwd}/target/release/.cargo-lock`]);
+    expect(await of(`cargo test --target ${host}`)).toEqual([
+      `${cwd}/target/debug/.cargo-lock`,
+      `${cwd}/target/${host}/debug/.cargo-lock`,
+    ]);
+    expect(await of('cargo check --target-dir out')).toEqual([`${cwd}/out/debug/.cargo-lock`]);
+    expect(await of('cargo check', { CARGO_TARGET_DIR: 'out' })).toEqual([
+      `${cwd}/out/debug/.cargo-lock`,
+    ]);
+  });
+
+  it('asks for no linker when nothing that runs is built', async () => {
+    const cwd = project(plain);
+    expect(toolNames(await planned('cargo check', { cwd }))).toEqual([]);
+  });
+
+  it('fetches first when there is no lock file, unless the caller works offline', async () => {
+    const cwd = folderWith(plain);
+    const plan = await planned('cargo build --locked -q', { cwd }).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(plan).toMatchObject({
+      first: { argv: expect.arrayContaining(['fetch', '--locked']) as unknown },
+    });
+    expect(await reasonOf('cargo build --offline', { cwd })).toContain('--offline');
+    const context = newContext({ fetched: true });
+    expect(await reasonOf('cargo build', { cwd, context })).toContain('cargo fetch');
+  });
+
+  it('carries path dependencies outside the workspace', async () => {
+    const lib = folderWith({ 'Cargo.toml': manifest('dep'), 'src/lib.rs': '' });
+    const cwd = project({
+      ...plain,
+      'Cargo.toml': manifest('p', `[dependencies]\ndep = { path = "${lib}" }\n`),
+    });
+    const plan = await planned('cargo build', { cwd });
+    expect(rootPaths(plan, 'readOnly')).toContain(lib);
+  });
+
+  it('finds members and the folder above, from a folder below, with -C and --manifest-path', async () => {
+    const cwd = project({
+      'Cargo.toml': '[workspace]\nmembers = ["one"]\nresolver = "2"\n',
+      'one/Cargo.toml': manifest('one'),
+      'one/src/lib.rs': '',
+    });
+    const other = folderWith({});
+    expect(rootPaths(await planned('cargo build', { cwd: `${cwd}/one/src` }), 'project')).toEqual([
+      cwd,
+    ]);
+    const plan = await planned(`cargo build --manifest-path ${cwd}/one/Cargo.toml`, { cwd: other });
+    expect(rootPaths(plan, 'project')).toEqual([cwd]);
+    expect(rootPaths(plan, 'readOnly')).toContain(other);
+  });
+
+  it.each([
+    ['cargo build -p nothing', 'no package nothing'],
+    ['cargo build --bin nothing', 'no bin target nothing'],
+    ['cargo test --test nothing', 'no test target nothing'],
+    ['cargo +nothing build', 'nothing is not installed'],
+    ['cargo build --target sparc-sun-solaris', 'sparc-sun-solaris'],
+  ])('%s stays here, where the message is right', async (line, reason) => {
+    expect(await reasonOf(line, { cwd: project(plain) })).toContain(reason);
+  });
+
+  it('stays here when the manifest cannot be read, and looks again once it is mended', async () => {
+    const cwd = folderWith({ ...plain, 'Cargo.toml': '[package\n' });
+    const context = newContext();
+    expect(await reasonOf('cargo build', { cwd, context })).toContain('cannot read the project');
+    put(cwd, plain);
+    lock(cwd);
+    expect((await planned('cargo build', { cwd, context })).project).toBe(cwd);
+  });
+
+  it('sees a target that was added since it looked last', async () => {
+    const cwd = project(plain);
+    const context = newContext();
+    expect(await reasonOf('cargo run --bin two', { cwd, context })).toContain('no bin target');
+    put(cwd, { 'src/bin/two.rs': 'fn main() {}\n' });
+    expect((await planned('cargo run --bin two', { cwd, context })).project).toBe(cwd);
+  });
+
+  it('stays here for wrappers that live here, and for configuration with a token', async () => {
+    const cwd = project(plain);
+    const tools = folderWith({ sccache: '#!/bin/sh\n', wrap: '#!/bin/sh\n' });
+    execFileSync('chmod', ['755', `${tools}/sccache`, `${tools}/wrap`]);
+    expect(
+      await reasonOf('cargo build', { cwd, env: { RUSTC_WRAPPER: `${tools}/sccache` } }),
+    ).toContain('sccache');
+    expect(
+      await reasonOf('cargo build', { cwd, env: { RUSTC_WRAPPER: `${tools}/wrap` } }),
+    ).toContain('alone');
+    put(cwd, { '.cargo/config.toml': '[registries.mine]\ntoken = "x"\n' });
+    expect(await reasonOf('cargo build', { cwd })).toContain('token');
+  });
+
+  it('reads configuration of the folders above', async () => {
+    const top = folderWith({
+      '.cargo/config.toml':
+        '[build]\nrustflags = ["-C", "target-cpu=native"]\n[alias]\nbb = "build --release"\n',
+      'p/Cargo.toml': plain['Cargo.toml'],
+      'p/src/main.rs': plain['src/main.rs'],
+    });
+    lock(`${top}/p`);
+    const plan = await planned('cargo bb', { cwd: `${top}/p` });
+    expect(plan.requirements).toContainEqual(expect.objectContaining({ kind: 'cpu' }));
+    expect(plan.locks).toEqual([`${top}/p/target/release/.cargo-lock`]);
+    expect(plan.roots).toContainEqual(
+      expect.objectContaining({ path: `${top}/.cargo`, only: ['config.toml'] }),
+    );
+  });
+
+  it.skipIf(machine.packages['zlib1g-dev'] === undefined)(
+    'asks for the packages a build script probes for',
+    async () => {
+      const cwd = project({
+        ...plain,
+        'Cargo.toml': manifest('p', 'links = "z"\n'),
+        'build.rs':
+          'fn main() { std::process::Command::new("perl"); probe("zlib"); println!("cargo:rustc-link-lib=z"); }\n',
+      });
+      expect(packageNames(await planned('cargo build', { cwd }))).toContain('zlib1g-dev');
+    },
+  );
+
+  it('carries a toolchain that is a symlink with what it points to', async () => {
+    const home = process.env['RUSTUP_HOME'] ?? `${process.env['HOME'] ?? ''}/.rustup`;
+    const names = existsSync(`${home}/toolchains`) ? readdirSync(`${home}/toolchains`) : [];
+    const real = names.find((name) => name.startsWith('stable'));
+    if (real === undefined) return;
+    const mine = folderWith({ 'toolchains/.keep': '' });
+    symlinkSync(`${home}/toolchains/${real}`, `${mine}/toolchains/mine`);
+    const cwd = project(plain);
+    put(cwd, { 'rust-toolchain.toml': '[toolchain]\nchannel = "mine"\n' });
+    const plan = await planned('cargo build', { cwd, env: { RUSTUP_HOME: mine } });
+    expect(plan.roots).toContainEqual(
+      expect.objectContaining({ path: mine, only: ['toolchains/mine'] }),
+    );
+    expect(rootPaths(plan, 'readOnly')).toContain(`${home}/toolchains/${real}`);
+  });
+
+  it('plans again in a few ms', async () => {
+    const cwd = project(plain);
+    const context = newContext();
+    await planned('cargo build', { cwd, context });
+    let best = Infinity;
+    for (let run = 0; run < 20; run += 1) {
+      const started = performance.now();
+      await planned('cargo build', { cwd, context });
+      best = Math.min(best, performance.now() - started);
+    }
+    expect(best).toBeLessThan(8);
+  });
+});
+
+const isolated =
+  cargo && process.getuid?.() === 0 && spawnSync('unshare', ['-rmn', 'true']).status === 0;
+const sandbox = join(dirname(fileURLToPath(import.meta.url)), 'sandbox.sh');
+
+/** Copies of the roots as a worker would hold them; hard links where that is possible, since toolchains are large. */
+function carry(plan: Plan, into: string): string {
+  const lines = plan.roots.map((root) => {
+    const kind = root.policy === 'project' ? 'rw' : 'ro';
+    const target = `${into}/${kind}${root.path}`;
+    mkdirSync(target, { recursive: true });
+    const how = kind === 'ro' ? ['-al', '-a'] : ['-a'];
+    const parts = root.only.length > 0 ? root.only : ['.'];
+    const copied = how.some(
+      (flag) =>
+        spawnSync('cp', [flag, '--parents', ...parts, target], { cwd: root.path }).status === 0,
+    );
+    expect(copied).toBe(true);
+    for (const part of [...root.skip, ...root.cold])
+      rmSync(`${target}/${part}`, { recursive: true, force: true });
+    return `${kind} ${root.path}`;
+  });
+  return lines.join('\n');
+}
+
+describe.skipIf(!isolated)('what is carried of cargo', () => {
+  let home = '';
+  let rustup = '';
+  beforeAll(() => {
+    rustup = process.env['RUSTUP_HOME'] ?? `${process.env['HOME'] ?? ''}/.rustup`;
+  });
+
+  it('is enough without network, and the result is Fresh here', async () => {
+    home = folderWith({});
+    const dependency = folderWith({
+      'Cargo.toml': manifest('gd'),
+      'src/lib.rs': 'pub fn one() -> u32 { 1 }\n',
+    });
+    const git = ['-c', 'user.name=a', '-c', 'user.email=a@b'];
+    for (const args of [
+      ['init', '-q'],
+      ['add', '-A'],
+      [...git, 'commit', '-qm', 'x'],
+    ])
+      execFileSync('git', args, { cwd: dependency });
+    const cwd = folderWith({
+      'Cargo.toml': manifest(
+        'p',
+        `[dependencies]\ncfg-if = "1"\nitoa = "1"\ngd = { git = "file://${dependency}" }\n`,
+      ),
+      'src/main.rs': 'fn main() { println!("{}", itoa::Buffer::new().format(gd::one())); }\n',
+    });
+    const env = { ...process.env, CARGO_HOME: home, RUSTUP_HOME: rustup, RCH_BYPASS: '1' };
+    const fetched = spawnSync('cargo', ['fetch'], { cwd, env, encoding: 'utf8' });
+    if (fetched.status !== 0) throw new Error(`the registry is out of reach: ${fetched.stderr}`);
+    const plan = await planned('cargo build', {
+      cwd,
+      env: { CARGO_HOME: home, RUSTUP_HOME: rustup },
+    });
+    expect(plan.first).toBeUndefined();
+
+    const carried = folderWith({});
+    const LIST = carry(plan, carried);
+    const there = spawnSync('unshare', ['-rmn', sandbox, carried, 'cargo', 'build'], {
+      env: { ...env, LIST, DIRECTORY: cwd },
+      encoding: 'utf8',
+    });
+    expect(there.stderr).not.toContain('error');
+    expect(there.status).toBe(0);
+    expect(there.stderr).toMatch(/Compiling cfg-if.*Finished/s);
+    expect(there.stderr).not.toMatch(/Updating|Download|warning/);
+
+    execFileSync('cp', [
+      '-a',
+      '--no-target-directory',
+      `${carried}/rw${cwd}/target`,
+      `${cwd}/target`,
+    ]);
+    const here = spawnSync('cargo', ['build', '-v'], { cwd, env, encoding: 'utf8' });
+    expect(here.stderr).toContain('Fresh p v0.1.0');
+    expect(here.stderr).not.toContain('Compiling');
+    rmSync(carried, { recursive: true });
+  }, 120_000);
+});

@@ -1,0 +1,147 @@
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import {
+  folderWith,
+  has,
+  machine,
+  newContext,
+  packageNames,
+  planned,
+  reasonOf,
+  rootPaths,
+  toolNames,
+} from './world.ts';
+
+const hello = '#include <stdio.h>\nint main(void){puts("hi");return 0;}\n';
+
+describe.skipIf(!has('gcc'))('a compiler call', () => {
+  it('takes the project, and asks for the compiler and its packages', async () => {
+    const cwd = folderWith({ Makefile: '', 'src/a.c': hello });
+    const plan = await planned('gcc -O2 -c src/a.c -o src/a.o', { cwd });
+    expect(rootPaths(plan)).toEqual([cwd]);
+    expect(plan.roots[0]).toMatchObject({ policy: 'project', skip: ['.rch'], only: [], cold: [] });
+    expect(toolNames(plan)).toEqual(['gcc']);
+    if (machine.packageManager === 'dpkg') expect(packageNames(plan)).toContain('libc6-dev');
+  });
+
+  it('is too small to gain when the source is tiny, and not when it is C++', async () => {
+    const cwd = folderWith({ 'a.c': hello, 'a.cpp': '#include <iostream>\n' });
+    expect((await planned('gcc -c a.c', { cwd })).tooSmall).toContain('too little');
+    expect((await planned('g++ -c a.cpp', { cwd })).tooSmall).toBeUndefined();
+  });
+
+  it('carries folders outside the project read-only, from their own project root on', async () => {
+    const other = folderWith({ Makefile: '', 'include/o.h': '', 'include/../src/deep.h': '' });
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    const plan = await planned(`gcc -I${other}/include -c a.c`, { cwd });
+    expect(rootPaths(plan, 'readOnly')).toEqual([other]);
+    expect(rootPaths(plan, 'project')).toEqual([cwd]);
+  });
+
+  it('follows symlinks out of the project', async () => {
+    const other = folderWith({ Makefile: '', 'inc/o.h': '' });
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    symlinkSync(`${other}/inc`, `${cwd}/inc`);
+    const plan = await planned('gcc -Iinc -c a.c', { cwd });
+    expect(rootPaths(plan, 'readOnly')).toEqual([other]);
+  });
+
+  it('keeps $PWD, when that is a symlink, as a root of one entry', async () => {
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    const beside = folderWith({});
+    symlinkSync(cwd, `${beside}/link`);
+    const plan = await planned('gcc -g -c a.c', { cwd, env: { PWD: `${beside}/link` } });
+    expect(plan.roots).toContainEqual({
+      path: beside,
+      policy: 'readOnly',
+      skip: [],
+      only: ['link'],
+      cold: [],
+    });
+  });
+
+  it.each([
+    ['gcc -c missing.c', 'not there'],
+    ['gcc -c a.c -o /usr/lib/a.o', 'outside the project'],
+    ['gcc -c a.c -o /tmp/rch-no-such/a.o', 'outside the project'],
+    ['gcc -c a.c -MD -MF /var/tmp/a.d', 'outside the project'],
+    ['gcc @args.rsp', 'no input'],
+  ])('%s stays here: %s', async (line, reason) => {
+    const cwd = folderWith({ Makefile: '', 'a.c': hello, 'args.rsp': '' });
+    expect(await reasonOf(line, { cwd })).toContain(reason);
+  });
+
+  it('reads @files, nested ones too', async () => {
+    const other = folderWith({ Makefile: '', 'o.h': '' });
+    const cwd = folderWith({
+      Makefile: '',
+      'a b.c': hello,
+      'one.rsp': '-c "a b.c"\n@two.rsp',
+      'two.rsp': `-I${other} -march=native`,
+    });
+    const plan = await planned('gcc @one.rsp', { cwd });
+    expect(rootPaths(plan, 'readOnly')).toEqual([other]);
+    expect(plan.requirements).toContainEqual(expect.objectContaining({ kind: 'cpu' }));
+  });
+
+  it('refuses /, home, and folders that hold many things', async () => {
+    expect(await reasonOf('gcc -c a.c', { cwd: '/' })).toContain('/ itself');
+    expect(await reasonOf('gcc -c a.c', { cwd: '/tmp' })).toContain('/tmp');
+    const home = folderWith({ 'a.c': hello });
+    expect(await reasonOf('gcc -c a.c', { cwd: home, env: { HOME: home } })).toContain(
+      'home folder',
+    );
+    expect(await reasonOf('gcc -c a.c', { cwd: home, env: { HOME: `${home}/below` } })).toContain(
+      'home folder',
+    );
+  });
+
+  it('does not stand in for ccache', async () => {
+    const cwd = folderWith({ Makefile: '', 'a.c': hello, 'bin/ccache': '#!/bin/sh\n' });
+    const { chmodSync } = await import('node:fs');
+    chmodSync(`${cwd}/bin/ccache`, 0o755);
+    symlinkSync('ccache', `${cwd}/bin/gcc`);
+    const reason = await reasonOf('gcc -c a.c', { cwd, env: { PATH: `${cwd}/bin:/usr/bin:/bin` } });
+    expect(reason).toContain('ccache');
+  });
+
+  it('says which library package a link needs', async () => {
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    const plan = await planned('gcc -O2 a.c -o a -lm', { cwd });
+    expect(packageNames(plan)).not.toContain('libm-dev');
+  });
+
+  it('cannot compare a file of the system that no package owns', async () => {
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    const context = newContext({ machine: { ...machine, packageManager: 'none', packages: {} } });
+    expect(await reasonOf('gcc -O2 -c a.c', { cwd, context })).toContain('package database');
+  });
+
+  it('works in a git worktree, whose git folder comes along', async () => {
+    const main = folderWith({
+      '.git/HEAD': 'ref: x\n',
+      '.git/worktrees/w/commondir': '../..\n',
+      Makefile: '',
+    });
+    const cwd = folderWith({ '.git': `gitdir: ${main}/.git/worktrees/w\n`, 'a.c': hello });
+    const plan = await planned('gcc -O2 -c a.c', { cwd });
+    expect(rootPaths(plan, 'readOnly')).toEqual([`${main}/.git`]);
+    expect(rootPaths(plan, 'project')).toEqual([cwd]);
+  });
+
+  it('takes a submodule as a part of the project around it', async () => {
+    const top = folderWith({
+      '.git/modules/s/HEAD': 'x',
+      's/.git': 'gitdir: ../.git/modules/s\n',
+      's/a.c': hello,
+    });
+    const plan = await planned('gcc -O2 -c a.c', { cwd: `${top}/s` });
+    expect(rootPaths(plan)).toEqual([top]);
+  });
+
+  it('takes the topmost folder with build files where there is no version control', async () => {
+    const top = folderWith({ Makefile: '', 'sub/Makefile': '', 'sub/a.c': hello });
+    mkdirSync(`${top}/gap/far`, { recursive: true });
+    expect(rootPaths(await planned('gcc -O2 -c a.c', { cwd: `${top}/sub` }))).toEqual([top]);
+  });
+});

@@ -1,0 +1,195 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { indexPath, lockedCrates } from '../../../daemon/plan/cargo-home.ts';
+import { buildTextKind, envReads } from '../../../daemon/plan/env-reads.ts';
+import { toolEnvironment } from '../../../daemon/plan/environment.ts';
+import { mayHold, parseSource } from '../../../daemon/plan/needs/c-source.ts';
+import { makeNeeds, parseMakefile } from '../../../daemon/plan/needs/makefile.ts';
+import { noNeeds, shellNeeds } from '../../../daemon/plan/needs/needs.ts';
+import { hiddenFolders, refusedRoot } from '../../../daemon/plan/system.ts';
+
+const scope = { given: new Map<string, string>(), environment: new Map<string, string>() };
+
+describe('shell text', () => {
+  it.each([
+    ['@cd src && gcc -c a.c || echo no; perl x', ['gcc', 'perl']],
+    ['-FOO=1 bison -y x.y | sed s/a/b/', ['bison', 'sed']],
+    ['if test -f x; then flex x; fi', ['flex']],
+    ['$(pkg-config --cflags gtk+-3.0)', ['pkg-config']],
+  ])('%s', (text, programs) => {
+    const needs = noNeeds();
+    shellNeeds(text, needs);
+    for (const program of programs) expect([...needs.programs]).toContain(program);
+    expect([...needs.programs]).not.toContain('cd');
+    expect([...needs.programs]).not.toContain('echo');
+  });
+
+  it('names the modules that pkg-config is asked for', () => {
+    const needs = noNeeds();
+    shellNeeds('x=$(pkg-config --libs glib-2.0 zlib)', needs);
+    expect([...needs.modules]).toEqual(['glib-2.0', 'zlib']);
+  });
+});
+
+describe('a makefile', () => {
+  const needsOf = (text: string, goals: string[]) =>
+    makeNeeds([parseMakefile(text)], goals, scope).needs;
+
+  it('is read rule by rule, from the first target or the goals on', () => {
+    const text =
+      'LEX=flex\nall: a.o\na.o: a.c\n\t$(CC) -DX -c a.c -lz\n\nother:\n\tbison y.y -lfoo\n';
+    expect([...needsOf(text, []).libraries]).toEqual(['z']);
+    expect([...needsOf(text, []).programs]).toContain('cc');
+    expect([...needsOf(text, ['other']).libraries]).toEqual(['foo']);
+  });
+
+  it('counts pattern rules, and flags of implicit ones', () => {
+    const text = 'LDLIBS = -lm -lpng\nCFLAGS += -DHAVE_X\nall: x\n%.o: %.c\n\tmycc $<\n';
+    const needs = needsOf(text, []);
+    expect([...needs.libraries]).toEqual(expect.arrayContaining(['m', 'png']));
+    expect([...needs.defines]).toEqual(['HAVE_X']);
+    expect([...needs.programs]).toContain('mycc');
+  });
+
+  it('counts everything when a goal cannot be known', () => {
+    const text = 'all:\n\t$(MAKE) `./which-one`\nhidden:\n\tcc -lsecret\n';
+    expect([...needsOf(text, []).libraries]).toContain('secret');
+  });
+
+  it('never makes the reader throw or hang', () => {
+    const piece = fc.constantFrom(
+      '$(',
+      ')',
+      '${',
+      '}',
+      'A',
+      '=',
+      ':',
+      '\n',
+      '\t',
+      '$(A)',
+      '%',
+      ' ',
+      'include ',
+      'A=$(A)x',
+      '\\\n',
+      ';',
+      '#',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 40 }), (parts) => {
+        makeNeeds([parseMakefile(parts.join(''))], [], scope);
+      }),
+    );
+  });
+});
+
+describe('a C source', () => {
+  const holding = (text: string, defined: string[] = []): string[] =>
+    parseSource(text)
+      .includes.filter((include) => mayHold(include, new Set(defined)))
+      .map((include) => include.name);
+
+  it.each([
+    ['#include <a.h>\n  # include "b.h"\n', [], ['a.h', 'b.h']],
+    ['#ifdef _WIN32\n#include <w.h>\n#else\n#include <u.h>\n#endif\n', [], ['u.h']],
+    ['#if defined(X) && defined(Y)\n#include <x.h>\n#endif\n#include <z.h>\n', [], ['z.h']],
+    ['#if defined(X)\n#include <x.h>\n#endif\n', ['X'], ['x.h']],
+    ['#ifndef X\n#include <x.h>\n#endif\n', ['X'], ['x.h']],
+    ['#if !defined(X)\n#include <x.h>\n#endif\n', [], ['x.h']],
+    ['#if X == 0\n#include <x.h>\n#endif\n', [], ['x.h']],
+    ['#if 0\n#include <x.h>\n#endif\n', [], []],
+    ['#if __linux__\n#include <l.h>\n#endif\n', [], ['l.h']],
+    ['/* #include <no.h>\n#include <no2.h> */\n#include <yes.h> // x\n', [], ['yes.h']],
+    ['#ifdef A\n#ifdef B\n#include <ab.h>\n#endif\n#endif\n', ['A'], []],
+  ])('%j', (text, defined, includes) => {
+    expect(holding(text, defined)).toEqual(includes);
+  });
+});
+
+describe('the environment', () => {
+  it('loses the jobserver alone from make flags', () => {
+    const of = (value: string) =>
+      toolEnvironment(new Map([['MAKEFLAGS', value]]), () => undefined).env;
+    expect(of('w -j8 --jobserver-auth=fifo:/tmp/x -- A=1')).toEqual(['MAKEFLAGS=w -- A=1']);
+    expect(of(' -j --jobserver-fds=3,4')).toEqual([]);
+    expect(of('k --warn-undefined-variables')).toEqual(['MAKEFLAGS=k --warn-undefined-variables']);
+  });
+});
+
+describe('names a build read', () => {
+  it('are found in depfiles, build script output and makefiles', () => {
+    const withheld = new Set(['A_TOKEN', 'B_TOKEN', 'C_TOKEN', 'D_TOKEN']);
+    const found = envReads(
+      [
+        { kind: 'depfile', text: 'x: y\n\n# env-dep:A_TOKEN=1\n# env-dep:HOME\n' },
+        {
+          kind: 'output',
+          text: 'cargo:rerun-if-env-changed=B_TOKEN\ncargo::rerun-if-env-changed=HOME\n',
+        },
+        { kind: 'makefile', text: 'x:\n\tcurl -H $(C_TOKEN) ${HOME}\n' },
+      ],
+      withheld,
+    );
+    expect(found).toEqual(['A_TOKEN', 'B_TOKEN', 'C_TOKEN']);
+  });
+  it('are looked for in files by their path', () => {
+    expect(buildTextKind('target/debug/deps/a.d')).toBe('depfile');
+    expect(buildTextKind('target/debug/build/a-1/output')).toBe('output');
+    expect(buildTextKind('sub/Makefile')).toBe('makefile');
+    expect(buildTextKind('src/output')).toBeUndefined();
+  });
+});
+
+describe('folders', () => {
+  it.each([
+    '/',
+    '/home',
+    '/home/u',
+    '/root',
+    '/tmp',
+    '/usr',
+    '/usr/lib/x',
+    '/etc',
+    '/proc/1',
+    '/dev/shm',
+    '/var',
+    '/opt',
+    '/usr/src',
+  ])('%s is no root', (path) => {
+    expect(refusedRoot(path, '/home/u')).toBeDefined();
+  });
+  it.each(['/home/u/p', '/work/p', '/tmp/p', '/usr/src/p', '/opt/p', '/var/lib/p'])(
+    '%s may be a root',
+    (path) => {
+      expect(refusedRoot(path, '/home/u')).toBeUndefined();
+    },
+  );
+  it('hide homes and the top folders of roots', () => {
+    expect(hiddenFolders(['/work/p', '/home/u/q', '/usr/src/x'], '/home/u')).toEqual([
+      '/home',
+      '/root',
+      '/tmp',
+      '/var/tmp',
+      '/work',
+    ]);
+  });
+});
+
+describe("cargo's own places", () => {
+  it.each([
+    ['a', '1/a'],
+    ['ab', '2/ab'],
+    ['abc', '3/a/abc'],
+    ['Serde', 'se/rd/serde'],
+  ])('%s is kept at %s in an index', (name, path) => {
+    expect(indexPath(name)).toBe(path);
+  });
+  it('knows the crates of a lock file that come from elsewhere', () => {
+    const text =
+      'version = 4\n\n[[package]]\nname = "own"\nversion = "0.1.0"\n\n[[package]]\nname = "itoa"\nversion = "1.0.1"\nsource = "registry+https://x"\nchecksum = "y"\n';
+    expect(lockedCrates(text)).toEqual([
+      { name: 'itoa', version: '1.0.1', source: 'registry+https://x' },
+    ]);
+  });
+});

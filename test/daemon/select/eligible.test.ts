@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import { eligible, toolsOf } from '../../../daemon/select/eligible.ts';
+import type { Requirement } from '../../../daemon/select/requirement.ts';
+import type { AgentFacts, MachineFacts } from '../../../src/protocol/facts.ts';
+
+const local: MachineFacts = {
+  arch: 'x86_64',
+  kernel: '6.1',
+  libc: 'glibc 2.36',
+  hostname: 'here',
+  system: 'Debian',
+  cores: 8,
+  memory: 1,
+  diskFree: 1,
+  cpuModel: 'a CPU',
+  cpuFlags: ['avx', 'fpu'],
+  packages: { 'libc6-dev': '2.36-9', 'linux-libc-dev': '6.1.187-1', zlib: '1:1.3' },
+  packageManager: 'dpkg',
+  tools: [{ name: 'cc', path: '/usr/bin/cc', version: 'cc 12', target: 'x86_64-linux-gnu' }],
+};
+
+function worker(more: Partial<AgentFacts> = {}): AgentFacts {
+  return {
+    ...local,
+    user: 'u',
+    uid: 1,
+    folder: '/w',
+    node: 'v20',
+    sandbox: { method: 'namespaces', mend: '' },
+    totalSlots: 4,
+    usedSlots: 0,
+    roots: {},
+    ...more,
+  };
+}
+
+const cc: Requirement = { kind: 'tool', name: 'cc', path: '/usr/bin/cc', why: 'C is compiled' };
+const pack = (name: string, exact: 'version' | 'series' = 'version'): Requirement => ({
+  kind: 'package',
+  name,
+  exact,
+  why: 'a header',
+});
+const tool = (more: object): AgentFacts =>
+  worker({
+    tools: [
+      { name: 'cc', path: '/usr/bin/cc', version: 'cc 12', target: 'x86_64-linux-gnu', ...more },
+    ],
+  });
+
+describe('a worker', () => {
+  it('that is the same machine is eligible', () => {
+    const all: Requirement[] = [
+      { kind: 'arch' },
+      { kind: 'libc' },
+      { kind: 'cpu', why: 'w' },
+      cc,
+      pack('zlib'),
+    ];
+    expect(eligible(all, local, worker())).toBeUndefined();
+    expect(toolsOf(all)).toEqual(['cc']);
+  });
+
+  it.each<[string, Requirement, AgentFacts]>([
+    ['aarch64', { kind: 'arch' }, worker({ arch: 'aarch64' })],
+    ['glibc 2.31', { kind: 'libc' }, worker({ libc: 'glibc 2.31' })],
+    ['CPU is another', { kind: 'cpu', why: 'native' }, worker({ cpuModel: 'b CPU' })],
+    ['other features', { kind: 'cpu', why: 'native' }, worker({ cpuFlags: ['fpu'] })],
+    ['has no cc', cc, worker({ tools: [] })],
+    ['/opt/cc', cc, tool({ path: '/opt/cc' })],
+    ['cc 13', cc, tool({ version: 'cc 13' })],
+    ['riscv64', cc, tool({ target: 'riscv64' })],
+    ['lacks the package zlib', pack('zlib'), worker({ packages: {} })],
+    ['1.2', pack('zlib'), worker({ packages: { zlib: '1.2' } })],
+    ['not installed here', pack('new'), worker({ packages: { new: '1' } })],
+    ['rpm', pack('zlib'), worker({ packageManager: 'rpm' })],
+    ['6.2', pack('linux-libc-dev', 'series'), worker({ packages: { 'linux-libc-dev': '6.2.1' } })],
+  ])('is refused, naming %s', (word, requirement, there) => {
+    expect(eligible([requirement], local, there)).toContain(word);
+  });
+
+  it('may have another release of a series, and must lack what is absent here', () => {
+    const there = worker({ packages: { 'linux-libc-dev': '6.1.192-2' } });
+    expect(eligible([pack('linux-libc-dev', 'series'), pack('new')], local, there)).toBeUndefined();
+  });
+
+  it('is not judged by a tool that was not looked at here', () => {
+    expect(eligible([{ ...cc, path: '/opt/bin/cc' }], local, worker())).toContain(
+      'not probed here',
+    );
+  });
+});

@@ -1,0 +1,80 @@
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { SharedRoot } from '../../../daemon/sync/shared-root.ts';
+import type { PlannedRoot } from '../../../src/protocol/ipc.ts';
+import { hashBytes } from '../../../src/tree/hash.ts';
+import type { Change } from '../../../src/tree/manifest.ts';
+import { placeChanges } from '../../../src/tree/place.ts';
+import { folder, hasher, helper, usesHelper, value } from '../../tree/rig.ts';
+
+usesHelper();
+
+type Rig = {
+  readonly root: SharedRoot;
+  readonly path: string;
+  /** What the next sync would send. */
+  readonly next: () => Promise<Change[]>;
+  /** A job's return: a file with this content. */
+  readonly bring: (name: string, content: string) => Promise<void>;
+};
+
+async function shared(files: Readonly<Record<string, string>>): Promise<Rig> {
+  const top = folder();
+  const path = join(top, 'project');
+  fs.mkdirSync(path);
+  for (const [name, content] of Object.entries(files)) fs.writeFileSync(join(path, name), content);
+  const plan: PlannedRoot = { path, policy: 'project', skip: [], only: [], cold: [] };
+  const tools = { helper: helper(), hasher: hasher(), folder: join(top, 'trees') };
+  const root = SharedRoot.open(plan, tools);
+  const first = value(await root.look());
+  root.sent(root.outgoing(first, [], plan), 1n);
+  const bring = async (name: string, content: string): Promise<void> => {
+    const snapshot = value(await root.look());
+    const spooled = join(top, 'spooled');
+    fs.writeFileSync(spooled, content);
+    const hash = hashBytes(Buffer.from(content));
+    const entry = { kind: 'file', hash, size: content.length, mode: 0o644, mtime: 1_000n } as const;
+    const changes: Change[] = [{ op: 'put', path: name, entry }];
+    const placed = await placeChanges({
+      helper: tools.helper,
+      root: Buffer.from(path),
+      changes,
+      contentOf: () => Buffer.from(spooled),
+      before: (of) => snapshot.manifest.get(of),
+    });
+    for (const one of value(placed).placed) root.tree.adopt(one.path, one.entry, one.identity);
+    root.returned(changes, [], root.nextEpoch());
+  };
+  const next = async (): Promise<Change[]> =>
+    root.outgoing(value(await root.look()), [], plan).changes.filter(({ path: of }) => of !== '');
+  return { root, path, next, bring };
+}
+
+test('what a job brought and is removed before the next one is removed on the worker too', async () => {
+  const rig = await shared({ Makefile: 'out:\n' });
+  await rig.bring('out', 'made');
+  fs.rmSync(join(rig.path, 'out'));
+  expect(await rig.next()).toEqual([{ op: 'gone', path: 'out' }]);
+  await rig.root.tree.close();
+});
+
+test('what a job replaced and is put back as it was goes to the worker again', async () => {
+  const rig = await shared({ out: 'old' });
+  fs.linkSync(join(rig.path, 'out'), join(rig.path, '..', 'kept'));
+  await rig.bring('out', 'made');
+  fs.renameSync(join(rig.path, '..', 'kept'), join(rig.path, 'out'));
+  const changes = await rig.next();
+  expect(changes).toMatchObject([
+    { op: 'put', path: 'out', entry: { hash: hashBytes(Buffer.from('old')) } },
+  ]);
+  await rig.root.tree.close();
+});
+
+test('what was brought and stays is not sent back', async () => {
+  const rig = await shared({ Makefile: 'out:\n' });
+  await rig.bring('out', 'made');
+  expect(await rig.next()).toEqual([]);
+  expect(await rig.next()).toEqual([]);
+  await rig.root.tree.close();
+});

@@ -1,0 +1,261 @@
+/** Builds that are cut, killed or left alone: they end as they should, hang nowhere, and harm no file. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { noFleet, Relay } from '../rig/fleet.ts';
+import { ended, type Ended } from '../rig/world.ts';
+import type { Files } from './projects.ts';
+import { Scene, tiny, until, within, words } from './trouble.ts';
+
+/** A program made after a wait that ends with the file `slow`; the wait has a name of its own in a process list. */
+const slow: Files = {
+  Makefile: 'x: x.c\n\t@echo begun; if [ -e slow ]; then sleep 1234567; fi\n\tcc x.c -o x\n',
+  'x.c': tiny['x.c'] ?? '',
+  slow: '',
+};
+const sleeper = 'sleep 1234567';
+
+let scene: Scene;
+let relay: Relay | undefined;
+/** Process groups that tests began. */
+const groups = new Set<number>();
+
+/** A running build that has said `begun`. */
+type Running = { readonly pid: number; readonly end: Promise<Ended> };
+
+async function begin(cwd: string, remote = true): Promise<Running> {
+  const child = scene.world.spawn(['make'], {
+    cwd,
+    detached: true,
+    shims: remote,
+    env: { RCH_FORCE_REMOTE: '1' },
+  });
+  const end = ended(child);
+  child.stdin?.end();
+  if (child.stdout === null || child.pid === undefined) throw new Error('make did not start');
+  groups.add(child.pid);
+  await within(once(child.stdout, 'data'), 'the beginning of the build');
+  if (remote) expect(await scene.last()).toMatchObject({ decision: 'remote' });
+  return { pid: child.pid, end };
+}
+
+/** What a build that was ended leaves; the build after it is right. */
+async function nextIsRight(folder: string): Promise<void> {
+  expect(readdirSync(folder).filter((name) => name.includes('rch-'))).toEqual([]);
+  rmSync(join(folder, 'slow'));
+  await scene.buildsThere(folder);
+  expect(await scene.says(join(folder, 'x'))).toBe('42');
+}
+
+/** Whether the job's wait has begun: a signal before that may be lost between make, its shell and a fork. */
+async function sleeps(remote: boolean): Promise<boolean> {
+  if (remote) return scene.runsThere(sleeper);
+  const list = execFileSync('ps', ['-eo', 'pgid,args'], { encoding: 'utf8' });
+  return list
+    .split('\n')
+    .some((line) => groups.has(Number.parseInt(line, 10)) && line.endsWith(sleeper));
+}
+
+const goneThere = (): Promise<void> =>
+  until(async () => !(await scene.runsThere(sleeper)), 'were all processes of the job gone');
+
+describe.skipIf(noFleet !== undefined)('a build that is interrupted', () => {
+  beforeAll(async () => {
+    scene = await Scene.set('cut', async (worker) => {
+      relay = await Relay.open(worker);
+      return { host: '127.0.0.1', port: relay.port };
+    });
+    await scene.buildsThere(scene.project('warm'));
+  }, 900_000);
+  afterAll(async () => {
+    await scene.leave();
+    await relay?.close();
+  });
+  afterEach(async () => {
+    for (const group of groups)
+      try {
+        process.kill(-group, 'SIGKILL');
+      } catch {
+        // It ended, as it should.
+      }
+    groups.clear();
+    await order({ delay: 0, rate: 0, frozen: false, refuse: false, cutAfter: 0 });
+  });
+
+  function order(what: Readonly<Record<string, number | boolean>>): ReturnType<Relay['command']> {
+    if (relay === undefined) throw new Error('there is no relay');
+    return relay.command(what);
+  }
+
+  it('leaves nothing on the worker when the shim is killed', async () => {
+    const folder = scene.project('killed', slow);
+    const build = await begin(folder);
+    expect(await scene.runsThere(sleeper)).toBe(true);
+    process.kill(build.pid, 'SIGKILL');
+    expect((await within(build.end)).signal).toBe('SIGKILL');
+    await goneThere();
+    await nextIsRight(folder);
+  });
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'ends by %s as make does here',
+    async (signal) => {
+      const ends: Ended[] = [];
+      for (const remote of [false, true]) {
+        const folder = scene.project(`signal-${signal}-${String(remote)}`, slow);
+        const build = await begin(folder, remote);
+        await until(() => sleeps(remote), 'did make wait for its child');
+        process.kill(-build.pid, signal);
+        ends.push(await within(build.end));
+        if (remote) await nextIsRight(folder);
+      }
+      await goneThere();
+      const [here, there] = ends;
+      // make itself exits with 2 instead, one time in ten, when it hears of its child's end first.
+      for (const end of [here, there])
+        expect<unknown[]>([signal, '2']).toContain(end?.signal ?? `${end?.code ?? ''}`);
+      expect(there?.stdout.toString()).toBe(here?.stdout.toString());
+    },
+  );
+
+  it('survives that the daemon is killed', async () => {
+    const folder = scene.project('daemon', slow);
+    const build = await begin(folder);
+    const { pid } = JSON.parse(await scene.world.rch(['daemon', 'status', '--json'])) as {
+      pid: number;
+    };
+    process.kill(pid, 'SIGKILL');
+    // It may go on or be lost; if it goes on, its wait ends by a hand from outside.
+    await until(async () => {
+      const left = await Promise.race([
+        build.end.then(() => true),
+        scene.runsThere(sleeper).then((runs) => !runs),
+      ]);
+      return left;
+    }, 'was the job over on the worker');
+    const end = await within(build.end);
+    expect(end.code, words(end)).toBe(102);
+    expect(end.stderr.toString()).toMatch(/rch: /);
+    await goneThere();
+    await scene.world.start();
+    await nextIsRight(folder);
+  });
+
+  it('brings every byte once though the connection is cut again and again', async () => {
+    const lines = 30_000;
+    const folder = scene.project('output', {
+      Makefile: `all:\n\t@i=0; while [ $$i -lt ${lines} ]; do i=$$((i+1)); echo "line $$i of output"; [ $$((i % 3000)) != 0 ] || sleep 0.3; done; echo done > all\n`,
+    });
+    const build = await begin(folder);
+    let over = false;
+    void build.end.then(() => (over = true));
+    let cuts = 0;
+    let seen = 0;
+    await until(async () => {
+      // A cut each time something has come through since the last one.
+      const { received, connections } = await order({});
+      if (received > seen + 4096 && connections > 0) {
+        await order({ cut: true });
+        seen = received;
+        cuts += 1;
+      }
+      return over;
+    }, 'did the build end');
+    const end = await build.end;
+    const expected = Array.from({ length: lines }, (_, at) => `line ${at + 1} of output\n`).join(
+      '',
+    );
+    expect(end.stderr.toString()).toBe('');
+    expect(end.stdout.toString() === expected, `${cuts} cuts, ${end.stdout.length} bytes`).toBe(
+      true,
+    );
+    expect(end.code).toBe(0);
+    expect(cuts).toBeGreaterThan(1);
+    expect(readFileSync(join(folder, 'all'), 'utf8')).toBe('done\n');
+    expect(await scene.last()).toMatchObject({ decision: 'remote', exit: 0 });
+  });
+
+  it('waits while the network stands still', async () => {
+    const folder = scene.project('frozen', {
+      ...slow,
+      Makefile: 'x: x.c\n\t@echo begun; sleep 2; echo later\n\tcc x.c -o x\n',
+    });
+    const build = await begin(folder);
+    await order({ frozen: true });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 4000);
+    });
+    await order({ frozen: false });
+    const end = await within(build.end);
+    expect(end.stdout.toString()).toBe('begun\nlater\ncc x.c -o x\n');
+    expect(end.code).toBe(0);
+    expect(await scene.says(join(folder, 'x'))).toBe('42');
+  });
+
+  it('goes on with a first upload where it stopped', async () => {
+    const bytes = 60_000_000;
+    const folder = scene.project('upload', tiny);
+    for (const part of ['one', 'two'])
+      execFileSync('sh', ['-c', `head -c ${bytes / 2} /dev/urandom > ${part}`], { cwd: folder });
+    const before = await order({ rate: 10_000_000 });
+    const first = scene.build(folder);
+    await until(
+      async () => (await order({})).sent - before.sent > bytes * 0.7,
+      'was most of it sent',
+    );
+    const { sent } = await order({ cut: true, refuse: true });
+    const { ended: end } = await first;
+    expect(end.code, words(end)).toBe(0);
+    await order({ refuse: false, rate: 0 });
+    await until(
+      () =>
+        scene.world.rch(['workers', 'probe', 'worker1']).then(
+          () => true,
+          () => false,
+        ),
+      'was the worker connected again',
+    );
+    writeFileSync(join(folder, 'x.c'), `${tiny['x.c'] ?? ''}\n`);
+    await scene.buildsThere(folder);
+    const after = await order({});
+    // What was in the relay's and the kernel's buffers is sent again.
+    expect(after.sent - sent).toBeLessThan(bytes * 0.3 + 12_000_000);
+  });
+
+  it('brings a result back whole though the return is cut', async () => {
+    const bytes = 40_000_000;
+    const folder = scene.project('return', {
+      Makefile: `big:\n\thead -c ${bytes} /dev/urandom > big\n\tsha256sum < big > sum\n`,
+    });
+    await order({ rate: 20_000_000, cutAfter: 15_000_000 });
+    const { ended: end, row } = await scene.build(folder);
+    expect(row, row.reason).toMatchObject({ decision: 'remote' });
+    expect(end.code, words(end)).toBe(0);
+    const sum = createHash('sha256')
+      .update(readFileSync(join(folder, 'big')))
+      .digest('hex');
+    expect(readFileSync(join(folder, 'sum'), 'utf8')).toBe(`${sum}  -\n`);
+    expect(readdirSync(folder).sort()).toEqual(['Makefile', 'big', 'sum']);
+  });
+
+  it('gives up a job, with 102 and no file touched, when its worker does not come back', async () => {
+    const folder = scene.project('unplugged', slow);
+    const build = await begin(folder);
+    await scene.fleet.unplug(0);
+    await order({ cut: true, refuse: true });
+    const end = await within(build.end, 'giving up', 200_000);
+    expect(end.code, words(end)).toBe(102);
+    expect(end.stderr.toString()).toMatch(/rch: .*worker1/);
+    expect(existsSync(join(folder, 'x'))).toBe(false);
+    expect(readdirSync(folder).sort()).toEqual(['Makefile', 'slow', 'x.c']);
+    rmSync(join(folder, 'slow'));
+    // Without its worker the next build is here, and right.
+    const { ended: next, row } = await scene.build(folder);
+    expect(next.code, words(next)).toBe(0);
+    expect(row.decision).toBe('local');
+    expect(await scene.says(join(folder, 'x'))).toBe('42');
+  });
+});

@@ -1,0 +1,169 @@
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { startTimeOf } from '../../src/base/processes.ts';
+import { differences, snapshot } from '../rig/tree-snapshot.ts';
+
+const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** A copy of what a clone has, so that a build in it disturbs nobody; the packages are those that are here. */
+let clone: string;
+let home: string;
+let env: Record<string, string>;
+
+beforeAll(() => {
+  clone = mkdtempSync(join(tmpdir(), 'rch-clone-'));
+  const files = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], {
+    cwd: top,
+    encoding: 'utf8',
+  });
+  for (const file of files
+    .split('\0')
+    .filter((name) => name !== '' && existsSync(join(top, name)))) {
+    mkdirSync(dirname(join(clone, file)), { recursive: true });
+    cpSync(join(top, file), join(clone, file));
+  }
+  symlinkSync(realpathSync(join(top, 'node_modules')), join(clone, 'node_modules'));
+});
+afterAll(() => {
+  rmSync(clone, { recursive: true, force: true });
+});
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'rch-home-'));
+  writeFileSync(join(home, '.bashrc'), '# mine\n');
+  writeFileSync(join(home, '.profile'), '# mine too');
+  env = {
+    ...(process.env as Record<string, string>),
+    HOME: home,
+    RUSTUP_HOME: process.env['RUSTUP_HOME'] ?? join(process.env['HOME'] ?? '/root', '.rustup'),
+    CARGO_HOME: process.env['CARGO_HOME'] ?? join(process.env['HOME'] ?? '/root', '.cargo'),
+  };
+  for (const name of ['XDG_DATA_HOME', 'XDG_CONFIG_HOME', 'XDG_STATE_HOME', 'XDG_CACHE_HOME'])
+    Reflect.deleteProperty(env, name);
+});
+afterEach(() => {
+  rmSync(home, { recursive: true, force: true });
+});
+
+type Said = { code: number | null; out: string };
+
+function run(
+  program: string,
+  args: readonly string[],
+  more: Record<string, string> = {},
+): Promise<Said> {
+  const child = spawn(program, args, {
+    cwd: '/',
+    env: { ...env, ...more },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let out = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (out += text));
+  return new Promise((resolve) => {
+    child.once('close', (code) => {
+      resolve({ code, out });
+    });
+  });
+}
+const install = (...args: string[]): Promise<Said> => run(join(clone, 'install.sh'), args);
+const rch = (...args: string[]): Promise<Said> => run(join(home, '.local/bin/rch'), args);
+
+async function daemonPid(): Promise<number> {
+  return (JSON.parse((await rch('daemon', 'status', '--json')).out) as { pid: number }).pid;
+}
+
+it('installs with the demo, says where, and uninstalls without a trace', async () => {
+  const before = snapshot(home);
+  const said = await install('--demo');
+  expect(said.out).toContain(`${home}/.local/share/rch`);
+  expect(said.out).toContain(`${home}/.local/bin/rch`);
+  expect(said.out).toContain('no shell profile was changed');
+  expect(said.out).toMatch(/C with make: make -j2\n +where +on worker embedded/);
+  expect(said.out).not.toMatch(/\bNO\b/);
+  expect(said.code).toBe(0);
+  expect(readFileSync(join(home, '.bashrc'), 'utf8')).toBe('# mine\n');
+
+  const pid = await daemonPid();
+  expect((await rch('shim', 'install')).code).toBe(0);
+  expect(readFileSync(join(home, '.bashrc'), 'utf8')).toContain('rch shims');
+  const gone = await install('--uninstall', '--purge');
+  expect(gone.code).toBe(0);
+  expect(startTimeOf(pid)).toBeUndefined();
+  expect(differences(before, snapshot(home))).toEqual([]);
+});
+
+it('upgrades in place: the files are new, the daemon is restarted, configuration and shims stay', async () => {
+  expect((await install()).code).toBe(0);
+  await rch('shim', 'install', '--no-profile', '--tool', 'gcc-99');
+  await rch('workers', 'add', '--id', 'a', '--transport', 'command', '--', 'true');
+  await rch('daemon', 'start');
+  const pid = await daemonPid();
+  const lib = join(home, '.local/share/rch/lib');
+  writeFileSync(join(lib, 'rch-shim'), 'old');
+  const again = await install();
+  expect(again.code).toBe(0);
+  expect(again.out).toContain('restarted the daemon');
+  expect(await daemonPid()).not.toBe(pid);
+  expect(
+    readFileSync(join(lib, 'rch-shim')).equals(readFileSync(join(clone, 'dist/lib/rch-shim'))),
+  ).toBe(true);
+  expect(readdirSync(lib).filter((name) => name.endsWith('.new'))).toEqual([]);
+  expect(readdirSync(join(home, '.local/share/rch/shims'))).toContain('gcc-99');
+  expect((await rch('workers', 'list')).out).toContain('a ');
+  await install('--uninstall');
+  expect(existsSync(join(home, '.config/rch/workers.toml'))).toBe(true);
+  expect(existsSync(join(home, '.local/share/rch'))).toBe(false);
+});
+
+it('installs where --prefix says', async () => {
+  const prefix = join(home, 'a prefix');
+  expect((await install('--prefix', prefix)).code).toBe(0);
+  const said = await run(join(prefix, 'bin/rch'), ['version']);
+  expect(said.out).toContain(join(prefix, 'share/rch'));
+  await install('--prefix', prefix, '--uninstall', '--purge');
+  expect(existsSync(prefix)).toBe(false);
+});
+
+it('says what it takes and what it does not understand', async () => {
+  expect((await install('--help')).out).toContain('--demo');
+  const said = await install('--frobnicate');
+  expect(said).toMatchObject({ code: 1 });
+  expect(said.out).toContain('unknown option --frobnicate; see ./install.sh --help');
+});
+
+it('names what is missing when there is no node', async () => {
+  const bin = join(home, 'bin');
+  mkdirSync(bin);
+  for (const tool of [
+    'bash',
+    'dirname',
+    'uname',
+    'id',
+    'cc',
+    'c++',
+    'make',
+    'python3',
+    'ssh',
+    'env',
+  ])
+    symlinkSync(execFileSync('which', [tool], { encoding: 'utf8' }).trim(), join(bin, tool));
+  const said = await run(join(clone, 'install.sh'), [], { PATH: bin });
+  expect(said.code).toBe(1);
+  expect(said.out).toContain('Node 20 or newer is needed');
+});

@@ -1,0 +1,94 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Fleet, noFleet } from '../rig/fleet.ts';
+
+const script = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'scripts', 'fleet');
+
+describe.skipIf(noFleet !== undefined)('the fleet', () => {
+  let fleet: Fleet;
+  beforeAll(async () => {
+    fleet = await Fleet.up('fleet', 1, { bare: 1 });
+  }, 600_000);
+  afterAll(async () => {
+    await fleet.release();
+    for (const worker of fleet.workers) expect(existsSync(worker.home)).toBe(false);
+  });
+
+  /** By ssh, as the worker's own account. */
+  function asUser(index: number, line: string): string {
+    const worker = fleet.worker(index);
+    const options = [
+      '-F',
+      'none',
+      '-o',
+      'ConnectTimeout=2',
+      '-o',
+      `UserKnownHostsFile=${worker.knownHosts}`,
+      '-i',
+      worker.identityFile,
+    ];
+    return execFileSync('ssh', [...options, `${worker.user}@${worker.host}`, line], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  }
+
+  test('has workers under accounts of their own, with a compiler or bare, without Node or a way out', () => {
+    expect(
+      asUser(
+        0,
+        'whoami; hostname; command -v gcc cmake ninja meson; command -v node cargo bwrap; true',
+      ).split('\n'),
+    ).toEqual([
+      'builder1',
+      'worker1',
+      '/usr/bin/gcc',
+      '/usr/bin/cmake',
+      '/usr/bin/ninja',
+      '/usr/bin/meson',
+    ]);
+    expect(asUser(1, 'command -v gcc make node python3 || true')).toBe('');
+    expect(asUser(1, 'timeout 2 bash -c "</dev/tcp/192.0.2.1/80" 2>&1 || true')).toContain(
+      'Network is unreachable',
+    );
+  }, 30_000);
+
+  test('lets sessions make user namespaces with mounts and processes of their own', () => {
+    expect(
+      asUser(1, 'unshare -Urmpf --mount-proc sh -c "mount -t tmpfs none /mnt && echo $$"'),
+    ).not.toBe('');
+    expect(asUser(1, 'unshare -Urmpf --mount-proc sh -c "echo /proc/[0-9]*"')).toBe('/proc/1');
+  }, 30_000);
+
+  test('is brought up once, and a worker without power comes back with its disk', async () => {
+    const before = fleet.workers.map((worker) => worker.root);
+    const again = await fleet.plugIn();
+    expect(again.workers.map((worker) => worker.root)).toEqual(before);
+    asUser(0, 'echo kept > note');
+    await fleet.unplug(0);
+    expect(() => asUser(0, 'true')).toThrow();
+    fleet = await fleet.plugIn();
+    expect(asUser(0, 'cat note')).toBe('kept');
+    expect(fleet.worker(1).root).toBe(before[1]);
+  }, 60_000);
+
+  test('whose owner died is taken down by the next one', () => {
+    const owner = execFileSync('sh', ['-c', 'echo $$'], { encoding: 'utf8' }).trim();
+    const orphan = `orphan-${process.pid}`;
+    execFileSync(script, ['up', '1', '--bare'], {
+      env: { ...process.env, RCH_FLEET: orphan, RCH_FLEET_OWNER: owner },
+      stdio: 'ignore',
+    });
+    const fleets = dirname(dirname(fleet.worker(0).identityFile));
+    expect(readdirSync(fleets)).toContain(orphan);
+    execFileSync(script, ['up', '1'], {
+      env: { ...process.env, RCH_FLEET: `fleet-${process.pid}` },
+      stdio: 'ignore',
+    });
+    expect(readdirSync(fleets)).not.toContain(orphan);
+  }, 60_000);
+});

@@ -1,0 +1,63 @@
+/**
+ * The projects of the suite: `unit` needs nothing but a build, `shims` compiles the native programs with
+ * sanitizers, `e2e` brings up the fleet of real workers (root only).
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const shims = 'test/shims/**/*.test.ts';
+
+/** Whatever drives the fleet of test/rig/fleet.ts or scripts/fleet, or installs; paths relative to the top. */
+function fleetTests(): string[] {
+  return readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => join('test', name))
+    .filter(
+      (name) =>
+        /^test\/(e2e|install)\//.test(name) ||
+        /rig\/fleet\.ts|scripts.{1,4}fleet/.test(readFileSync(join(root, name), 'utf8')),
+    );
+}
+const e2e = fleetTests();
+
+const common = {
+  pool: 'forks',
+  maxWorkers: 2,
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  restoreMocks: true,
+} as const;
+const leaks = 'test/rig/leaks.ts';
+
+export default defineConfig({
+  root,
+  test: {
+    projects: [
+      {
+        root,
+        test: {
+          ...common,
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [shims, ...e2e],
+          globalSetup: [leaks],
+        },
+      },
+      { root, test: { ...common, name: 'shims', include: [shims], globalSetup: [leaks] } },
+      {
+        root,
+        test: {
+          ...common,
+          name: 'e2e',
+          include: e2e,
+          testTimeout: 600_000,
+          hookTimeout: 900_000,
+          globalSetup: [leaks],
+        },
+      },
+    ],
+  },
+});
