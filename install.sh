@@ -123,6 +123,10 @@ command -v c++ >/dev/null || packages+=(g++)
 command -v make >/dev/null || packages+=(make)
 command -v python3 >/dev/null || packages+=(python3)
 command -v ssh >/dev/null || packages+=(openssh-client)
+# For the Rust half of the demo. A proxy of rustup without a toolchain is its owner's to set up.
+if [ "$demo" = yes ] && ! command -v cargo >/dev/null; then
+  if [ "$(id -u)" = 0 ]; then packages+=(cargo); fi
+fi
 if [ ${#packages[@]} -gt 0 ]; then
   if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     say "installing Debian packages: ${packages[*]}"

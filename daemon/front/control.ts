@@ -162,6 +162,8 @@ export class Control {
     this.#parts.settings.reload();
     const begun = performance.now();
     let told = '';
+    /** When the failure that was there before this probe was noted: it is tried again before it is told. */
+    let known: number | undefined;
     for (;;) {
       const worker = fleet.get(params.worker);
       if (worker === undefined) return this.#unknown(params.worker);
@@ -171,7 +173,11 @@ export class Control {
         return probed.ok ? ok(workerStatus(worker, jobs)) : probed;
       }
       if (state.kind === 'disabled') return fail(`${worker.id} is disabled (enabled = false)`);
-      if (state.kind === 'unreachable') return fail(state.reason, state.next);
+      if (state.kind === 'unreachable') {
+        if (known !== undefined && known !== state.since) return fail(state.reason, state.next);
+        if (known === undefined) worker.hurry();
+        known = state.since;
+      }
       if (caller.signal.aborted || performance.now() - begun > CONNECT_PATIENCE)
         return fail(`${worker.id} did not connect in time`);
       if (state.kind !== told) caller.progress({ text: `${worker.id}: ${state.kind}` });

@@ -122,6 +122,16 @@ export class Worker {
     return this.#send({ type: 'cancel', job });
   }
 
+  /** Tries to connect at once, whatever the backoff. */
+  hurry(): void {
+    if (this.#link !== undefined) this.#send({ type: 'connect' });
+    else if (this.#restart !== undefined && !this.#stopping) {
+      clearTimeout(this.#restart);
+      this.#restart = undefined;
+      this.start();
+    }
+  }
+
   /** Takes its facts anew, with these tools besides those of before. */
   async probe(tools: readonly string[], deadlineMs: number): Promise<Result<void>> {
     for (const tool of tools) this.#wanted.add(tool);
@@ -250,6 +260,7 @@ export class Worker {
     const wait = this.#backoff * (1 + Math.random());
     this.#backoff = Math.min(this.#backoff * 2, LONGEST_BACKOFF);
     this.#restart = setTimeout(() => {
+      this.#restart = undefined;
       this.start();
     }, wait);
   }

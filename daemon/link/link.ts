@@ -131,6 +131,9 @@ export class Link {
       case 'collect':
         void this.#collect(message.request, message.bytes);
         return;
+      case 'connect':
+        this.#client.hurry();
+        return;
       case 'cancel':
         this.#jobs.get(message.job)?.cancel('it was cancelled');
         return;

@@ -71,6 +71,8 @@ export const frontToLink = z.discriminatedUnion('type', [
   /** Takes facts anew, with these tools. */
   z.object({ type: z.literal('probe'), request: z.number(), tools: z.array(z.string()) }),
   z.object({ type: z.literal('collect'), request: z.number(), bytes: z.number() }),
+  /** Connects at once if it waits to try again. */
+  z.object({ type: z.literal('connect') }),
   /** Ends a job (rch cancel). */
   z.object({ type: z.literal('cancel'), job: z.string() }),
   /** No new jobs; exits when the running ones are done or `deadlineMs` has passed. */

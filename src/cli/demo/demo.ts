@@ -61,7 +61,10 @@ async function possible(context: Context): Promise<{ projects: Project[]; notes:
   if ((await works(context, 'make')) && (await works(context, 'cc'))) projects.push(cProject);
   else notes.push('the C half was left out: there is no make or no cc here');
   if (await works(context, 'cargo')) projects.push(rustProject);
-  else notes.push('the Rust half was left out: there is no cargo here');
+  else
+    notes.push(
+      'the Rust half was left out: no cargo works here (rustup default stable, or: apt-get install cargo)',
+    );
   return { projects, notes };
 }
 

@@ -113,6 +113,17 @@ test('an unreachable worker leaves the command here with the cause', async () =>
   expect((await house.call('why', {})).details?.next).toBe('start sshd');
 });
 
+test('a probe of an unreachable worker tries anew, and tells of that attempt', async () => {
+  link.say({ type: 'listening' });
+  link.say({ type: 'disconnected', reason: 'connection refused', next: '' });
+  await house.until('the state', (status) => status.workers[0]?.state === 'unreachable');
+  const probed = house.call('probe', { worker: 'css' }).catch(String);
+  await link.expect('connect');
+  link.say({ type: 'connecting', attempt: 2 });
+  link.say({ type: 'disconnected', reason: 'no route to host', next: '' });
+  expect(await probed).toContain('no route to host');
+});
+
 test('a command waits for a worker that is just connecting, with heartbeats', async () => {
   link.say({ type: 'listening' });
   await house.until('the state', (status) => status.workers[0]?.state === 'connecting');
