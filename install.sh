@@ -86,6 +86,7 @@ uninstall() {
   [ -x "$node" ] || node=$(command -v node || true)
   if [ -f "$home/lib/rch.mjs" ] && [ -n "$node" ]; then
     "$node" "$home/lib/rch.mjs" shim uninstall || say "the lines in your shell profiles could not be removed; see above"
+    "$node" "$home/lib/rch.mjs" daemon disable >/dev/null || say "the systemd unit could not be removed; see above"
     "$node" "$home/lib/rch.mjs" daemon stop || say "the daemon could not be stopped; see above"
     # Where they are was decided when rch was installed.
     state=$(remembered state) cache=$(remembered cache) config=$(remembered config)

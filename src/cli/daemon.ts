@@ -4,6 +4,7 @@ import { frontSocket, stoppedMark } from '../base/layout.ts';
 import { ok } from '../base/result.ts';
 import { DaemonClient } from '../client/daemon-client.ts';
 import { ensureDaemon, stopDaemon } from '../client/daemon-process.ts';
+import { startedByUnit } from './daemon-unit.ts';
 import type { StatusReply } from '../protocol/methods.ts';
 import { duration } from './render/text.ts';
 import { exitCodes, type Context, type Outcome, type Report } from './report.ts';
@@ -24,9 +25,11 @@ async function statusOf(client: DaemonClient, said: string): Promise<Outcome> {
   return status.ok ? ok(running(status.value, said)) : status;
 }
 
-export async function daemonStart({ layout }: Context): Promise<Outcome> {
+export async function daemonStart(context: Context): Promise<Outcome> {
+  const { layout } = context;
   const before = await DaemonClient.connect(layout);
   if (before.ok) return statusOf(before.value, 'the daemon runs already');
+  await startedByUnit(context);
   const client = await ensureDaemon(layout, { explicit: true });
   return client.ok ? statusOf(client.value, 'started the daemon') : client;
 }
@@ -42,9 +45,11 @@ export async function daemonStop({ layout }: Context, now: boolean): Promise<Out
   });
 }
 
-export async function daemonRestart({ layout }: Context, now: boolean): Promise<Outcome> {
+export async function daemonRestart(context: Context, now: boolean): Promise<Outcome> {
+  const { layout } = context;
   const stopped = await stopDaemon(layout, { now, unmarked: true });
   if (!stopped.ok) return stopped;
+  await startedByUnit(context);
   const client = await ensureDaemon(layout, { explicit: true });
   return client.ok ? statusOf(client.value, 'restarted the daemon') : client;
 }

@@ -28,6 +28,12 @@ function daemonCommands(program: Command, bind: Bind): void {
   leaf(daemon, 'status', 'whether it runs; exit code 3 when not').action(
     bind(async (context) => (await import('./daemon.ts')).daemonStatus(context)),
   );
+  leaf(daemon, 'enable', 'start it with your session, by a systemd user unit').action(
+    bind(async (context) => (await import('./daemon-unit.ts')).daemonEnable(context)),
+  );
+  leaf(daemon, 'disable', 'undo `rch daemon enable`').action(
+    bind(async (context) => (await import('./daemon-unit.ts')).daemonDisable(context)),
+  );
   leaf(daemon, 'logs', 'the end of its log')
     .option('-n, --lines <count>', 'how many lines', wholeNumber(0), 50)
     .option('-f, --follow', 'go on with what comes')
