@@ -27,6 +27,8 @@ const groups = new Set<number>();
 type Running = { readonly pid: number; readonly end: Promise<Ended> };
 
 async function begin(cwd: string, remote = true): Promise<Running> {
+  // After what the test before did to the connection.
+  if (remote) await scene.world.rch(['workers', 'probe', 'worker1']);
   const child = scene.world.spawn(['make'], {
     cwd,
     detached: true,

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2, { type ServerChannel } from 'ssh2';
+import { endProcessesOf } from './processes.ts';
 
 export class SshServer {
   readonly folder = mkdtempSync(join(tmpdir(), 'rch-sshd-'));
@@ -74,26 +75,13 @@ export class SshServer {
   async close(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
     // The agent outlives its connection: that is its nature.
-    for (const pid of this.#agents()) process.kill(pid, 'SIGKILL');
+    endProcessesOf(this.folder);
     await new Promise<void>((resolve) => {
       this.#server.close(() => {
         resolve();
       });
     });
     rmSync(this.folder, { recursive: true, force: true });
-  }
-
-  #agents(): number[] {
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number)
-      .filter((pid) => {
-        try {
-          return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(`${this.folder}/agent`);
-        } catch {
-          return false;
-        }
-      });
   }
 
   #run(channel: ServerChannel, command: string): void {

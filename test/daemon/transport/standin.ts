@@ -8,6 +8,7 @@ import { layoutFor, type Layout } from '../../../src/base/layout.ts';
 import type { Result } from '../../../src/base/result.ts';
 import { workerConfig, type WorkerConfig } from '../../../src/config/schema.ts';
 import { knownHostsOf, type FleetWorker } from '../../rig/fleet.ts';
+import { endProcessesOf } from '../../rig/processes.ts';
 
 const top = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 
@@ -47,6 +48,7 @@ export class Installation {
   }
 
   remove(): void {
+    endProcessesOf(this.root);
     rmSync(this.root, { recursive: true, force: true });
   }
 }
