@@ -11,6 +11,7 @@ import { Front } from './front/front.ts';
 import { listen, type Listener } from './front/listener.ts';
 import { History } from './journal/history.ts';
 import { Learned } from './journal/learned.ts';
+import { Speeds } from './journal/speeds.ts';
 import { openLog, type Log } from './journal/log.ts';
 
 /** ms that running jobs get by a plain stop, and by one that is in a hurry. */
@@ -71,8 +72,10 @@ async function run(foreground: boolean): Promise<string | undefined> {
       .finally(() => process.exit(0));
   };
   const learned = Learned.open(join(layout.state, 'learned.json'), complain);
+  const speeds = Speeds.open(join(layout.state, 'speeds.json'), complain);
   const home = process.env['HOME'];
-  const front = new Front({ layout, version, home, logger, history, learned, onStop: stop });
+  const journal = { history, learned, speeds };
+  const front = new Front({ layout, version, home, logger, ...journal, onStop: stop });
   process.on('uncaughtException', (thrown) => {
     crash(log, 'uncaught', thrown);
   });

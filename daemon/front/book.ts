@@ -198,11 +198,12 @@ export class Book {
     this.#experienced(worker.id, line);
   }
 
-  #experienced(worker: string, { project, kind, phases: { run, total } }: JournalLine): void {
-    const { experience } = this.#parts;
-    experience.builtOn(project, worker);
+  #experienced(worker: string, { project, kind, phases, bytes }: JournalLine): void {
+    const { run, total, sync = 0 } = phases;
     if (run === undefined || total === undefined) return;
-    experience.ranThere(project, kind, { runMs: run, wayMs: Math.max(0, total - run) });
+    const wayMs = Math.max(0, total - run - (phases.queue ?? 0));
+    const there = { worker, runMs: run, wayMs, sentBytes: bytes.sent, syncMs: sync };
+    this.#parts.experience.ranThere(project, kind, there);
   }
 
   /** What makes a kind of command stay here in this project from now on. */

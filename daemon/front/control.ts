@@ -75,7 +75,7 @@ export class Control {
       ),
       why: checked('why', (params) => this.#why(params)),
       workers: checked('workers', () =>
-        ok(parts.fleet.all().map((worker) => workerStatus(worker, parts.jobs))),
+        ok(parts.fleet.all().map((worker) => workerStatus(worker, parts))),
       ),
       probe: checked('probe', (params, caller) => this.#probe(params, caller)),
       reload: checked('reload', () => ok({ problems: problemsOf(parts.settings.reload()) })),
@@ -87,6 +87,10 @@ export class Control {
       }),
       collect: checked('collect', ({ worker, bytes }) => {
         return parts.fleet.get(worker)?.collect(bytes) ?? this.#unknown(worker);
+      }),
+      benchmark: checked('benchmark', ({ worker: id }) => {
+        const worker = parts.fleet.get(id);
+        return worker === undefined ? this.#unknown(id) : parts.speeds.measure(worker);
       }),
       forget: checked('forget', ({ cwd }) => {
         const folder = cwd === undefined ? undefined : Buffer.from(cwd, 'utf8').toString('latin1');
@@ -158,7 +162,7 @@ export class Control {
   }
 
   async #probe(params: ParamsOf<'probe'>, caller: Caller): Promise<Result<ReplyOf<'probe'>>> {
-    const { fleet, jobs } = this.#parts;
+    const { fleet } = this.#parts;
     this.#parts.settings.reload();
     const begun = performance.now();
     let told = '';
@@ -170,7 +174,7 @@ export class Control {
       const { state } = worker;
       if (state.kind === 'connected') {
         const probed = await worker.probe(params.tools ?? [], PROBE_DEADLINE);
-        return probed.ok ? ok(workerStatus(worker, jobs)) : probed;
+        return probed.ok ? ok(workerStatus(worker, this.#parts)) : probed;
       }
       if (state.kind === 'disabled') return fail(`${worker.id} is disabled (enabled = false)`);
       if (state.kind === 'unreachable') {

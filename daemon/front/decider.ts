@@ -1,7 +1,7 @@
 /** Decides a question: by its name and arguments alone where that is enough, else by plan, cost and workers. */
 import type { Layout } from '../../src/base/layout.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
-import type { Config } from '../../src/config/schema.ts';
+import { defaultConfig, type Config } from '../../src/config/schema.ts';
 import type { MachineFacts } from '../../src/protocol/facts.ts';
 import { classify } from '../classify/classify.ts';
 import type { Request } from '../classify/request.ts';
@@ -16,14 +16,17 @@ import type { Plan } from '../plan/types.ts';
 import { toolsOf } from '../select/eligible.ts';
 import type { ExperienceBook } from '../select/experience.ts';
 import { select, type Contender, type Selection, type Wish } from '../select/select.ts';
-import { worth, type Worth } from '../select/worth.ts';
+import { fitting } from '../select/patterns.ts';
+import { hereMs, worth, type CostRules, type Worth } from '../select/worth.ts';
 import { Reasons, type Decision, type LocalDecision, type Subject } from './decision.ts';
 import type { Fleet } from './fleet.ts';
 import type { Jobs } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
 import { LocalFacts } from './local-facts.ts';
 import { settingsOf } from './request.ts';
+import { loadFactor } from './pressure.ts';
 import { brokenReason, type Settings } from './settings.ts';
+import type { SpeedDesk } from './speed-desk.ts';
 
 export type DeciderParts = {
   readonly layout: Layout;
@@ -33,6 +36,7 @@ export type DeciderParts = {
   readonly jobs: Jobs;
   readonly learned: Learned;
   readonly experience: ExperienceBook;
+  readonly speeds: SpeedDesk;
   /** Cores of this machine. */
   readonly cores: number;
 };
@@ -161,7 +165,7 @@ export class Decider {
       reasons.note('worth', size.reason);
       return stay(asked, size.reason, { weight: this.#weightOf(candidate.estimateMs) });
     }
-    const anybody = select(this.#contenders(undefined), this.#wish(asked));
+    const anybody = select(this.#contenders(), this.#wish(asked));
     reasons.table(anybody.table);
     if (anybody.kind === 'chosen' || anybody.busy || anybody.pending) return undefined;
     reasons.note('next', anybody.next);
@@ -183,9 +187,26 @@ export class Decider {
       tooSmall: size.tooSmall,
       estimateMs: size.estimateMs,
       experience: this.#parts.experience.of(subject.project, subject.kind),
-      localRunning: this.#parts.leases.running,
-      localLimit: this.#parts.leases.limit,
+      load: this.#load(),
+      rules: this.#rules(asked.request),
     });
+  }
+
+  /** A busy machine slows what runs here: by what waits for a CPU, or at least by the heavy commands that share it. */
+  #load(): number {
+    const { leases, cores } = this.#parts;
+    return Math.max(loadFactor(cores), 1 + leases.running / Math.max(1, leases.limit));
+  }
+
+  #rules({ tool, argv }: Request): CostRules {
+    const outcome = this.#parts.settings.current();
+    const config = outcome.ok ? outcome.value.config : defaultConfig();
+    const { alwaysRemote, neverRemote, ...limits } = config.costBenefit;
+    return {
+      ...limits,
+      always: fitting(alwaysRemote, tool, argv),
+      never: fitting(neverRemote, tool, argv),
+    };
   }
 
   /** Plans, and says what the project and its past have to say. */
@@ -239,7 +260,7 @@ export class Decider {
       const local = await this.#localFacts(asked.request, tools);
       await fleet.ensureProbed(tools);
       const selection = select(
-        this.#contenders(planned.subject.project),
+        this.#contenders(planned.subject),
         this.#wish(asked, planned, local),
       );
       if (selection.kind === 'chosen' || hooks.signal.aborted) return selection;
@@ -275,9 +296,8 @@ export class Decider {
     });
   }
 
-  #contenders(project: string | undefined): Contender[] {
-    const { fleet, experience, jobs } = this.#parts;
-    const home = project === undefined ? undefined : experience.homeOf(project);
+  #contenders(subject: Subject = { project: '', kind: '' }): Contender[] {
+    const { fleet, experience, jobs, speeds } = this.#parts;
     return fleet.all().map((worker) => ({
       id: worker.id,
       priority: worker.worker.priority,
@@ -285,12 +305,16 @@ export class Decider {
       breaker: worker.breaker,
       ownSlots: jobs.slotsOn(worker.id),
       probed: worker.probed,
-      affinity: worker.id === home,
+      speed: speeds.scoreOf(worker.id),
+      prospect: experience.prospect(subject.project, subject.kind, worker.id),
     }));
   }
 
   /** Without a plan: what the caller and the workers' states rule out already. */
   #wish(asked: Asked, planned?: Planned, local?: MachineFacts): Wish {
+    const config = planned?.config ?? defaultConfig();
+    const { allowedWorkers, blockedWorkers, preferredWorker, minSpeedScore } = config.project;
+    const { project, kind } = planned?.subject ?? { project: '', kind: '' };
     return {
       match:
         planned === undefined || local === undefined
@@ -299,7 +323,14 @@ export class Decider {
       slots: planned?.plan.slots ?? 1,
       worker: asked.caller.worker,
       workers: asked.caller.workers,
-      blocked: planned?.config.project.blockedWorkers ?? [],
+      project: {
+        allowed: allowedWorkers,
+        blocked: blockedWorkers,
+        preferred: preferredWorker,
+        minSpeed: minSpeedScore,
+      },
+      weights: config.selection,
+      hereMs: hereMs(this.#parts.experience.of(project, kind), this.#load()),
       now: performance.now(),
     };
   }

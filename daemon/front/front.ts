@@ -9,6 +9,7 @@ import { startTimeOf } from '../../src/base/processes.ts';
 import type { Layout } from '../../src/base/layout.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
+import type { Speeds } from '../journal/speeds.ts';
 import { ExperienceBook } from '../select/experience.ts';
 import { Book } from './book.ts';
 import { Connection, type Asking, type ConnectionHandlers } from './connection.ts';
@@ -19,6 +20,7 @@ import { Jobs } from './jobs.ts';
 import { LeaseDesk } from './leases.ts';
 import { Question, type QuestionParts } from './question.ts';
 import { brokenReason, Settings } from './settings.ts';
+import { SpeedDesk } from './speed-desk.ts';
 import { answerWhere } from './where.ts';
 
 /** ms between looks at jobs whose link died and at configuration files that nobody asked about. */
@@ -32,6 +34,7 @@ export type FrontOptions = {
   readonly logger: Logger;
   readonly history: History;
   readonly learned: Learned;
+  readonly speeds: Speeds;
   /** Begins to stop the whole daemon. */
   readonly onStop: (now: boolean) => void;
 };
@@ -43,6 +46,7 @@ export class Front {
   readonly #leases: LeaseDesk;
   readonly #settings: Settings;
   readonly #book: Book;
+  readonly #speeds: SpeedDesk;
   readonly #question: QuestionParts;
   readonly #handlers: ConnectionHandlers;
   readonly #sockets = new Set<Socket>();
@@ -62,10 +66,11 @@ export class Front {
     });
     const experience = new ExperienceBook();
     const book = new Book({ history, learned, experience, jobs, leases });
-    const parts = { layout, settings, fleet, leases, jobs, learned, experience, cores };
+    const speeds = this.#makeSpeeds(settings);
+    const parts = { layout, settings, fleet, leases, jobs, learned, experience, speeds, cores };
     const decider = new Decider(parts);
     const control = new Control({
-      ...{ layout, settings, fleet, jobs, leases, book, history, learned, decider },
+      ...{ layout, settings, fleet, jobs, leases, book, history, learned, decider, speeds },
       version: options.version,
       startedAt: new Date(),
       stop: options.onStop,
@@ -73,6 +78,7 @@ export class Front {
     this.#leases = leases;
     this.#settings = settings;
     this.#book = book;
+    this.#speeds = speeds;
     this.#question = {
       ...{ layout, settings, decider, fleet, jobs, leases, book },
       closing: () => this.#closing,
@@ -146,6 +152,22 @@ export class Front {
     }
   }
 
+  #makeSpeeds(settings: Settings): SpeedDesk {
+    const { logger, speeds } = this.#options;
+    return new SpeedDesk({
+      fleet: this.#fleet,
+      jobs: this.#jobs,
+      speeds,
+      config: () => {
+        const outcome = settings.current();
+        return outcome.ok ? outcome.value.config : undefined;
+      },
+      log: (what) => {
+        logger.warn(what);
+      },
+    });
+  }
+
   #makeFleet(): Fleet {
     const { layout, logger } = this.#options;
     return new Fleet(layout, {
@@ -168,6 +190,7 @@ export class Front {
 
   #look(): void {
     this.#settings.current();
+    this.#speeds.look(performance.now());
     for (const job of this.#jobs.all()) {
       if (!job.orphan || startTimeOf(job.holder.pid) === job.holder.startTime) continue;
       this.#book.orphaned(this.#fleet.get(job.worker), job);

@@ -9,6 +9,7 @@ import type { Fleet } from './fleet.ts';
 import type { Jobs } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
 import type { Settings } from './settings.ts';
+import type { SpeedDesk } from './speed-desk.ts';
 import type { Worker } from './worker.ts';
 
 export type StatusParts = {
@@ -20,6 +21,7 @@ export type StatusParts = {
   readonly jobs: Jobs;
   readonly leases: LeaseDesk;
   readonly book: Book;
+  readonly speeds: SpeedDesk;
 };
 
 export function problemsOf(outcome: ConfigOutcome): StatusReply['config']['problems'] {
@@ -64,7 +66,10 @@ function factsOf(state: WorkerState): WorkerStatus['facts'] {
   };
 }
 
-export function workerStatus(worker: Worker, jobs: Jobs): WorkerStatus {
+export function workerStatus(
+  worker: Worker,
+  { jobs, speeds }: Pick<StatusParts, 'jobs' | 'speeds'>,
+): WorkerStatus {
   const { state } = worker;
   const now = performance.now();
   const connected = state.kind === 'connected' ? state : undefined;
@@ -82,6 +87,7 @@ export function workerStatus(worker: Worker, jobs: Jobs): WorkerStatus {
     breaker: breakerAt(worker.breaker, now).kind,
     clockOffsetMs: connected === undefined ? null : Number(connected.clockOffset) / 1e6,
     roundTripMs: connected?.roundTrip ?? null,
+    speed: speeds.scoreOf(worker.id) ?? null,
     facts: factsOf(state),
   };
 }
@@ -116,7 +122,7 @@ export function statusOf(parts: StatusParts): StatusReply {
     enabled: outcome.ok && outcome.value.config.general.enabled,
     config: { files: [...parts.settings.files], problems: problemsOf(outcome) },
     log: (outcome.ok ? outcome.value.config.general.logFile : undefined) ?? daemonLog(parts.layout),
-    workers: parts.fleet.all().map((worker) => workerStatus(worker, parts.jobs)),
+    workers: parts.fleet.all().map((worker) => workerStatus(worker, parts)),
     jobs: parts.jobs.all().map((job) => ({
       id: job.line.id,
       worker: job.worker,

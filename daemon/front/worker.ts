@@ -1,7 +1,7 @@
 /** One configured worker as the front drives it: its link process, state, breaker, and what it was asked. */
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config, WorkerConfig } from '../../src/config/schema.ts';
-import type { AgentFacts } from '../../src/protocol/facts.ts';
+import type { AgentFacts, BenchmarkFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
 import {
   closedBreaker,
@@ -38,7 +38,9 @@ export type WorkerOptions = {
   readonly hooks: WorkerHooks;
 };
 
-type Pending = (reply: Result<{ freed: number; held: number } | AgentFacts>) => void;
+type Pending = (
+  reply: Result<{ freed: number; held: number } | AgentFacts | BenchmarkFacts>,
+) => void;
 
 export class Worker {
   readonly worker: WorkerConfig;
@@ -151,6 +153,13 @@ export class Worker {
     return 'freed' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
 
+  /** Measures how fast it is; takes some seconds there. */
+  async benchmark(): Promise<Result<BenchmarkFacts>> {
+    const reply = await this.#ask((request) => ({ type: 'benchmark', request }), 60_000);
+    if (!reply.ok) return reply;
+    return 'single' in reply.value ? ok(reply.value) : fail('the link answered something else');
+  }
+
   succeeded(): void {
     this.#breaker = jobSucceeded();
   }
@@ -221,6 +230,9 @@ export class Worker {
         return;
       case 'collected':
         this.#pending.get(message.request)?.(ok({ freed: message.freed, held: message.held }));
+        return;
+      case 'benchmarked':
+        this.#pending.get(message.request)?.(ok(message.facts));
         return;
       case 'failed':
         this.#pending.get(message.request)?.(fail(message.reason));

@@ -6,7 +6,7 @@ import { fail, ok, type Result } from '../../src/base/result.ts';
 import { treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { AgentFacts, HelloFacts } from '../../src/protocol/facts.ts';
-import { agentFacts } from '../../src/protocol/facts.ts';
+import { agentFacts, benchmarkFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
 import { FsHelper } from '../../src/tree/fs-helper.ts';
 import { Hasher } from '../../src/tree/hash.ts';
@@ -130,6 +130,9 @@ export class Link {
         return;
       case 'collect':
         void this.#collect(message.request, message.bytes);
+        return;
+      case 'benchmark':
+        void this.#benchmark(message.request);
         return;
       case 'connect':
         this.#client.hurry();
@@ -292,6 +295,20 @@ export class Link {
       this.#needs.tell({ type: 'collected', request, freed: Number(freed), held: Number(held) });
     } else {
       const reason = answer.ok ? 'the agent did not collect' : answer.failure.reason;
+      this.#needs.tell({ type: 'failed', request, reason });
+    }
+  }
+
+  async #benchmark(request: number): Promise<void> {
+    const answer = await this.#client.request((number) => ({ type: 'benchmark', request: number }));
+    const facts =
+      answer.ok && answer.value.type === 'benchmarked'
+        ? benchmarkFacts.safeParse(JSON.parse(answer.value.json.toString('utf8')))
+        : undefined;
+    if (facts?.success === true)
+      this.#needs.tell({ type: 'benchmarked', request, facts: facts.data });
+    else {
+      const reason = answer.ok ? 'the agent measured nothing' : answer.failure.reason;
       this.#needs.tell({ type: 'failed', request, reason });
     }
   }

@@ -5,6 +5,7 @@ import { breakerRefusal, type Breaker } from '../lifecycle/breaker.ts';
 import type { WorkerState } from '../lifecycle/worker.ts';
 import { eligible, toolsOf } from './eligible.ts';
 import type { Requirement } from './requirement.ts';
+import { scoreOf, termsOf, type Prospect, type Scale, type Weights } from './score.ts';
 
 export type Contender = {
   readonly id: string;
@@ -15,8 +16,9 @@ export type Contender = {
   readonly ownSlots: number;
   /** Names of tools that its facts are known to cover: a tool not in `facts.tools` but here is missing there. */
   readonly probed: ReadonlySet<string>;
-  /** The project was built there last. */
-  readonly affinity: boolean;
+  /** Score of its benchmark; undefined before the first. */
+  readonly speed: number | undefined;
+  readonly prospect: Prospect;
 };
 
 export type Wish = {
@@ -29,8 +31,16 @@ export type Wish = {
   readonly worker: string | undefined;
   /** RCH_WORKERS. */
   readonly workers: readonly string[] | undefined;
-  /** The project's own configuration excludes these. */
-  readonly blocked: readonly string[];
+  /** What the project's own configuration says of workers. */
+  readonly project: {
+    readonly allowed: readonly string[] | undefined;
+    readonly blocked: readonly string[];
+    readonly preferred: string | undefined;
+    readonly minSpeed: number | undefined;
+  };
+  readonly weights: Weights;
+  /** ms it would take here now; undefined without experience. */
+  readonly hereMs: number | undefined;
   /** ms of the daemon's monotonic clock. */
   readonly now: number;
 };
@@ -59,11 +69,16 @@ export type Selection =
     };
 
 function refusedByWish(contender: Contender, wish: Wish): string | undefined {
-  const { id } = contender;
+  const { id, speed } = contender;
+  const { allowed, blocked, minSpeed } = wish.project;
   if (wish.worker !== undefined && wish.worker !== id) return `RCH_WORKER asks for ${wish.worker}`;
   if (wish.workers !== undefined && !wish.workers.includes(id))
     return `RCH_WORKERS asks for ${wish.workers.join(', ')}`;
-  if (wish.blocked.includes(id)) return "the project's configuration excludes it";
+  if (blocked.includes(id)) return "the project's configuration excludes it";
+  if (allowed !== undefined && !allowed.includes(id))
+    return `the project's configuration allows ${allowed.length === 0 ? 'none' : `only ${allowed.join(', ')}`}`;
+  if (minSpeed !== undefined && speed !== undefined && speed < minSpeed)
+    return `its speed is ${speed}, and the project's configuration asks for ${minSpeed}`;
   return undefined;
 }
 
@@ -140,20 +155,20 @@ function judge(contender: Contender, wish: Wish): Refused | { readonly slots: nu
   return { slots };
 }
 
-/**
- * Higher is better: the user's priority first (100 by default), then where the project's content is, how free it
- * is, how fast (cores), how near.
- */
-function scoreOf(contender: Contender, wish: Wish): number {
-  const { state } = contender;
-  if (state.kind !== 'connected') return 0;
-  const used = Math.max(state.slots.used, contender.ownSlots);
-  const free = state.slots.total === 0 ? 0 : (state.slots.total - used) / state.slots.total;
-  const speed = Math.min(1, state.slots.total / Math.max(1, wish.slots));
-  const near = 1 / (1 + state.roundTrip / 50);
-  const score =
-    contender.priority + (contender.affinity ? 40 : 0) + 30 * free + 20 * speed + 10 * near;
-  return Math.round(score * 10) / 10;
+/** A worker that could take it, and how well. */
+function scored(contender: Contender, granted: number, wish: Wish, scale: Scale): WorkerVerdict {
+  const { id, state, speed, prospect, priority } = contender;
+  const total = state.kind === 'connected' ? state.slots.total : 0;
+  const used = state.kind === 'connected' ? Math.max(state.slots.used, contender.ownSlots) : total;
+  const slots = { total, free: Math.max(0, total - used), granted };
+  const terms = termsOf({ speed, slots, prospect }, scale);
+  const preferred = wish.project.preferred === id;
+  return {
+    worker: id,
+    refusal: '',
+    score: scoreOf(terms, wish.weights, { priority, preferred }),
+    terms,
+  };
 }
 
 function nearestMiss(
@@ -174,20 +189,25 @@ function nearestMiss(
   };
 }
 
-/** Picks the best worker, or says of each why not. */
+/** Picks the best worker, or says of each why not. Of equals, the first wins. */
 export function select(contenders: readonly Contender[], wish: Wish): Selection {
   const judged = contenders.map((contender) => ({ contender, verdict: judge(contender, wish) }));
-  const table = judged.map(({ contender, verdict }) => ({
-    worker: contender.id,
-    refusal: 'slots' in verdict ? '' : verdict.reason,
-    score: 'slots' in verdict ? scoreOf(contender, wish) : 0,
-  }));
+  const speeds = judged.flatMap(({ contender: { speed }, verdict }) =>
+    'slots' in verdict && speed !== undefined ? [speed] : [],
+  );
+  const bestSpeed = speeds.length === 0 ? undefined : Math.max(...speeds);
+  const scale: Scale = { bestSpeed, wished: wish.slots, hereMs: wish.hereMs };
+  const table = judged.map(({ contender, verdict }) =>
+    'slots' in verdict
+      ? scored(contender, verdict.slots, wish, scale)
+      : { worker: contender.id, refusal: verdict.reason, score: 0 },
+  );
   let best: { readonly worker: string; readonly slots: number; readonly score: number } | undefined;
-  for (const { contender, verdict } of judged) {
-    if (!('slots' in verdict)) continue;
-    const score = scoreOf(contender, wish);
-    if (best === undefined || score > best.score)
-      best = { worker: contender.id, slots: verdict.slots, score };
+  for (const [index, { verdict }] of judged.entries()) {
+    const row = table[index];
+    if (row === undefined || !('slots' in verdict)) continue;
+    if (best === undefined || row.score > best.score)
+      best = { worker: row.worker, slots: verdict.slots, score: row.score };
   }
   if (best !== undefined) return { kind: 'chosen', worker: best.worker, slots: best.slots, table };
   const refused = judged.flatMap(({ contender, verdict }) =>

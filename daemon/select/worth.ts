@@ -4,8 +4,11 @@ import type { CommandKind } from '../classify/verdict.ts';
 /** What earlier runs of this kind of command in this project took; medians in ms, undefined without any. */
 export type Experience = {
   readonly localMs: number | undefined;
+  /** Half the distance between the quartiles, in parts of the median; undefined below three runs. */
+  readonly localSpread: number | undefined;
   /** The run itself on the worker. */
   readonly runMs: number | undefined;
+  readonly runSpread: number | undefined;
   /** All else of a remote command: scan, sync, return. */
   readonly wayMs: number | undefined;
   readonly remoteRuns: number;
@@ -21,15 +24,21 @@ export type Weighing = {
   /** A guess at the run here, ms, for when there is no experience. */
   readonly estimateMs: number;
   readonly experience: Experience;
-  /** Heavy commands that run here now, and how many may. */
-  readonly localRunning: number;
-  readonly localLimit: number;
+  /** How many times longer a command takes here now than on an idle machine; at least 1. */
+  readonly load: number;
+  readonly rules: CostRules;
+};
+
+/** Of [cost_benefit]; `always` and `never` are the patterns that the command fits. */
+export type CostRules = {
+  readonly minCompileTimeMs: number;
+  readonly benefitThreshold: number;
+  readonly always: string | undefined;
+  readonly never: string | undefined;
 };
 
 export type Worth = { readonly remote: boolean; readonly reason: string };
 
-/** ms below which a single compiler call is not worth the way. */
-export const SMALL_CALL = 1500;
 /** Remote runs before experience is believed. */
 const BELIEVED = 3;
 /** ms of way below which nobody minds. */
@@ -64,26 +73,45 @@ function isSingleCall(command: CommandKind): boolean {
 
 const ms = (value: number): string => `${Math.round(value)} ms`;
 
+/** `about 2100 ms ± 12 %`. */
+function about(value: number, spread: number | undefined): string {
+  return `about ${ms(value)}${spread === undefined ? '' : ` ± ${Math.round(spread * 100)} %`}`;
+}
+
+/** ms the command would take here now, by experience alone; undefined without any. */
+export function hereMs({ localMs, runMs }: Experience, load: number): number | undefined {
+  const idle = localMs ?? runMs;
+  return idle === undefined ? undefined : idle * load;
+}
+
 /** Whether to send it, with the reason either way. */
 export function worth(weighing: Weighing): Worth {
-  const { command, experience } = weighing;
+  const { command, experience, load, rules } = weighing;
   if (weighing.force) return { remote: true, reason: 'RCH_FORCE_REMOTE skips the weighing' };
+  if (rules.never !== undefined)
+    return { remote: false, reason: `cost_benefit.never_remote holds "${rules.never}"` };
+  if (rules.always !== undefined)
+    return { remote: true, reason: `cost_benefit.always_remote holds "${rules.always}"` };
   if (weighing.tooSmall !== undefined) return { remote: false, reason: weighing.tooSmall };
-  const { localMs, runMs, wayMs } = experience;
-  // A busy machine slows what runs here by as much as its cores are shared.
-  const load = 1 + weighing.localRunning / Math.max(1, weighing.localLimit);
+  const { runMs, wayMs } = experience;
+  const here = hereMs(experience, load);
   if (isSingleCall(command)) {
-    const here = (localMs ?? runMs ?? weighing.estimateMs) * load;
-    return here < SMALL_CALL
-      ? { remote: false, reason: `a single ${command} of about ${ms(here)} is not worth the way` }
-      : { remote: true, reason: `a single ${command} of about ${ms(here)}` };
+    const guess = here ?? weighing.estimateMs * load;
+    return guess < rules.minCompileTimeMs
+      ? { remote: false, reason: `a single ${command} of about ${ms(guess)} is not worth the way` }
+      : { remote: true, reason: `a single ${command} of about ${ms(guess)}` };
   }
-  if (runMs === undefined || wayMs === undefined || experience.remoteRuns < BELIEVED)
+  if (
+    here === undefined ||
+    runMs === undefined ||
+    wayMs === undefined ||
+    experience.remoteRuns < BELIEVED
+  )
     return { remote: true, reason: `${command} is worth the way until we know better` };
-  const here = (localMs ?? runMs) * load;
   const there = runMs + wayMs;
-  const compared = `about ${ms(there)} there (${ms(wayMs)} of it the way), ${ms(here)} here`;
-  if (wayMs <= UNNOTICED || wayMs <= 2 * here) return { remote: true, reason: compared };
+  const compared = `${about(there, experience.runSpread)} there (${ms(wayMs)} of it the way), ${about(here, experience.localSpread)} here`;
+  if (wayMs <= UNNOTICED || there <= rules.benefitThreshold * here)
+    return { remote: true, reason: compared };
   if (experience.keptHere >= TRY_AGAIN)
     return { remote: true, reason: `${compared}: tried again after ${experience.keptHere} here` };
   return { remote: false, reason: `not worth the way: ${compared}` };

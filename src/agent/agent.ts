@@ -4,12 +4,13 @@ import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fail, ok, type Result } from '../base/result.ts';
 import { diskFreeOf, MachineProbe } from '../facts/machine.ts';
-import type { AgentFacts, HelloFacts } from '../protocol/facts.ts';
+import type { AgentFacts, BenchmarkFacts, HelloFacts } from '../protocol/facts.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
 import { FsHelper } from '../tree/fs-helper.ts';
 import { Hasher } from '../tree/hash.ts';
 import { Store } from '../tree/store.ts';
 import { LEAST_DISK } from './active-job.ts';
+import { benchmark } from './benchmark.ts';
 import { collect, type Collected, heldBytes } from './collect.ts';
 import { Contents } from './contents.ts';
 import { emptyTrash, type AgentFolder } from './folder.ts';
@@ -66,6 +67,7 @@ export class Agent {
   #diskTimer: NodeJS.Timeout | undefined;
   #diskFree = 0;
   #collecting: Promise<unknown> | undefined;
+  #benchmark: Promise<BenchmarkFacts> | undefined;
 
   private constructor(needs: AgentNeeds, store: Store, hasher: Hasher) {
     this.#needs = needs;
@@ -193,6 +195,14 @@ export class Agent {
     return fail(
       `${Math.round(free / 1e6)} MB are free on the worker, too few for ${Math.round(bytes / 1e6)} MB`,
     );
+  }
+
+  /** How fast this machine is. Those who ask meanwhile get the same answer. */
+  benchmark(): Promise<BenchmarkFacts> {
+    this.#benchmark ??= benchmark(this.#needs.folder.path, this.#slots.cores).finally(() => {
+      this.#benchmark = undefined;
+    });
+    return this.#benchmark;
   }
 
   /** `bytes` 0: to the bound the workstations gave. */

@@ -20,7 +20,16 @@ const DEFAULT_LEVEL = 3;
 
 type Of<Type extends AgentMessage['type']> = Extract<AgentMessage, { type: Type }>;
 
-const requests = ['ping', 'probe', 'sync', 'fetch', 'settle', 'collect', 'withdraw'] as const;
+const requests = [
+  'ping',
+  'probe',
+  'sync',
+  'fetch',
+  'settle',
+  'collect',
+  'withdraw',
+  'benchmark',
+] as const;
 const aboutJobs = [
   'run',
   'attach',
@@ -123,6 +132,12 @@ export class Session implements Listener {
         this.#answer(request, async () => {
           const done = await this.#agent.collect(Number(message.bytes));
           this.send({ type: 'collected', request, ...done });
+        });
+        return;
+      case 'benchmark':
+        this.#answer(request, async () => {
+          const facts = await this.#agent.benchmark();
+          this.send({ type: 'benchmarked', request, json: Buffer.from(JSON.stringify(facts)) });
         });
         return;
       default:

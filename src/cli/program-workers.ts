@@ -71,4 +71,13 @@ export function workersCommands(program: Command, bind: Bind): void {
         return probeWorker(context, id ?? '', tools);
       }),
     );
+  leaf(
+    workers,
+    'benchmark [ids...]',
+    'measure how fast they are; by default all that are connected',
+  ).action(
+    bind(async (context, _, ids) =>
+      (await import('./workers/benchmark.ts')).benchmarkWorkers(context, ids),
+    ),
+  );
 }

@@ -163,6 +163,9 @@ function withProject(config: Config, project: ProjectConfig): Config {
       enabled: project.project.enabled,
       localOnly: project.project.localOnly,
       blockedWorkers: project.workers.blocked,
+      allowedWorkers: project.workers.allowed,
+      preferredWorker: project.workers.preferred,
+      minSpeedScore: project.workers.minSpeedScore,
     },
     transfer: {
       ...config.transfer,

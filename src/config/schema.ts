@@ -106,6 +106,34 @@ const settings = {
       notice: z.enum(['auto', 'never', 'always']).default('auto'),
     })
     .prefault({}),
+  /** What the terms of a worker's score weigh; only their proportions count. */
+  selection: z
+    .strictObject({
+      speed: z.number().min(0).max(1).default(0.35),
+      slots: z.number().min(0).max(1).default(0.25),
+      affinity: z.number().min(0).max(1).default(0.25),
+      cost: z.number().min(0).max(1).default(0.15),
+    })
+    .prefault({}),
+  costBenefit: z
+    .strictObject({
+      /** A single compiler call that takes less here, ms, stays here. */
+      minCompileTimeMs: z.number().min(0).default(1500),
+      /** Remote when it takes at most so many times what it takes here. */
+      benefitThreshold: z.number().positive().default(3),
+      /** Commands that are not weighed: `cargo build --release` is that, with whatever else between and behind. */
+      alwaysRemote: names.default([]),
+      neverRemote: names.default([]),
+    })
+    .prefault({}),
+  benchmark: z
+    .strictObject({
+      /** An idle worker is measured again after so many hours; 0: only by `rch workers benchmark`. */
+      intervalHours: z.number().min(0).default(24),
+      /** A cloud_benchmarker to ask for scores instead of measuring. */
+      url: z.url({ protocol: /^https?$/ }).optional(),
+    })
+    .prefault({}),
   store: z
     .strictObject({
       /** Bytes of content and trees an agent keeps on its worker, in GB (10^9). */
@@ -150,7 +178,17 @@ export const projectFile = z.strictObject({
       localOnly: z.boolean().default(false),
     })
     .prefault({}),
-  workers: z.strictObject({ blocked: z.array(workerId).default([]) }).prefault({}),
+  workers: z
+    .strictObject({
+      /** Only these; by default all. */
+      allowed: z.array(workerId).optional(),
+      /** Before all others, where it can take the command. */
+      preferred: workerId.optional(),
+      blocked: z.array(workerId).default([]),
+      /** Workers whose benchmark scored less are not used; one without a score is. */
+      minSpeedScore: z.number().min(0).optional(),
+    })
+    .prefault({}),
   transfer: z.strictObject({ maxSizeMb: z.number().positive().optional() }).prefault({}),
 });
 export type ProjectConfig = z.infer<typeof projectFile>;
@@ -164,7 +202,10 @@ export const configSchema = z.strictObject({
     .strictObject({
       enabled: z.boolean().default(true),
       localOnly: z.boolean().default(false),
+      allowedWorkers: z.array(z.string()).optional(),
+      preferredWorker: z.string().optional(),
       blockedWorkers: z.array(z.string()).default([]),
+      minSpeedScore: z.number().optional(),
     })
     .prefault({}),
 });

@@ -136,6 +136,8 @@ export const agentMessages = {
   collect: { number: 19, fields: { request: 'u32', bytes: 'u64' } },
   /** A content that the sync `request` asked for cannot come: it is to be refused, with nothing done. */
   withdraw: { number: 20, fields: { request: 'u32' } },
+  /** Asks how fast the machine is; takes some seconds. */
+  benchmark: { number: 21, fields: { request: 'u32' } },
 
   // agent → link
   /** `json` is AgentFacts. `now` is the agent's clock. */
@@ -190,6 +192,8 @@ export const agentMessages = {
   /** `attach` of a job that the agent does not know (any more). */
   unknownJob: { number: 83, fields: { job: 'bytes' } },
   collected: { number: 84, fields: { request: 'u32', freed: 'u64', held: 'u64' } },
+  /** `json` is BenchmarkFacts. */
+  benchmarked: { number: 86, fields: { request: 'u32', json: 'bytes' } },
   /** The agent's state changed: free slots and disk, sent when they do. */
   state: { number: 85, fields: { totalSlots: 'u32', usedSlots: 'u32', freeBytes: 'u64' } },
 } as const;

@@ -71,5 +71,18 @@ export const helloFacts = z.object({
 });
 export type HelloFacts = z.infer<typeof helloFacts>;
 
+/** The `json` of `benchmarked`: what src/agent/benchmark.ts measured. */
+export const benchmarkFacts = z.object({
+  /** Rounds a second of symbol-table work on one core, and on all cores together. */
+  single: z.number(),
+  all: z.number(),
+  /** MB (10^6) a second: copying in memory, and writing to the disk of the agent's folder. */
+  memory: z.number(),
+  disk: z.number(),
+  /** A fixed program by `cc -O2`; null where there is no C compiler. */
+  compileMs: z.number().nullable(),
+});
+export type BenchmarkFacts = z.infer<typeof benchmarkFacts>;
+
 /** The `json` of `probe`. */
 export const probeRequest = z.object({ tools: z.array(z.string()) });

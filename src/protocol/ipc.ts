@@ -1,6 +1,6 @@
 /** What the front and a link process say to each other, over the IPC channel of child_process.fork (JSON). */
 import { z } from 'zod';
-import { agentFacts } from './facts.ts';
+import { agentFacts, benchmarkFacts } from './facts.ts';
 
 /** Bytes as latin1, one char a byte: paths, argv and environment need not be UTF-8. */
 const raw = z.string();
@@ -71,6 +71,8 @@ export const frontToLink = z.discriminatedUnion('type', [
   /** Takes facts anew, with these tools. */
   z.object({ type: z.literal('probe'), request: z.number(), tools: z.array(z.string()) }),
   z.object({ type: z.literal('collect'), request: z.number(), bytes: z.number() }),
+  /** Measures the worker. */
+  z.object({ type: z.literal('benchmark'), request: z.number() }),
   /** Connects at once if it waits to try again. */
   z.object({ type: z.literal('connect') }),
   /** Ends a job (rch cancel). */
@@ -135,6 +137,7 @@ export const linkToFront = z.discriminatedUnion('type', [
     freed: z.number(),
     held: z.number(),
   }),
+  z.object({ type: z.literal('benchmarked'), request: z.number(), facts: benchmarkFacts }),
   z.object({ type: z.literal('failed'), request: z.number(), reason: z.string() }),
   z.object({ type: z.literal('phase'), job: z.string(), phase: z.string() }),
   z.object({

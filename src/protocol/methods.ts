@@ -1,7 +1,7 @@
 /** The calls of control.ts: the parameters and the reply of each method, checked by zod on both sides. */
 import { z } from 'zod';
 import { jobBytes, phases, plannedRoot } from './ipc.ts';
-import { sandboxFacts, toolFacts } from './facts.ts';
+import { benchmarkFacts, sandboxFacts, toolFacts } from './facts.ts';
 
 /** A Failure of src/base/result.ts. */
 export const failure = z.object({ reason: z.string(), next: z.string().optional() });
@@ -33,12 +33,23 @@ export const historyRecord = z.object({
 });
 export type HistoryRecord = z.infer<typeof historyRecord>;
 
+/** The terms of a worker's score, each from 0 to 1: how fast, how free, how much of the project it holds, how much sooner it ends. */
+export const scoreTerms = z.object({
+  speed: z.number(),
+  slots: z.number(),
+  affinity: z.number(),
+  cost: z.number(),
+});
+export type ScoreTerms = z.infer<typeof scoreTerms>;
+
 /** What was thought of one worker for one command; `refusal` is empty when it could have been taken. */
 export const workerVerdict = z.object({
   worker: z.string(),
   refusal: z.string(),
   /** Higher is better; 0 when refused. */
   score: z.number(),
+  /** Absent when refused. */
+  terms: scoreTerms.optional(),
 });
 export type WorkerVerdict = z.infer<typeof workerVerdict>;
 
@@ -61,6 +72,17 @@ export const decisionDetails = z.object({
 });
 export type DecisionDetails = z.infer<typeof decisionDetails>;
 
+/** How fast a worker is; src/cli and the score of selection show the same number. */
+export const workerSpeed = z.object({
+  /** 100 is a core of a server of 2024. */
+  score: z.number(),
+  /** ISO 8601 */
+  at: z.string(),
+  /** Null when the score comes from benchmark.url. */
+  facts: benchmarkFacts.nullable(),
+});
+export type WorkerSpeed = z.infer<typeof workerSpeed>;
+
 export const workerStatus = z.object({
   id: z.string(),
   transport: z.string(),
@@ -82,6 +104,8 @@ export const workerStatus = z.object({
   /** Worker's clock minus ours. */
   clockOffsetMs: z.number().nullable(),
   roundTripMs: z.number().nullable(),
+  /** Score of its benchmark; null before the first. */
+  speed: z.number().nullable(),
   facts: z
     .object({
       hostname: z.string(),
@@ -180,6 +204,8 @@ export const controlMethods = {
     params: z.object({ worker: z.string(), tools: z.array(z.string()).optional() }),
     reply: workerStatus,
   },
+  /** Measures a connected worker, or asks benchmark.url again where that is set. */
+  benchmark: { params: z.object({ worker: z.string() }), reply: workerSpeed },
   /** Reads the configuration now. */
   reload: { params: nothing, reply: z.object({ problems: z.array(configProblem) }) },
   /** `now`: running jobs are ended, not awaited. The reply comes first, the connection closes when the daemon is gone. */

@@ -78,11 +78,11 @@ group('layers', () => {
   it('refuses from a project what could choose machines or pass secrets', () => {
     const file = write(
       join(home, 'p/.rch/config.toml'),
-      '[environment]\npass = ["*"]\n[workers]\nallowed = ["evil"]\n',
+      '[environment]\npass = ["*"]\n[workers]\nhost = "evil"\n',
     );
     expect(refused(join(home, 'p'))).toEqual([
       `${file}:1:1: environment: there is no such key; known here: project, workers, transfer`,
-      `${file}:4:1: workers.allowed: there is no such key; known here: blocked`,
+      `${file}:4:1: workers.host: there is no such key; known here: allowed, preferred, blocked, min_speed_score`,
     ]);
   });
 

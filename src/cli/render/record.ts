@@ -46,11 +46,25 @@ export function phasesText(record: HistoryRecord): string {
   return total === '' ? parts.join(', ') : `${parts.join(', ')}; total ${total}`;
 }
 
+/** Each worker with its score and the terms of it, the winner first; the refused ones with their reasons. */
+function workerLines(workers: DecisionDetails['workers']): string[] {
+  const able = workers
+    .filter((each) => each.refusal === '')
+    .sort((a, b) => b.score - a.score)
+    .map(({ worker, score, terms }) => {
+      const parts = terms === undefined ? [] : Object.entries(terms);
+      return [worker, score.toFixed(1), ...parts.map(([, value]) => value.toFixed(2))];
+    });
+  const head = ['worker', 'score', 'speed', 'slots', 'affinity', 'cost'];
+  const shown = able.length === 0 ? [] : table([head, ...able], 100).split('\n');
+  const refused = workers
+    .filter((each) => each.refusal !== '')
+    .map(({ worker, refusal }) => `${worker}: ${printable(refusal)}`);
+  return [...shown, ...refused].map((line) => `  ${line}`);
+}
+
 function detailLines(details: DecisionDetails): string[] {
-  const workers = details.workers.map(
-    ({ worker, refusal, score }) =>
-      `  ${worker}: ${refusal === '' ? `could take it (score ${score.toFixed(2)})` : refusal}`,
-  );
+  const workers = workerLines(details.workers);
   return [
     ...(details.verdict === '' ? [] : [`command   ${details.verdict}`]),
     ...(details.worth === '' ? [] : [`cost      ${details.worth}`]),

@@ -38,6 +38,7 @@ const worker: WorkerStatus = {
   tags: [],
   breaker: 'closed',
   clockOffsetMs: -3.25,
+  speed: null,
   roundTripMs: 0.4,
   facts: {
     hostname: 'w',
@@ -89,7 +90,12 @@ it('tells of all that was considered', () => {
       next: 'RCH_FORCE_REMOTE=1',
       workers: [
         { worker: 'css', refusal: 'gcc is 11.4 there and 12.2 here', score: 0 },
-        { worker: 'csd', refusal: '', score: 0.5 },
+        {
+          worker: 'csd',
+          refusal: '',
+          score: 41.5,
+          terms: { speed: 1, slots: 0.5, affinity: 0.25, cost: 0 },
+        },
       ],
       withheldEnv: ['SSH_AUTH_SOCK'],
       roots: [{ path: '/p', policy: 'project' }],
@@ -99,7 +105,9 @@ it('tells of all that was considered', () => {
     look,
   );
   expect(text).toContain('  css: gcc is 11.4 there and 12.2 here');
-  expect(text).toContain('  csd: could take it (score 0.50)');
+  expect(text).toContain(
+    '  worker  score  speed  slots  affinity  cost\n  csd     41.5   1.00   0.50   0.25      0.00',
+  );
   expect(text).toContain('withheld  SSH_AUTH_SOCK');
   expect(text).toContain('  read-write /p');
 });

@@ -22,7 +22,8 @@ const contender = (id: string, more: Partial<Contender> = {}): Contender => ({
   breaker: closedBreaker,
   ownSlots: 0,
   probed: new Set(['make']),
-  affinity: false,
+  speed: undefined,
+  prospect: { missing: 1, thereMs: undefined },
   ...more,
 });
 
@@ -38,7 +39,9 @@ const wish: Wish = {
   slots: 4,
   worker: undefined,
   workers: undefined,
-  blocked: [],
+  project: { allowed: undefined, blocked: [], preferred: undefined, minSpeed: undefined },
+  weights: { speed: 0.35, slots: 0.25, affinity: 0.25, cost: 0.15 },
+  hereMs: undefined,
   now: 0,
 };
 
@@ -46,7 +49,9 @@ test('the highest score wins: priority, then where the project is, then what is 
   const of = (...contenders: Contender[]) => select(contenders, wish);
   const busy = { ...connected, slots: { total: 8, used: 4 } };
   expect(of(contender('a'), contender('b', { priority: 200 }))).toMatchObject({ worker: 'b' });
-  expect(of(contender('a'), contender('b', { affinity: true }))).toMatchObject({ worker: 'b' });
+  expect(
+    of(contender('a'), contender('b', { prospect: { missing: 0, thereMs: undefined } })),
+  ).toMatchObject({ worker: 'b' });
   expect(of(contender('a', { state: busy }), contender('b'))).toMatchObject({ worker: 'b' });
   expect(of(contender('a'), contender('b'))).toMatchObject({ worker: 'a', slots: 4 });
 });
@@ -71,11 +76,52 @@ test('RCH_WORKER and RCH_WORKERS and the project exclude workers', () => {
   const both = [contender('a'), contender('b')];
   expect(select(both, { ...wish, worker: 'b' })).toMatchObject({ worker: 'b' });
   expect(select(both, { ...wish, workers: ['b', 'c'] })).toMatchObject({ worker: 'b' });
-  expect(select(both, { ...wish, blocked: ['a'] })).toMatchObject({ worker: 'b' });
+  expect(select(both, { ...wish, project: { ...wish.project, blocked: ['a'] } })).toMatchObject({
+    worker: 'b',
+  });
   expect(select(both, { ...wish, worker: 'z' })).toMatchObject({
     kind: 'none',
     reason: 'RCH_WORKER asks for z, which is no worker of ours',
   });
+});
+
+test('a project may allow workers, prefer one, and ask for speed', () => {
+  const both = [contender('a', { speed: 120 }), contender('b', { speed: 40 })];
+  const of = (project: Partial<Wish['project']>) =>
+    select(both, { ...wish, project: { ...wish.project, ...project } });
+  expect(of({})).toMatchObject({ worker: 'a' });
+  expect(of({ preferred: 'b' })).toMatchObject({ worker: 'b' });
+  expect(of({ allowed: ['b'] })).toMatchObject({ worker: 'b' });
+  expect(of({ allowed: ['b'], minSpeed: 50 })).toMatchObject({
+    kind: 'none',
+    table: [
+      { refusal: "the project's configuration allows only b" },
+      { refusal: "its speed is 40, and the project's configuration asks for 50" },
+    ],
+  });
+});
+
+test('each term of the score can decide, by its weight', () => {
+  const only = (term: keyof Wish['weights']): Wish['weights'] => ({
+    ...{ speed: 0, slots: 0, affinity: 0, cost: 0 },
+    [term]: 1,
+  });
+  const better: Record<keyof Wish['weights'], Partial<Contender>> = {
+    speed: { speed: 200 },
+    slots: { state: { ...connected, slots: { total: 64, used: 0 } } },
+    affinity: { prospect: { missing: 0.1, thereMs: undefined } },
+    cost: { prospect: { missing: 1, thereMs: 100 } },
+  };
+  const plain: Partial<Contender> = {
+    speed: 100,
+    state: { ...connected, slots: { total: 8, used: 1 } },
+    prospect: { missing: 1, thereMs: 900 },
+  };
+  for (const [term, more] of Object.entries(better) as [keyof Wish['weights'], object][]) {
+    const workers = [contender('plain', plain), contender('better', { ...plain, ...more })];
+    const selection = select(workers, { ...wish, weights: only(term), hereMs: 1000 });
+    expect(selection, term).toMatchObject({ worker: 'better' });
+  }
 });
 
 test('a worker that has not told of a tool is not taken on trust', () => {

@@ -1,0 +1,77 @@
+/**
+ * How good a worker is for a command: four terms of 0 to 1, weighted. The terms and their weights are those of the
+ * plan's unified selection; what each of them means is said here.
+ */
+import type { ScoreTerms } from '../../src/protocol/methods.ts';
+
+export type Weights = ScoreTerms;
+
+/** What experience says of a worker and a command. */
+export type Prospect = {
+  /**
+   * Part of the project's bytes that would have to move, 0 to 1; 1 where the project never was. What moved to other
+   * workers since the last visit is taken for what is missing.
+   */
+  readonly missing: number;
+  /** ms the command would take there, way and all; undefined without experience. */
+  readonly thereMs: number | undefined;
+};
+
+export type Scored = {
+  /** Score of its benchmark, the higher the faster; undefined before the first. */
+  readonly speed: number | undefined;
+  readonly slots: { readonly total: number; readonly free: number; readonly granted: number };
+  readonly prospect: Prospect;
+};
+
+export type Scale = {
+  /** The best speed among the workers that could take it; undefined when none is known. */
+  readonly bestSpeed: number | undefined;
+  /** Slots the command would use. */
+  readonly wished: number;
+  /** ms the command would take here now; undefined without experience. */
+  readonly hereMs: number | undefined;
+};
+
+/** A speed nobody measured counts as this part of the best one. */
+const UNKNOWN_SPEED = 0.75;
+
+const clamp = (value: number): number => Math.min(1, Math.max(0, value));
+
+export function termsOf(worker: Scored, scale: Scale): ScoreTerms {
+  const { bestSpeed, wished, hereMs } = scale;
+  const { speed, slots, prospect } = worker;
+  const relative =
+    bestSpeed === undefined || bestSpeed === 0
+      ? 1
+      : speed === undefined
+        ? UNKNOWN_SPEED
+        : speed / bestSpeed;
+  return {
+    speed: clamp(relative * Math.min(1, slots.granted / Math.max(1, wished))),
+    slots: clamp(slots.total === 0 ? 0 : slots.free / slots.total),
+    affinity: clamp(1 - prospect.missing),
+    cost:
+      prospect.thereMs === undefined || hereMs === undefined || hereMs === 0
+        ? 0
+        : clamp(1 - prospect.thereMs / hereMs),
+  };
+}
+
+/**
+ * 0 to 100 for a worker of priority 100, in proportion to the priority; a preferred worker stands above all others.
+ */
+export function scoreOf(
+  terms: ScoreTerms,
+  weights: Weights,
+  favour: { readonly priority: number; readonly preferred: boolean },
+): number {
+  const whole = weights.speed + weights.slots + weights.affinity + weights.cost;
+  const sum =
+    weights.speed * terms.speed +
+    weights.slots * terms.slots +
+    weights.affinity * terms.affinity +
+    weights.cost * terms.cost;
+  const score = (whole === 0 ? 0 : sum / whole) * favour.priority + (favour.preferred ? 1000 : 0);
+  return Math.round(score * 10) / 10;
+}
