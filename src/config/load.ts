@@ -164,6 +164,14 @@ function withProject(config: Config, project: ProjectConfig): Config {
       localOnly: project.project.localOnly,
       blockedWorkers: project.workers.blocked,
     },
+    classify: {
+      ...config.classify,
+      confidenceThreshold: Math.max(
+        config.classify.confidenceThreshold,
+        project.classify.confidenceThreshold ?? 0,
+      ),
+      exclude: [...config.classify.exclude, ...project.classify.exclude],
+    },
     transfer: {
       ...config.transfer,
       maxTransferSizeMb: Math.min(limit, config.transfer.maxTransferSizeMb),
