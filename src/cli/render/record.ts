@@ -46,7 +46,8 @@ export function phasesText(record: HistoryRecord): string {
   return total === '' ? parts.join(', ') : `${parts.join(', ')}; total ${total}`;
 }
 
-function detailLines(details: DecisionDetails): string[] {
+/** What is behind a decision, a line each. */
+export function detailLines(details: DecisionDetails): string[] {
   const workers = details.workers.map(
     ({ worker, refusal, score }) =>
       `  ${worker}: ${refusal === '' ? `could take it (score ${score.toFixed(2)})` : refusal}`,
