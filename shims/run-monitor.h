@@ -203,6 +203,7 @@ static void to_background(struct monitor *m) {
   if (m->slave < 0 || m->ended) return;
   m->foreground = false;
   tcsetpgrp(m->slave, getpgrp());
+  send_kind(m->control, NOTE_TAKEN_BACK, 0);
   if (m->stopped) return;
   m->pulsing = true;
   m->pulse_until = uptime_ms() + PULSE_MS;

@@ -51,12 +51,24 @@ static void watch_terminal(struct supervisor *s) {
     return;
   }
   s->foreground = false;
-  s->guess_at = s->terminal.known.lflag & ICANON ? 0 : uptime_ms() + GUESS_MS;
+  s->backs_due++;
   send_kind(s->wires.control[0], NOTE_BACKGROUND, 0);
+}
+
+/*
+ * The tool is in the background again. Until now it could change the modes unseen, however late it came to that;
+ * in a mode without lines it may wait from now on in a way that stops nobody.
+ */
+static void on_taken_back(struct supervisor *s) {
+  if (--s->backs_due > 0 || s->foreground) return;
+  report_modes(s);
+  s->guess_at = s->terminal.known.lflag & ICANON ? 0 : uptime_ms() + GUESS_MS;
 }
 
 static void on_stopped(struct supervisor *s, int signo) {
   if (has_terminal(s)) report_modes(s);
+  /* It asked just before it was given the terminal, and the monitor has sent it on. */
+  if ((s->foreground || s->backs_due > 0) && (signo == SIGTTIN || signo == SIGTTOU)) return;
   s->guess_at = 0;
   if (has_terminal(s) && signo == SIGTTIN) s->want = true;
   else if (has_terminal(s) && signo == SIGTTOU) give_terminal(s, true);
@@ -167,6 +179,9 @@ static void on_note(struct supervisor *s, const struct note *note) {
     case NOTE_CAUGHT:
       take_program(s, note->value);
       drain_from_now(s);
+      return;
+    case NOTE_TAKEN_BACK:
+      if (s->phase == RUNNING) on_taken_back(s);
       return;
     case NOTE_TTY_FREE:
       s->tty_free = true;

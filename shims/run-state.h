@@ -57,6 +57,7 @@ struct supervisor {
   size_t keys_at;
   bool want, want_said, foreground, for_modes;
   int64_t foreground_until;
+  int backs_due; /* NOTE_BACKGROUND that were not obeyed yet */
   int64_t guess_at; /* 0: nothing to guess */
 
   bool tty_free;

@@ -1,5 +1,6 @@
 /** One launcher's question, from its arrival to the answer. */
 import { linkSocket, type Layout } from '../../src/base/layout.ts';
+import { ownView } from '../../src/base/view.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
 import { EndKind, SHIM_PROTOCOL, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
 import { quoted, type JournalLine } from '../journal/record.ts';
@@ -36,6 +37,8 @@ const here = (reason: string, weight: LocalDecision['weight']): LocalDecision =>
   subject: undefined,
   details: null,
 });
+
+const view = ownView();
 
 const nobody: Pick<RequestSettings, 'dryRun' | 'verbose'> = { dryRun: false, verbose: undefined };
 
@@ -95,6 +98,10 @@ export class Question {
         ),
         0,
       );
+      return;
+    }
+    if (ask.view !== view) {
+      this.#runHere(here('the caller sees other files or processes: a container or chroot', 'light'), 0);
       return;
     }
     const request = requestOf(ask);
