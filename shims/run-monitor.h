@@ -192,6 +192,7 @@ static void to_foreground(struct monitor *m) {
     m->stopped = 0;
     signal_group(m, SIGCONT);
   }
+  send_kind(m->control, NOTE_GIVEN, 0);
 }
 
 /*

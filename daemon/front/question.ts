@@ -101,7 +101,10 @@ export class Question {
       return;
     }
     if (ask.view !== view) {
-      this.#runHere(here('the caller sees other files or processes: a container or chroot', 'light'), 0);
+      this.#runHere(
+        here('the caller sees other files or processes: a container or chroot', 'light'),
+        0,
+      );
       return;
     }
     const request = requestOf(ask);

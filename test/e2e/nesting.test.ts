@@ -206,7 +206,8 @@ describe('a tool below a tool', () => {
       ['a FIFO', 'k -j8 --jobserver-auth=fifo:/tmp/GMfifo1', '-j --jobserver-auth=fifo:/tmp/f'],
     ])('gets nothing of a jobserver by %s', async (_, makeflags, cargoflags) => {
       const folder = project('jobserver-there', {
-        Makefile: 'all:\n\t@echo "<$(MAKEFLAGS)> <$$CARGO_MAKEFLAGS>"; $(MAKE) -s inner\ninner:\n\t@true\n',
+        Makefile:
+          'all:\n\t@echo "<$(MAKEFLAGS)> <$$CARGO_MAKEFLAGS>"; $(MAKE) -s inner\ninner:\n\t@true\n',
       });
       const ended = await run(['make', '-s'], folder, {
         env: { ...there, MAKEFLAGS: makeflags, MAKELEVEL: '1', CARGO_MAKEFLAGS: cargoflags },
@@ -256,7 +257,14 @@ describe('a tool below a tool', () => {
         lay: () => {
           write(folder, { ...cInRust, 'src/main.rs': 'fn main() { let x = 1; }\n' });
         },
-        argv: ['cargo', 'check', '--workspace', '--message-format=json', '--all-targets', '--keep-going'],
+        argv: [
+          'cargo',
+          'check',
+          '--workspace',
+          '--message-format=json',
+          '--all-targets',
+          '--keep-going',
+        ],
         env: { CARGO_INCREMENTAL: '0' },
       };
       const twin = await twins(world, options);
@@ -308,7 +316,9 @@ describe('a tool below a tool', () => {
       };
       const hits = async (): Promise<number> => {
         const stats = await run(['ccache', '--print-stats'], folder, { env, shims: false });
-        return Number(/^(direct|preprocessed)_cache_hit\s+(\d+)/m.exec(stats.stdout.toString())?.[2]);
+        return Number(
+          /^(direct|preprocessed)_cache_hit\s+(\d+)/m.exec(stats.stdout.toString())?.[2],
+        );
       };
       await run(['ccache', 'gcc', '-c', 'x.c'], folder, { env });
       expect(await asked()).toEqual([]);
@@ -348,8 +358,7 @@ describe('a tool below a tool', () => {
       const folder = project('proxies', {
         'x.c': tiny,
         // As asdf, mise and direnv do it: the next of the name on PATH after their own folder.
-        'proxy/gcc':
-          '#!/bin/bash\necho proxied >&2\nPATH=${PATH#*/proxy:} exec gcc "$@"\n',
+        'proxy/gcc': '#!/bin/bash\necho proxied >&2\nPATH=${PATH#*/proxy:} exec gcc "$@"\n',
       });
       const proxy = join(folder, 'proxy');
       const shims = join(world.data, 'shims');
@@ -383,7 +392,10 @@ describe('a tool below a tool', () => {
       chmodSync(folder, 0o777);
       await run(['sudo', '-n', 'make'], folder);
       rmSync(join(folder, 'x.o'));
-      await run(['sudo', '-n', '-u', 'nobody', 'env', `PATH=${world.shimEnv()['PATH'] ?? ''}`, 'make'], folder);
+      await run(
+        ['sudo', '-n', '-u', 'nobody', 'env', `PATH=${world.shimEnv()['PATH'] ?? ''}`, 'make'],
+        folder,
+      );
       expect(existsSync(join(folder, 'x.o'))).toBe(true);
       expect(await asked()).toEqual([]);
     });
@@ -393,7 +405,10 @@ describe('a tool below a tool', () => {
       for (const how of ['--mount', '--pid']) {
         await run(['unshare', how, '--fork', 'make', '-B'], folder, { env: there });
         expect(await world.history(1)).toMatchObject([
-          { decision: 'local', reason: 'the caller sees other files or processes: a container or chroot' },
+          {
+            decision: 'local',
+            reason: 'the caller sees other files or processes: a container or chroot',
+          },
         ]);
       }
     });
@@ -437,15 +452,13 @@ PyMODINIT_FUNC PyInit_answer(void) { return PyModule_Create(&module); }
         const said = await run(['python3', '-c', 'import answer; print(answer.get())'], folder);
         expect(said.stdout.toString()).toBe('42\n');
         const library = readdirSync(folder).find((name) => name.endsWith('.so')) ?? '';
-        objects.push(
-          execFileSync('sha256sum', [join(folder, library)], { encoding: 'utf8' }),
-        );
+        objects.push(execFileSync('sha256sum', [join(folder, library)], { encoding: 'utf8' }));
       }
       expect(objects[1]).toBe(objects[0]);
       const rows = await world.history(5);
-      expect(rows.filter(({ argv }) => argv[0] === 'gcc').map(({ decision }) => decision)).toContain(
-        'remote',
-      );
+      expect(
+        rows.filter(({ argv }) => argv[0] === 'gcc').map(({ decision }) => decision),
+      ).toContain('remote');
     });
   });
 });

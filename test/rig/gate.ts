@@ -9,10 +9,9 @@ import { createInterface } from 'node:readline';
 /** The program, to be placed in a project and called as `python3 tool.py PORT [HOST]`. */
 export const toolText = `import getpass, os, signal, socket, sys, time
 s = socket.create_connection((sys.argv[2] if len(sys.argv) > 2 else '127.0.0.1', int(sys.argv[1])))
-f = s.makefile('rw')
+f = s.makefile('r')
 def say(word):
-    f.write(word + '\\n')
-    f.flush()
+    s.sendall((word + '\\n').encode())
 def on(number, word):
     signal.signal(number, lambda *_: say(word))
 signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -79,7 +79,9 @@ export class Screen {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         reject(
-          new Error(`in ${PATIENCE} ms never came ${JSON.stringify(what)}: ${this.text.slice(-2000)}`),
+          new Error(
+            `in ${PATIENCE} ms never came ${JSON.stringify(what)}: ${this.text.slice(-2000)}`,
+          ),
         );
       }, PATIENCE);
       this.#wake = () => {
