@@ -10,6 +10,7 @@ import { MountFlag, runMessages, SandboxMethod } from '../src/protocol/run.ts';
 import {
   EndKind,
   OutStream,
+  Shared,
   SHIM_PROTOCOL,
   shimMessages,
   StreamKind,
@@ -261,6 +262,7 @@ writeFileSync(
     `#define RCH_MAX_FRAME ${MAX_FRAME}u`,
     ...constants('STREAM', StreamKind),
     ...constants('OUT', OutStream),
+    ...constants('SHARED', Shared),
     ...constants('END', EndKind),
     ...constants('MOUNT', MountFlag),
     ...constants('SANDBOX', SandboxMethod),

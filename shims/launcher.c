@@ -10,13 +10,19 @@ static bool is_set(const char *name) {
   return value && *value;
 }
 
+/*
+ * Programs that keep what a compiler made: they tell compilers apart by their files, so that they must find the
+ * compiler itself, not a shim that stays the same when the compiler changes. Here, with the shims off PATH.
+ */
+static bool is_compiler_cache(void) { return strcmp(self.name, "ccache") == 0 || strcmp(self.name, "sccache") == 0; }
+
 /* Settings and circumstances under which the daemon is not asked. */
 static bool decides_alone(void) {
   const char *enabled = getenv("RCH_ENABLED");
   if (is_set("RCH_BYPASS") && strcmp(getenv("RCH_BYPASS"), "0") != 0) return true;
   if (enabled && strcmp(enabled, "0") == 0) return true;
   /* On a worker it always counts: the daemon is on another machine. */
-  return is_set("RCH_ON_WORKER") || is_nested();
+  return is_set("RCH_ON_WORKER") || is_compiler_cache() || is_nested();
 }
 
 /* Here, with the bound that holds without a lease. */
@@ -106,6 +112,7 @@ int main(int argc, char **argv) {
   char path[PATH_MAX], *nameless[] = {(char *)"", NULL};
   pid_t parent;
   self.argv = argc > 0 ? argv : nameless;
+  if (!process_stat(0, &parent, &self.start)) self.start = 0;
   look_at_descriptors();
   if (!find_home()) {
     complain("rch: cannot find the launcher's own file\n");
@@ -120,8 +127,9 @@ int main(int argc, char **argv) {
     return 127;
   }
   correct_argv0();
-  if (process_stat(0, &parent, &self.start))
-    snprintf(self.marker, sizeof self.marker, "RCH_SHIM=%d:%llu", (int)getpid(), (unsigned long long)self.start);
+  if (self.start)
+    snprintf(self.marker, sizeof self.marker, "RCH_SHIM=%d:%llu:%s", (int)getpid(), (unsigned long long)self.start,
+             self.real);
   if (decides_alone()) exec_local();
   if (!check_run_folder() && errno != ENOENT) exec_local();
   if (daemon_is_hung()) run_unleased(NULL);

@@ -240,6 +240,8 @@ enum note_kind {
   NOTE_EXITED,     /* the tool ended with wait status `value` */
   NOTE_CAUGHT,     /* the tool (`value`: its pid here) became a program to catch, and is held */
   NOTE_TTY_FREE,   /* the tool ended and no process holds the terminal */
+  NOTE_GIVEN,      /* NOTE_FOREGROUND was obeyed */
+  NOTE_TAKEN_BACK, /* NOTE_BACKGROUND was obeyed: modes change no more without a stop */
   /* to the monitor */
   NOTE_SIGNAL,     /* signal `value` to the tool's group */
   NOTE_RESIZED,    /* the terminal's size changed */

@@ -192,6 +192,7 @@ static void to_foreground(struct monitor *m) {
     m->stopped = 0;
     signal_group(m, SIGCONT);
   }
+  send_kind(m->control, NOTE_GIVEN, 0);
 }
 
 /*
@@ -203,6 +204,7 @@ static void to_background(struct monitor *m) {
   if (m->slave < 0 || m->ended) return;
   m->foreground = false;
   tcsetpgrp(m->slave, getpgrp());
+  send_kind(m->control, NOTE_TAKEN_BACK, 0);
   if (m->stopped) return;
   m->pulsing = true;
   m->pulse_until = uptime_ms() + PULSE_MS;

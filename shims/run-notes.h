@@ -24,7 +24,7 @@ static void feed_keys(struct supervisor *s) {
 static void give_terminal(struct supervisor *s, bool for_modes) {
   s->foreground = true;
   s->for_modes = for_modes;
-  s->foreground_until = uptime_ms() + MODES_MS;
+  s->gives_due++;
   send_kind(s->wires.control[0], NOTE_FOREGROUND, 0);
 }
 
@@ -36,14 +36,26 @@ static void on_keys(struct supervisor *s, struct rch_bytes data) {
   if (s->keys.n - s->keys_at + data.n > STDIN_BYTES) give_up(s);
   rch_put_raw(&s->keys, data.at, data.n);
   if (s->keys.failed) give_up(s);
-  if (data.n == 0 && s->keys.n == 0) (void)feed(&s->terminal, NULL, 0);
-  else if (!unread(&s->terminal)) feed_keys(s);
+  if (data.n == 0 && s->keys.n == 0) s->keys_end = true;
   give_terminal(s, false);
+}
+
+/*
+ * The tool has the terminal. Only now it gets what was typed: one that waits by select(2) would read it in the
+ * background, and readline undoes its modes when it is stopped for that.
+ */
+static void on_given(struct supervisor *s) {
+  if (--s->gives_due > 0) return;
+  s->foreground_until = uptime_ms() + MODES_MS;
+  if (s->keys_end) (void)feed(&s->terminal, NULL, 0);
+  else if (!unread(&s->terminal)) feed_keys(s);
+  s->keys_end = false;
 }
 
 /* While the tool has the terminal: new modes are told, the next line is fed, and in the end it is taken back. */
 static void watch_terminal(struct supervisor *s) {
   bool changed = report_modes(s);
+  if (s->gives_due > 0) return;
   bool done = s->for_modes ? changed || uptime_ms() >= s->foreground_until : !unread(&s->terminal);
   if (!done) return;
   if (s->keys.n > 0) {
@@ -51,12 +63,24 @@ static void watch_terminal(struct supervisor *s) {
     return;
   }
   s->foreground = false;
-  s->guess_at = s->terminal.known.lflag & ICANON ? 0 : uptime_ms() + GUESS_MS;
+  s->backs_due++;
   send_kind(s->wires.control[0], NOTE_BACKGROUND, 0);
+}
+
+/*
+ * The tool is in the background again. Until now it could change the modes unseen, however late it came to that;
+ * in a mode without lines it may wait from now on in a way that stops nobody.
+ */
+static void on_taken_back(struct supervisor *s) {
+  if (--s->backs_due > 0 || s->foreground) return;
+  report_modes(s);
+  s->guess_at = s->terminal.known.lflag & ICANON ? 0 : uptime_ms() + GUESS_MS;
 }
 
 static void on_stopped(struct supervisor *s, int signo) {
   if (has_terminal(s)) report_modes(s);
+  /* It asked just before it was given the terminal, and the monitor has sent it on. */
+  if ((s->foreground || s->backs_due > 0) && (signo == SIGTTIN || signo == SIGTTOU)) return;
   s->guess_at = 0;
   if (has_terminal(s) && signo == SIGTTIN) s->want = true;
   else if (has_terminal(s) && signo == SIGTTOU) give_terminal(s, true);
@@ -167,6 +191,12 @@ static void on_note(struct supervisor *s, const struct note *note) {
     case NOTE_CAUGHT:
       take_program(s, note->value);
       drain_from_now(s);
+      return;
+    case NOTE_GIVEN:
+      if (s->phase == RUNNING) on_given(s);
+      return;
+    case NOTE_TAKEN_BACK:
+      if (s->phase == RUNNING) on_taken_back(s);
       return;
     case NOTE_TTY_FREE:
       s->tty_free = true;

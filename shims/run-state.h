@@ -55,8 +55,10 @@ struct supervisor {
 
   struct rch_buffer keys;
   size_t keys_at;
+  bool keys_end; /* the end of input was typed */
   bool want, want_said, foreground, for_modes;
   int64_t foreground_until;
+  int gives_due, backs_due; /* NOTE_FOREGROUND and NOTE_BACKGROUND that were not obeyed yet */
   int64_t guess_at; /* 0: nothing to guess */
 
   bool tty_free;

@@ -1,5 +1,5 @@
 /** Decides from argv, environment and descriptors alone whether a command may run elsewhere. No I/O. */
-import { StreamKind } from '../../src/protocol/shim.ts';
+import { Shared, StreamKind } from '../../src/protocol/shim.ts';
 import { never } from '../../src/base/result.ts';
 import { classifyCargo } from './cargo.ts';
 import { classifyCmake } from './cmake.ts';
@@ -15,19 +15,34 @@ import { heavy, light, type Verdict } from './verdict.ts';
 /** Paths that mean a descriptor or a process of this machine. */
 const descriptorPath = /\/dev\/(stdin|stdout|stderr|fd\/|tty)|\/proc\/(self|thread-self|\d+)(\/|$)/;
 
-/** open(2) flags on Linux, the same on every architecture that Node runs on. */
+/** open(2) flag on Linux, the same on every architecture that Node runs on. */
 const O_APPEND = 0o2000;
-const O_ACCMODE = 3;
 
-/**
- * One file behind two descriptors that were opened apart, without O_APPEND, has two offsets, and their writers
- * overwrite each other; only the same descriptors can do that. `> log 2>&1` is one open file, with the same flags.
- */
-function openedTwice(one: Stream, two: Stream): boolean {
+function sameFile(one: Stream, two: Stream): boolean {
   if (one.kind !== StreamKind.file || two.kind !== StreamKind.file) return false;
-  if (one.dev !== two.dev || one.ino !== two.ino) return false;
-  const relevant = O_APPEND | O_ACCMODE;
-  return (one.flags & relevant) !== (two.flags & relevant);
+  return one.dev === two.dev && one.ino === two.ino;
+}
+
+function differentTerminals(one: Stream, two: Stream): boolean {
+  if (one.kind !== StreamKind.tty || two.kind !== StreamKind.tty) return false;
+  return one.dev !== two.dev || one.ino !== two.ino;
+}
+
+/** What the standard streams are together that no pipes or single terminal elsewhere can stand for. */
+function entangled({ streams: [input, output, error], shared }: Request): string | undefined {
+  if (sameFile(input, output) || sameFile(input, error))
+    return 'standard input is a file that is also written';
+  // Opened apart, a file has two offsets, and its writers overwrite each other; `> log 2>&1` is one opening.
+  const appending = (output.flags & error.flags & O_APPEND) !== 0;
+  if (sameFile(output, error) && !appending && (shared & Shared.outErr) === 0)
+    return 'one file was opened twice for the standard streams';
+  if (
+    differentTerminals(input, output) ||
+    differentTerminals(input, error) ||
+    differentTerminals(output, error)
+  )
+    return 'the standard streams are different terminals';
+  return undefined;
 }
 
 function byFamily(family: Family, request: Request, aliases: AliasLookup): Verdict {
@@ -53,17 +68,14 @@ function byFamily(family: Family, request: Request, aliases: AliasLookup): Verdi
 
 /** What keeps any command here, whatever the tool. */
 function surroundings(request: Request): string | undefined {
-  const { env, streams, argv } = request;
+  const { env, argv } = request;
   if ((env.get('RCH_LOCAL_ONLY') ?? '') !== '' && env.get('RCH_LOCAL_ONLY') !== '0')
     return 'RCH_LOCAL_ONLY is set';
   if ((env.get('LD_PRELOAD') ?? '') !== '')
     return 'LD_PRELOAD is set: what it loads belongs to this machine';
   const named = argv.slice(1).find((word) => descriptorPath.test(word));
   if (named !== undefined) return `${named} names a descriptor or a process of this machine`;
-  const [input, output, error] = streams;
-  if (openedTwice(output, error) || openedTwice(input, output) || openedTwice(input, error))
-    return 'one file was opened twice for the standard streams';
-  return undefined;
+  return entangled(request);
 }
 
 /** The verdict on a command; `aliases` is asked only about cargo subcommands that cargo does not know. */

@@ -1,7 +1,7 @@
 /** What a launcher asked about: the command as the kernel would get it, and its surroundings. */
 import type { StreamKind } from '../../src/protocol/shim.ts';
 
-/** A descriptor of the caller; `flags` by F_GETFL, `dev` and `ino` by fstat(2), 0 when closed. */
+/** A descriptor of the caller, as src/protocol/shim.ts describes it. */
 export type Stream = {
   readonly kind: StreamKind;
   readonly flags: number;
@@ -23,6 +23,8 @@ export type Request = {
   readonly env: ReadonlyMap<string, string>;
   /** Descriptors 0, 1 and 2. */
   readonly streams: readonly [Stream, Stream, Stream];
+  /** Which of them are one open file description: bits of Shared (src/protocol/shim.ts). */
+  readonly shared: number;
 };
 
 /** Looks up what a cargo alias of the user's configuration stands for; undefined when there is none. */

@@ -205,6 +205,7 @@ export class Control {
       cwd: params.cwd,
       env: environmentOf(params.env),
       streams: [closedStream, closedStream, closedStream],
+      shared: 0,
     } as const;
     const quick = decider.quick(request);
     const hooks = { signal, wait: () => undefined };

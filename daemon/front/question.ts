@@ -1,5 +1,6 @@
 /** One launcher's question, from its arrival to the answer. */
 import { linkSocket, type Layout } from '../../src/base/layout.ts';
+import { ownView } from '../../src/base/view.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
 import { EndKind, SHIM_PROTOCOL, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
 import type { JournalLine } from '../journal/record.ts';
@@ -37,6 +38,8 @@ const here = (reason: string, weight: LocalDecision['weight']): LocalDecision =>
   subject: undefined,
   details: null,
 });
+
+const view = ownView();
 
 const nobody: Pick<RequestSettings, 'dryRun' | 'verbose'> = { dryRun: false, verbose: undefined };
 
@@ -99,6 +102,13 @@ export class Question {
           `another version of rch asked (protocol ${ask.protocol}, here ${SHIM_PROTOCOL})`,
           'light',
         ),
+        0,
+      );
+      return;
+    }
+    if (ask.view !== view) {
+      this.#runHere(
+        here('the caller sees other files or processes: a container or chroot', 'light'),
         0,
       );
       return;

@@ -37,6 +37,7 @@ export function requestOf(ask: Ask): Request {
       streamOf(ask.outKind, ask.outFlags, ask.outDev, ask.outIno),
       streamOf(ask.errKind, ask.errFlags, ask.errDev, ask.errIno),
     ],
+    shared: ask.shared,
   };
 }
 

@@ -2,6 +2,9 @@
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { OutStream, type ShimMessage } from '../../src/protocol/shim.ts';
 
+/** Signals that are sent again after a reconnect; a person sends no more of them at once. */
+const SIGNALS_KEPT = 16;
+
 type JobMessage = Extract<AgentMessage, { job: Buffer }>;
 
 /** What the launcher said, as the agent is told it; undefined for what is not for the agent. */
@@ -14,9 +17,9 @@ export function agentMessageFor(job: Buffer, message: ShimMessage): JobMessage |
     case 'stdinEof':
       return { type: 'stdinEof', job, offset: message.offset };
     case 'ttyInput':
-      return { type: 'ttyInput', job, data: message.data };
+      return { type: 'ttyInput', job, want: message.want, data: message.data };
     case 'signal':
-      return { type: 'signal', job, signo: message.signo };
+      return { type: 'signal', job, signo: message.signo, count: message.count };
     case 'resize': {
       const { rows, cols, xpixel, ypixel } = message;
       return { type: 'resize', job, rows, cols, xpixel, ypixel };
@@ -39,6 +42,9 @@ export class Relay {
   #stdinAt = 0n;
   /** Standard input the tool has not taken yet: a connection that breaks may swallow it, so it can be sent again. */
   #stdin: Extract<JobMessage, { type: 'stdin' | 'stdinEof' }>[] = [];
+  /** What was typed and sent last: a connection that breaks may swallow these, and the agent takes each once. */
+  #line: Extract<JobMessage, { type: 'ttyInput' }> | undefined;
+  #signals: Extract<JobMessage, { type: 'signal' }>[] = [];
   /** What came before the agent could take it. */
   #early: JobMessage[] | undefined = [];
 
@@ -51,7 +57,9 @@ export class Relay {
   start(): void {
     const held = this.#early ?? [];
     this.#early = undefined;
-    for (const message of [...this.#stdin, ...held]) this.#send(message);
+    const typed = this.#line === undefined ? [] : [this.#line];
+    for (const message of [...this.#stdin, ...this.#signals, ...typed, ...held])
+      this.#send(message);
   }
 
   /** The agent is away: hold what comes until `attach` was sent. */
@@ -61,12 +69,19 @@ export class Relay {
 
   toAgent(message: JobMessage): void {
     if (message.type === 'outAck') this.#written.set(message.stream, message.offset);
-    if (message.type === 'stdin' || message.type === 'stdinEof') {
-      this.#stdin.push(message);
-      if (this.#early !== undefined) return;
-    }
+    if (this.#keep(message) && this.#early !== undefined) return;
     if (this.#early === undefined) this.#send(message);
     else if (message.type !== 'outAck') this.#early.push(message);
+  }
+
+  /** True for what is kept to be sent again after a reconnect. */
+  #keep(message: JobMessage): boolean {
+    if (message.type === 'stdin' || message.type === 'stdinEof') this.#stdin.push(message);
+    else if (message.type === 'ttyInput') this.#line = message;
+    else if (message.type === 'signal')
+      this.#signals = [...this.#signals, message].slice(-SIGNALS_KEPT);
+    else return false;
+    return true;
   }
 
   resumed(message: Extract<ShimMessage, { type: 'resume' }>): void {
@@ -112,7 +127,7 @@ export class Relay {
         );
         return { type: 'stdinUsed', offset: message.offset };
       case 'ttyWant':
-        return { type: 'ttyWant' };
+        return { type: 'ttyWant', want: message.want };
       case 'ttyModes':
         return { type: 'ttyModes', termios: message.termios };
       case 'stopped':

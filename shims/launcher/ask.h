@@ -1,7 +1,9 @@
 /* The question: everything about this call that a decision may need. */
 #ifndef RCH_LAUNCHER_ASK_H
 #define RCH_LAUNCHER_ASK_H
+#include <linux/kcmp.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "terminal.h"
@@ -15,6 +17,8 @@ struct descriptor {
 
 /* Descriptors 0, 1, 2 as they were given to us. */
 static struct descriptor descriptors[3];
+/* Which of them are one open file description: bits of RCH_SHARED_…. */
+static uint8_t shared_descriptors;
 
 static uint8_t kind_of(int fd, const struct stat *file) {
   if (S_ISREG(file->st_mode)) return RCH_STREAM_FILE;
@@ -23,6 +27,26 @@ static uint8_t kind_of(int fd, const struct stat *file) {
   if (!S_ISCHR(file->st_mode)) return RCH_STREAM_OTHER;
   if (file->st_rdev == makedev(1, 3)) return RCH_STREAM_DEV_NULL;
   return isatty(fd) ? RCH_STREAM_TTY : RCH_STREAM_OTHER;
+}
+
+/*
+ * Whether two descriptors of one regular file are one open file description, by kcmp(2). Where that is not allowed, a
+ * flag that means nothing for a regular file is turned over for a moment: flags belong to the description.
+ */
+static bool same_description(int a, int b) {
+  long order = syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, a, b);
+  if (order >= 0) return order == 0;
+  int flags = fcntl(a, F_GETFL), before = fcntl(b, F_GETFL);
+  if (fcntl(a, F_SETFL, flags ^ O_NONBLOCK) < 0) return false;
+  int after = fcntl(b, F_GETFL);
+  fcntl(a, F_SETFL, flags);
+  return before != after;
+}
+
+static void compare_descriptors(int a, int b, uint8_t bit) {
+  const struct descriptor *one = &descriptors[a], *two = &descriptors[b];
+  if (one->kind != RCH_STREAM_FILE || two->kind != RCH_STREAM_FILE) return;
+  if (one->dev == two->dev && one->ino == two->ino && same_description(a, b)) shared_descriptors |= bit;
 }
 
 /* Looks at 0, 1, 2; must come before anything else is opened. */
@@ -35,9 +59,24 @@ static void look_at_descriptors(void) {
     if (flags < 0 || fstat(fd, &file) < 0) continue;
     seen->kind = kind_of(fd, &file);
     seen->flags = (uint32_t)flags;
-    seen->dev = file.st_dev;
-    seen->ino = file.st_ino;
+    unsigned device;
+    bool known = seen->kind == RCH_STREAM_TTY && ioctl(fd, TIOCGDEV, &device) == 0;
+    seen->dev = known ? 0 : file.st_dev;
+    seen->ino = known ? device : file.st_ino;
   }
+  compare_descriptors(0, 1, RCH_SHARED_IN_OUT);
+  compare_descriptors(0, 2, RCH_SHARED_IN_ERR);
+  compare_descriptors(1, 2, RCH_SHARED_OUT_ERR);
+}
+
+/* What processes and files we see, as src/base/view.ts writes it; empty where that cannot be told. */
+static void look_around(char *view, size_t n) {
+  struct stat processes, mounts, root;
+  view[0] = 0;
+  if (stat("/proc/self/ns/pid", &processes) < 0 || stat("/proc/self/ns/mnt", &mounts) < 0 || stat("/", &root) < 0)
+    return;
+  snprintf(view, n, "pid:%llu mnt:%llu root:%llu:%llu", (unsigned long long)processes.st_ino,
+           (unsigned long long)mounts.st_ino, (unsigned long long)root.st_dev, (unsigned long long)root.st_ino);
 }
 
 static size_t count_of(char **texts) {
@@ -68,12 +107,13 @@ static size_t pack_rlimits(uint8_t *into) {
 
 /* Appends the question to a buffer; false without memory. */
 static bool put_ask(struct rch_buffer *out) {
-  char cwd[PATH_MAX];
+  char cwd[PATH_MAX], view[128];
   uint8_t termios[TERMIOS_BYTES], rlimits[RLIM_NLIMITS * 16];
   struct winsize size = terminal_size();
   mode_t mask = umask(0);
   umask(mask);
   if (!getcwd(cwd, sizeof cwd) || cwd[0] != '/') return false;
+  look_around(view, sizeof view);
   const struct descriptor *in = &descriptors[0], *to = &descriptors[1], *error = &descriptors[2];
   struct rch_shim_ask ask = {
       .protocol = RCH_SHIM_PROTOCOL,
@@ -85,10 +125,12 @@ static bool put_ask(struct rch_buffer *out) {
       .real = bytes_of(self.real),
       .shim_dir = bytes_of(self.shims),
       .cwd = bytes_of(cwd),
+      .view = bytes_of(view),
       .umask = mask,
       .in_kind = in->kind, .in_flags = in->flags, .in_dev = in->dev, .in_ino = in->ino,
       .out_kind = to->kind, .out_flags = to->flags, .out_dev = to->dev, .out_ino = to->ino,
       .err_kind = error->kind, .err_flags = error->flags, .err_dev = error->dev, .err_ino = error->ino,
+      .shared = shared_descriptors,
       .rows = size.ws_row, .cols = size.ws_col, .xpixel = size.ws_xpixel, .ypixel = size.ws_ypixel,
       .termios = {termios, terminal_pack(termios)},
       .rlimits = {rlimits, pack_rlimits(rlimits)},

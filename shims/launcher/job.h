@@ -24,6 +24,8 @@
 /* A tool that was sent SIGTSTP has this long to say that it stopped. */
 #define STOP_ANSWER_MS 200
 #define JOB_BYTES 16
+#define SIGNALS_KEPT 16
+#define LINE_BYTES 65536
 
 static struct {
   struct wire link;
@@ -40,8 +42,13 @@ static struct {
   struct winsize size;
   int64_t stop_by;        /* deadline for `stopped`, 0 when none is due */
   bool stop_answer_stale; /* we stopped without waiting longer: its answer is not a new stop */
-  uint32_t waiting[16];   /* signals to forward once the link is there again */
+  uint32_t waiting[SIGNALS_KEPT]; /* signals to forward once the link is there again */
   size_t waiting_count;
+  struct rch_shim_signal told[SIGNALS_KEPT]; /* those sent last: a link that died may not have passed them on */
+  uint32_t told_count;
+  uint8_t *line;          /* what was typed last, sent as the answer to `answered` */
+  size_t line_n;
+  uint32_t answered;
   int64_t lost_at;        /* when the link went away, 0 once a fresh one spoke */
   int resume_pause;       /* ms until the next attempt */
 } job = {.signals = -1, .link = {.fd = -1}};
@@ -88,8 +95,9 @@ static _Noreturn void die_by(int number) {
 }
 
 static void put_signal(uint32_t number) {
-  struct rch_shim_signal message = {number};
-  rch_put_shim_signal(&job.link.out, &message);
+  struct rch_shim_signal *message = &job.told[job.told_count % SIGNALS_KEPT];
+  *message = (struct rch_shim_signal){number, ++job.told_count};
+  rch_put_shim_signal(&job.link.out, message);
 }
 
 static void put_size(void) {
@@ -181,14 +189,31 @@ static void job_started(void) {
   input_pump(&job.link.out);
 }
 
+static void put_line(void) {
+  struct rch_shim_tty_input message = {job.answered, {job.line, job.line_n}};
+  rch_put_shim_tty_input(&job.link.out, &message);
+}
+
 /* The tool waits for its terminal: gives it one read's worth, when there is something. */
 static void job_give_line(void) {
-  static uint8_t line[65536];
-  ssize_t n = terminal.wanted ? terminal_read(line, sizeof line) : -1;
+  if (!terminal.wanted || (!job.line && !(job.line = malloc(LINE_BYTES)))) return;
+  ssize_t n = terminal_read(job.line, LINE_BYTES);
   if (n < 0) return;
-  struct rch_shim_tty_input message = {{line, (size_t)n}};
-  rch_put_shim_tty_input(&job.link.out, &message);
+  job.line_n = (size_t)n;
+  job.answered = terminal.want;
   terminal.wanted = false;
+  put_line();
+}
+
+/* A want that was answered already is asked again when the link died with the answer. */
+static void job_wanted(uint32_t want) {
+  if (want == job.answered) {
+    put_line();
+  } else if (want > job.answered) {
+    terminal.wanted = true;
+    terminal.want = want;
+    job_give_line();
+  }
 }
 
 /* The messages of a tool that runs. False: not one of them, or cut short. */
@@ -198,6 +223,7 @@ static bool job_running_frame(const struct frame *frame) {
   union {
     struct rch_shim_out out;
     struct rch_shim_stdin_used used;
+    struct rch_shim_tty_want want;
     struct rch_shim_tty_modes modes;
     struct rch_shim_stopped stopped;
   } m;
@@ -210,8 +236,8 @@ static bool job_running_frame(const struct frame *frame) {
       input_pump(&job.link.out);
       return true;
     case RCH_SHIM_TTY_WANT:
-      terminal.wanted = true;
-      job_give_line();
+      if (!rch_get_shim_tty_want(at, n, &m.want)) return false;
+      job_wanted(m.want.want);
       return true;
     case RCH_SHIM_TTY_MODES:
       if (!rch_get_shim_tty_modes(at, n, &m.modes)) return false;

@@ -90,6 +90,8 @@ static void resume_tell(void) {
   input_rewind();
   input_pump(&job.link.out);
   if (terminal.fd >= 0) put_size();
+  for (uint32_t at = job.told_count > SIGNALS_KEPT ? job.told_count - SIGNALS_KEPT : 0; at < job.told_count; at++)
+    rch_put_shim_signal(&job.link.out, &job.told[at % SIGNALS_KEPT]);
   for (size_t i = 0; i < job.waiting_count; i++) put_signal(job.waiting[i]);
   job.waiting_count = 0;
 }

@@ -14,6 +14,7 @@ static struct {
   int fd;      /* the caller's: the first terminal among 0, 1, 2; -1 without one */
   int line_fd; /* where lines are read: an open file description of our own, O_NONBLOCK; -1 until wanted */
   bool wanted; /* the tool reads its terminal */
+  uint32_t want; /* the number of that wish */
   bool saved, changed;
   struct termios original, current;
   bool text_shown;  /* our transient line stands on it */

@@ -14,7 +14,7 @@ static struct {
   char name[NAME_MAX + 1];
   char real[PATH_MAX];    /* the tool, absolute; empty when there is none */
   char *path;             /* "PATH=…" without the shim folder; NULL when it is not on it */
-  char marker[64];        /* "RCH_SHIM=PID:STARTTIME" */
+  char marker[PATH_MAX + 64]; /* "RCH_SHIM=PID:STARTTIME:REAL" */
   uint64_t start;         /* our start time */
   char **argv;
   struct stat me, installed, shim_folder;
@@ -77,8 +77,24 @@ static bool take_real(const char *entry, size_t n, const char *name) {
   return true;
 }
 
-/* Walks PATH once: finds the real tool, and composes the PATH without the shim folder. */
-static void walk_path(const char *name) {
+/*
+ * The tool that this very process became before it came back to us, when it is called by this name: a proxy that was
+ * told of the shim by its path. NULL otherwise.
+ */
+static const char *came_back_from(const char *name) {
+  const char *marker = getenv("RCH_SHIM");
+  char *end;
+  if (!marker || strtol(marker, &end, 10) != getpid() || *end != ':') return NULL;
+  if (strtoull(end + 1, &end, 10) != self.start || *end != ':') return NULL;
+  const char *slash = strrchr(end + 1, '/');
+  return slash && strcmp(slash + 1, name) == 0 ? end + 1 : NULL;
+}
+
+/*
+ * Walks PATH once: finds the real tool, and composes the PATH without the shim folder. Tools up to `past` are passed
+ * over; false when `past` was not met.
+ */
+static bool walk_path(const char *name, const char *past) {
   const char *path = getenv("PATH");
   const char *at = path ? path : DEFAULT_PATH;
   size_t kept = 0, room = strlen(at) + sizeof "PATH=";
@@ -106,7 +122,10 @@ static void walk_path(const char *name) {
         clean[kept] = 0;
       }
       first = false;
-      if (!self.real[0]) take_real(at, n, name);
+      if (!self.real[0] && take_real(at, n, name) && past) {
+        if (strcmp(self.real, past) == 0) past = NULL;
+        self.real[0] = 0;
+      }
     }
     at += n;
     if (!*at) break;
@@ -114,6 +133,7 @@ static void walk_path(const char *name) {
   free(self.path);
   self.path = dropped ? clean : NULL;
   if (!dropped) free(clean);
+  return !past;
 }
 
 /* Sets name and real by one way of being called; false when it names no tool. */
@@ -124,7 +144,9 @@ static bool try_name(const char *called) {
   size_t n = strlen(name);
   if (n == 0 || n > NAME_MAX || strcmp(name, "rch-shim") == 0) return false;
   memcpy(self.name, name, n + 1);
-  walk_path(name);
+  /* One that came back to us would do so for ever: those after it on PATH are meant. */
+  const char *past = came_back_from(name);
+  if (!walk_path(name, past)) walk_path(name, NULL);
   return self.real[0] != 0;
 }
 
@@ -196,7 +218,7 @@ static bool is_variable(const char *entry, const char *name) {
 /* An environment for a program here: no shim folder on PATH, and the marker. NULL without memory. */
 static char **local_environment(void) {
   size_t count = 0, kept = 0;
-  bool marked = is_nested();
+  bool marked = is_nested() && !came_back_from(self.name);
   while (environ[count]) count++;
   char **made = malloc((count + 2) * sizeof *made);
   if (!made) return NULL;

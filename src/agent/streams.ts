@@ -32,6 +32,10 @@ export class Streams {
   #stdinEnd = 0n;
   #stdinUsed = 0n;
   #wanted = false;
+  /** The number of the last want, and of the last that was answered; of the last signal. */
+  #wants = 0;
+  #answered = 0;
+  #signals = 0;
   #modes: Buffer | undefined;
   #stopped: number | undefined;
   #tail = Buffer.alloc(0);
@@ -63,7 +67,7 @@ export class Streams {
     if (this.#stdinUsed > from.stdinAt)
       this.#send({ type: 'stdinUsed', job, offset: this.#stdinUsed });
     if (this.#modes !== undefined) this.#send({ type: 'ttyModes', job, termios: this.#modes });
-    if (this.#wanted) this.#send({ type: 'ttyWant', job });
+    if (this.#wanted) this.#send({ type: 'ttyWant', job, want: this.#wants });
     if (this.#stopped !== undefined) this.#send({ type: 'stopped', job, signo: this.#stopped });
   }
 
@@ -79,7 +83,8 @@ export class Streams {
         return;
       case 'ttyWant':
         this.#wanted = true;
-        this.#send({ type: 'ttyWant', job });
+        this.#wants += 1;
+        this.#send({ type: 'ttyWant', job, want: this.#wants });
         return;
       case 'ttyModes':
         this.#modes = Buffer.from(message.termios);
@@ -109,10 +114,14 @@ export class Streams {
           this.#toRun({ type: 'stdinEof', offset: message.offset });
         return;
       case 'ttyInput':
+        if (message.want <= this.#answered) return;
+        this.#answered = message.want;
         this.#wanted = false;
         this.#toRun({ type: 'ttyInput', data: message.data });
         return;
       case 'signal':
+        if (message.count <= this.#signals) return;
+        this.#signals = message.count;
         this.#stopped = undefined;
         this.#toRun({ type: 'signal', signo: message.signo });
         return;

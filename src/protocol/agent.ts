@@ -123,8 +123,9 @@ export const agentMessages = {
   outAck: { number: 11, fields: { job: 'bytes', stream: 'u8', offset: 'u64' } },
   stdin: { number: 12, fields: { job: 'bytes', offset: 'u64', data: 'bytes' } },
   stdinEof: { number: 13, fields: { job: 'bytes', offset: 'u64' } },
-  ttyInput: { number: 14, fields: { job: 'bytes', data: 'bytes' } },
-  signal: { number: 15, fields: { job: 'bytes', signo: 'u32' } },
+  /** `want` and `count` as in src/protocol/shim.ts: what comes a second time is dropped. */
+  ttyInput: { number: 14, fields: { job: 'bytes', want: 'u32', data: 'bytes' } },
+  signal: { number: 15, fields: { job: 'bytes', signo: 'u32', count: 'u32' } },
   resize: {
     number: 16,
     fields: { job: 'bytes', rows: 'u16', cols: 'u16', xpixel: 'u16', ypixel: 'u16' },
@@ -156,7 +157,7 @@ export const agentMessages = {
   started: { number: 72, fields: { job: 'bytes', at: 'i64' } },
   out: { number: 73, fields: { job: 'bytes', stream: 'u8', offset: 'u64', data: 'bytes' } },
   stdinUsed: { number: 74, fields: { job: 'bytes', offset: 'u64' } },
-  ttyWant: { number: 75, fields: { job: 'bytes' } },
+  ttyWant: { number: 75, fields: { job: 'bytes', want: 'u32' } },
   ttyModes: { number: 76, fields: { job: 'bytes', termios: 'bytes' } },
   stopped: { number: 77, fields: { job: 'bytes', signo: 'u32' } },
   /**

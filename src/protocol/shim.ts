@@ -24,10 +24,16 @@ export type OutStream = (typeof OutStream)[keyof typeof OutStream];
 export const EndKind = { exited: 0, signaled: 1 } as const;
 export type EndKind = (typeof EndKind)[keyof typeof EndKind];
 
+/** Bits of `shared`: descriptors that are one open file description (`2>&1`), not two of one file. */
+export const Shared = { inOut: 1, inErr: 2, outErr: 4 } as const;
+
 /**
  * - `tool`: the name the shim was called by; `real`: the absolute path of the tool it stands for.
  * - `startTime`: field 22 of /proc/self/stat, clock ticks since boot.
- * - `*Flags`: the descriptor's open(2) flags by F_GETFL; `*Dev`/`*Ino` by fstat(2); 0 when closed.
+ * - `*Flags`: the descriptor's open(2) flags by F_GETFL; `*Dev`/`*Ino` by fstat(2), for a terminal 0 and the number of
+ *   its device, by whichever name it was opened; 0 when closed.
+ * - `shared`: which regular files among 0, 1, 2 are one open file description, bits of Shared.
+ * - `view`: which processes and files the caller sees, as src/base/view.ts writes it.
  * - `rows` to `ypixel`: struct winsize of the first terminal among 0, 1, 2; 0 when there is none.
  * - `termios` (everywhere): c_iflag, c_oflag, c_cflag, c_lflag as u32, then 19 bytes of c_cc; empty without a terminal.
  * - `rlimits`: soft then hard as u64 for each RLIMIT_ number from 0; RLIM_INFINITY as all ones.
@@ -47,6 +53,7 @@ export const shimMessages = {
       real: 'bytes',
       shimDir: 'bytes',
       cwd: 'bytes',
+      view: 'str',
       umask: 'u32',
       inKind: 'u8',
       inFlags: 'u32',
@@ -60,6 +67,7 @@ export const shimMessages = {
       errFlags: 'u32',
       errDev: 'u64',
       errIno: 'u64',
+      shared: 'u8',
       rows: 'u16',
       cols: 'u16',
       xpixel: 'u16',
@@ -114,9 +122,10 @@ export const shimMessages = {
   /** Bytes of standard input from `offset` on, peeked, not yet consumed here. */
   stdin: { number: 35, fields: { offset: 'u64', data: 'bytes' } },
   stdinEof: { number: 36, fields: { offset: 'u64' } },
-  /** What the terminal gave after `ttyWant`: a line, or its end (empty). */
-  ttyInput: { number: 37, fields: { data: 'bytes' } },
-  signal: { number: 38, fields: { signo: 'u32' } },
+  /** What the terminal gave after the `ttyWant` of the same number: a line, or its end (empty). Repeated on a fresh connection. */
+  ttyInput: { number: 37, fields: { want: 'u32', data: 'bytes' } },
+  /** `count` goes up from 1: the last ones are repeated on a fresh connection, and obeyed once. */
+  signal: { number: 38, fields: { signo: 'u32', count: 'u32' } },
   resize: { number: 39, fields: { rows: 'u16', cols: 'u16', xpixel: 'u16', ypixel: 'u16' } },
   /** The caller's descriptor of `stream` is gone (EPIPE): the tool must see SIGPIPE on its next write. */
   outClosed: { number: 40, fields: { stream: 'u8' } },
@@ -132,8 +141,8 @@ export const shimMessages = {
   out: { number: 50, fields: { stream: 'u8', offset: 'u64', data: 'bytes' } },
   /** The tool consumed standard input up to `offset`: consume the same here. */
   stdinUsed: { number: 51, fields: { offset: 'u64' } },
-  /** The tool reads its terminal: read one line here, in the foreground, and send `ttyInput`. */
-  ttyWant: { number: 52, fields: {} },
+  /** The tool reads its terminal: read one line here, in the foreground, and send `ttyInput`. `want` goes up from 1. */
+  ttyWant: { number: 52, fields: { want: 'u32' } },
   /** The tool changed the modes of its terminal: set the same here, restore at the end. */
   ttyModes: { number: 53, fields: { termios: 'bytes' } },
   /** The tool's group stopped by `signo`: stop ourselves alike, and send SIGCONT when continued. */

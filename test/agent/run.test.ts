@@ -312,7 +312,7 @@ test('a signal reaches the tool', async () => {
   const job = start('trap "echo got; exit 9" INT; echo ready; while :; do sleep 0.05; done');
   await peer.control.take('out');
   peer.send({ type: 'outAck', job, stream: 1, offset: 6n });
-  peer.send({ type: 'signal', job, signo: 2 });
+  peer.send({ type: 'signal', job, signo: 2, count: 1 });
   const end = await peer.follow(job);
   expect(end.stdout).toBe('got\n');
   expect(end.end).toMatchObject({ value: 9 });

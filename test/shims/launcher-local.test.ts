@@ -103,7 +103,7 @@ describe.each(['plain', 'sanitized'] as const)(
       );
       const env = { PATH: `${world.bin}:/usr/bin:/bin`, ODD: 'x\ny', EMPTY: '' };
       const text = await outputOf(world.call('make', [], { env }));
-      expect(text).toMatch(/^RCH_SHIM=\d+:\d+$/m);
+      expect(text).toMatch(/^RCH_SHIM=\d+:\d+:\/.+\/\w+$/m);
       expect(
         text
           .replace(/^RCH_SHIM=.*\n/m, '')

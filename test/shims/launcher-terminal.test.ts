@@ -102,7 +102,7 @@ describe.each(['plain', 'sanitized'] as const)(
       const { peer } = await started(world, front, link);
       run.child.stdin?.write('first\nsecond\n');
       await run.sees('second\r\n');
-      peer.send({ type: 'ttyWant' });
+      peer.send({ type: 'ttyWant', want: 1 });
       expect((await peer.next('ttyInput')).data.toString()).toBe('first\n');
       peer.send(exited(0));
       expect((await run.end).stdout.toString()).toContain('left second\r\n');
@@ -111,11 +111,11 @@ describe.each(['plain', 'sanitized'] as const)(
     it('waits for a line that comes later, and passes the end of input on', async () => {
       const run = world.onTerminal(['gcc', 'x']);
       const { peer } = await started(world, front, link);
-      peer.send({ type: 'ttyWant' }, out(3, 0, 'name? '));
+      peer.send({ type: 'ttyWant', want: 1 }, out(3, 0, 'name? '));
       await run.sees('name? ');
       run.child.stdin?.write('me\n');
       expect((await peer.next('ttyInput')).data.toString()).toBe('me\n');
-      peer.send({ type: 'ttyWant' });
+      peer.send({ type: 'ttyWant', want: 2 });
       run.child.stdin?.write('\u0004');
       expect((await peer.next('ttyInput')).data.length).toBe(0);
       peer.send(exited(0));
@@ -125,7 +125,7 @@ describe.each(['plain', 'sanitized'] as const)(
     it('reads for a tool whose standard input is not the terminal', async () => {
       const run = world.onTerminal(['sh', '-c', 'gcc x < /dev/null']);
       const { peer } = await started(world, front, link);
-      peer.send({ type: 'ttyWant' });
+      peer.send({ type: 'ttyWant', want: 1 });
       run.child.stdin?.write('secret\n');
       expect((await peer.next('ttyInput')).data.toString()).toBe('secret\n');
       peer.send(exited(0));
@@ -145,7 +145,7 @@ describe.each(['plain', 'sanitized'] as const)(
       const { peer, ask } = await started(world, front, link);
       peer.send(
         { type: 'ttyModes', termios: withoutLocal(ask.termios, ECHO) },
-        { type: 'ttyWant' },
+        { type: 'ttyWant', want: 1 },
         out(3, 0, 'password: '),
       );
       await run.sees('password: ');
@@ -162,7 +162,7 @@ describe.each(['plain', 'sanitized'] as const)(
       const { peer, ask } = await started(world, front, link);
       peer.send(
         { type: 'ttyModes', termios: withoutLocal(ask.termios, ICANON | ECHO) },
-        { type: 'ttyWant' },
+        { type: 'ttyWant', want: 1 },
         out(3, 0, '?'),
       );
       await run.sees('?');
@@ -195,7 +195,7 @@ describe.each(['plain', 'sanitized'] as const)(
         const { peer } = await started(world, front, link);
         peer.send(out(3, 0, 'up\n'));
         await run.sees('up\r\n');
-        peer.send({ type: 'ttyWant' });
+        peer.send({ type: 'ttyWant', want: 1 });
         run.child.stdin?.write('while ! jobs | grep Stopped; do :; done; echo se""en\n');
         await run.sees('seen\r\n');
         run.child.stdin?.write('fg\n');
@@ -225,7 +225,7 @@ describe.each(['plain', 'sanitized'] as const)(
         run.child.stdin?.write('fg\n');
         expect((await peer.next('signal')).signo).toBe(18);
         expect(await peer.next('resize')).toMatchObject({ rows: 24, cols: 80 });
-        peer.send({ type: 'ttyWant' }, out(3, 3, 'again\n'));
+        peer.send({ type: 'ttyWant', want: 1 }, out(3, 3, 'again\n'));
         await run.sees('again\r\n');
         run.child.stdin?.write('hidden\n');
         expect((await peer.next('ttyInput')).data.toString()).toBe('hidden\n');

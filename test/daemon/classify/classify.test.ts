@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { classify } from '../../../daemon/classify/classify.ts';
 import type { Stream } from '../../../daemon/classify/request.ts';
-import { StreamKind } from '../../../src/protocol/shim.ts';
+import { Shared, StreamKind } from '../../../src/protocol/shim.ts';
 import { requestOf } from './request-of.ts';
 
 const file = (ino: bigint, flags: number): Stream => ({
@@ -29,13 +29,27 @@ describe('what surrounds a command', () => {
   });
 
   it('lets one log for both streams go elsewhere, but not a file opened twice', () => {
-    const of = (one: Stream, two: Stream) =>
-      classify(requestOf(['make'], { streams: [file(9n, 0), one, two] })).kind;
+    const of = (one: Stream, two: Stream, shared: number = Shared.outErr) =>
+      classify(requestOf(['make'], { streams: [file(9n, 0), one, two], shared })).kind;
     expect(of(file(5n, 1), file(5n, 1))).toBe('candidate');
-    expect(of(file(5n, 1 | APPEND), file(5n, 1 | APPEND))).toBe('candidate');
-    expect(of(file(5n, 1), file(5n, 1 | APPEND))).toBe('local');
-    expect(of(file(5n, 1), file(6n, 1))).toBe('candidate');
-    expect(of(file(9n, 1), file(6n, 1))).toBe('local');
+    expect(of(file(5n, 1), file(5n, 1), 0)).toBe('local');
+    expect(of(file(5n, 1 | APPEND), file(5n, 1 | APPEND), 0)).toBe('candidate');
+    expect(of(file(5n, 1), file(5n, 1 | APPEND), 0)).toBe('local');
+    expect(of(file(5n, 1), file(6n, 1), 0)).toBe('candidate');
+  });
+
+  it('keeps it here when it would read what it writes', () => {
+    const streams = [file(9n, 2), file(9n, 2), file(6n, 1)] as const;
+    expect(classify(requestOf(['make'], { streams, shared: Shared.inOut })).kind).toBe('local');
+  });
+
+  it('keeps it here between two terminals, by whichever names', () => {
+    const tty = (ino: bigint): Stream => ({ kind: StreamKind.tty, dev: 0n, ino, flags: 2 });
+    const of = (...streams: readonly [Stream, Stream, Stream]) =>
+      classify(requestOf(['make'], { streams })).kind;
+    expect(of(tty(5n), tty(5n), tty(5n))).toBe('candidate');
+    expect(of(tty(5n), tty(5n), tty(6n))).toBe('local');
+    expect(of(tty(5n), file(1n, 1), tty(6n))).toBe('local');
   });
 
   it('says of an unknown tool that it is one', () => {

@@ -6,7 +6,12 @@ const pipe = (ino: bigint): Stream => ({ kind: StreamKind.pipe, flags: 1, dev: 1
 /** A request as a launcher would ask it, from words. */
 export function requestOf(
   argv: readonly string[],
-  more: { cwd?: string; env?: Record<string, string>; streams?: Request['streams'] } = {},
+  more: {
+    cwd?: string;
+    env?: Record<string, string>;
+    streams?: Request['streams'];
+    shared?: number;
+  } = {},
 ): Request {
   const tool = argv[0] ?? '';
   return {
@@ -17,6 +22,7 @@ export function requestOf(
     cwd: more.cwd ?? '/work/project',
     env: new Map(Object.entries(more.env ?? {})),
     streams: more.streams ?? [pipe(1n), pipe(2n), pipe(3n)],
+    shared: more.shared ?? 0,
   };
 }
 

@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { frontSocket, historyFile, layoutFor, type Layout } from '../../../src/base/layout.ts';
 import { startTimeOf } from '../../../src/base/processes.ts';
 import { RunFolder } from '../../../src/base/run-folder.ts';
+import { ownView } from '../../../src/base/view.ts';
 import { DaemonClient } from '../../../src/client/daemon-client.ts';
 import { encode, type MessageOf } from '../../../src/protocol/codec.ts';
 import { machineFacts } from '../../../src/facts/machine.ts';
@@ -447,10 +448,12 @@ export function question(asked: Asked, more: Partial<Ask> = {}): Ask {
     real: Buffer.from(`/usr/bin/${tool}`),
     shimDir: Buffer.from('/nowhere/shims'),
     cwd: Buffer.from(asked.cwd),
+    view: ownView(),
     umask: 0o22,
     ...{ inKind: 4, inFlags: 0, inDev: 5n, inIno: 6n },
     ...{ outKind: 2, outFlags: 1, outDev: 5n, outIno: 7n },
     ...{ errKind: 2, errFlags: 1, errDev: 5n, errIno: 8n },
+    shared: 0,
     ...{ rows: 0, cols: 0, xpixel: 0, ypixel: 0 },
     termios: Buffer.alloc(0),
     rlimits: Buffer.alloc(0),
