@@ -2,11 +2,12 @@
 import { messageOf, never, type Failure } from '../base/result.ts';
 import type { AgentMessage } from '../protocol/agent.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
+import { BlobPacker } from '../protocol/blob-packer.ts';
 import { probeRequest } from '../protocol/facts.ts';
 import { unpackChanges } from '../tree/packed.ts';
 import type { Change } from '../tree/manifest.ts';
 import type { Agent } from './agent.ts';
-import { Packer, sendContent, type Content } from './blobs-out.ts';
+import { sendContent, type Content } from './blobs-out.ts';
 import type { Missing } from './contents.ts';
 import type { Listener, Owner } from './owner.ts';
 import { contentsOf, settleResult } from './result.ts';
@@ -57,13 +58,13 @@ export class Session implements Listener {
   /** Syncs that have begun; aborted when what they wait for will not come. */
   readonly #bringing = new Map<number, AbortController>();
   readonly #gone = new AbortController();
-  readonly #packer: Packer;
+  readonly #packer: BlobPacker;
 
   constructor(owner: Owner, control: AgentStream, agent: Agent) {
     this.owner = owner;
     this.#control = control;
     this.#agent = agent;
-    this.#packer = new Packer(owner.hello.compression ?? DEFAULT_LEVEL);
+    this.#packer = new BlobPacker(owner.hello.compression ?? DEFAULT_LEVEL);
   }
 
   addBulk(stream: AgentStream): void {
