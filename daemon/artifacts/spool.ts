@@ -32,6 +32,12 @@ export class Spool {
     return this.#store.pathOf(hash);
   }
 
+  /** Takes in a small content made here. */
+  keep(hash: Hash, data: Buffer): Result<undefined> {
+    const put = this.#store.put(hash, data);
+    return put.ok ? ok(undefined) : put;
+  }
+
   /** Resolves when the content, of `size` bytes, has arrived and its hash was found right. */
   await(hash: Hash, size: number): Promise<Result<undefined>> {
     return new Promise((done) => {

@@ -1,10 +1,8 @@
 /**
  * Brings what a job changed in one root back here: stamped by the rule for times, each file only over the one
- * the job started from, cargo's fingerprints last.
+ * the job started from, cargo's fingerprints last, under a redo journal.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
 import { hashBytes } from '../../src/tree/hash.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
@@ -14,7 +12,9 @@ import { placeChanges, type Placed } from '../../src/tree/place.ts';
 import { stamp, type StampRule } from '../../src/tree/stamps.ts';
 import type { Snapshot } from '../../src/tree/tree.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
+import type { RedoJournal } from './redo.ts';
 import type { Spool } from './spool.ts';
+import { stageOf } from './stages.ts';
 
 /** A cap stays this far below the earliest local change, ns (DESIGN, "Times"). */
 const BEFORE_EDIT = 1000n;
@@ -34,8 +34,7 @@ export type TakeBackNeeds = {
   readonly offset: bigint;
   /** Asks the agent for contents, which arrive in the spool. */
   readonly fetch: (hashes: readonly Hash[]) => Promise<Result<undefined>>;
-  /** A folder for contents made here, on this machine's disk. */
-  readonly scratch: string;
+  readonly redo: RedoJournal;
   /** Goes into the name of what is kept beside a file that changed on both sides. */
   readonly job: string;
 };
@@ -79,17 +78,10 @@ function stamped(entry: Entry, rule: StampRule): Entry {
   return entry.kind === 'hardlink' ? entry : { ...entry, mtime: stamp(entry.mtime, rule) };
 }
 
-/** Cargo believes what these say, so they come after everything they speak of. */
-function comesLast(path: RawPath): boolean {
-  return path.includes('.fingerprint/') || /(^|\/)build\/[^/]+\/output$/.test(path);
-}
-
 /** One return; made anew for each root of each job. */
 export class TakeBack {
   readonly #held: HeldRoot;
   readonly #needs: TakeBackNeeds;
-  /** Contents made here (ninja's logs with mapped times). */
-  readonly #made = new Map<Hash, Buffer>();
 
   constructor(held: HeldRoot, needs: TakeBackNeeds) {
     this.#held = held;
@@ -167,11 +159,8 @@ export class TakeBack {
       const mapped = map(content);
       if (mapped.equals(content)) return ok(entry);
       const hash = hashBytes(mapped);
-      await mkdir(this.#needs.scratch, { recursive: true, mode: 0o700 });
-      const file = join(this.#needs.scratch, randomBytes(8).toString('hex'));
-      await writeFile(file, mapped, { mode: 0o600, flag: 'wx' });
-      this.#made.set(hash, Buffer.from(file));
-      return ok({ ...entry, hash, size: mapped.length });
+      const kept = this.#needs.spool.keep(hash, mapped);
+      return kept.ok ? ok({ ...entry, hash, size: mapped.length }) : kept;
     } catch (thrown) {
       return fail(`${path}: ${messageOf(thrown)}`);
     }
@@ -194,40 +183,41 @@ export class TakeBack {
       if (mine && change.op === 'put' && change.entry.kind === 'dir') unsettled.add(change.path);
       return !unsettled.has(change.path);
     });
-    const groups = [
-      todo.filter((change) => !comesLast(change.path)),
-      todo.filter((change) => comesLast(change.path)),
-    ];
-    for (const changes of groups) {
-      if (changes.length === 0) continue;
-      const result = await placeChanges({
-        helper: this.#needs.helper,
-        root: Buffer.from(rootPath, 'latin1'),
-        changes,
-        contentOf: (hash) => this.#contentOf(hash, at.now, changes),
-        // What was touched here must not be replaced, and 'absent' is what it certainly is not.
-        guard: (path) => (at.touchedHere.has(path) ? 'absent' : (tree.stat(path) ?? 'absent')),
-        before: (path) => at.now.manifest.get(path),
-        suffix: this.#needs.job.slice(0, 8),
-      });
-      const placed: Placed = result.ok ? result.value : result.failure.placed;
-      for (const one of placed.placed) tree.adopt(one.path, one.entry, one.identity);
-      for (const conflict of placed.conflicts) {
-        unsettled.add(conflict.path);
-        conflicts.push(`${rootPath}/${conflict.path}`);
-      }
-      if (!result.ok)
-        return fail(
-          `${rootPath}/${result.failure.path}: ${result.failure.reason}`,
-          result.failure.next,
-        );
+    const root = Buffer.from(rootPath, 'latin1');
+    const suffix = this.#needs.job.slice(0, 8);
+    const over: (() => void)[] = [];
+    const result = await placeChanges({
+      helper: this.#needs.helper,
+      root,
+      changes: todo,
+      contentOf: (hash) => this.#contentOf(hash, at.now, todo),
+      // What was touched here must not be replaced, and 'absent' is what it certainly is not.
+      guard: (path) => (at.touchedHere.has(path) ? 'absent' : (tree.stat(path) ?? 'absent')),
+      before: (path) => at.now.manifest.get(path),
+      stage: stageOf,
+      intend: (all) => {
+        const operations = all.filter((operation) => !at.touchedHere.has(operation.path));
+        const name = `${this.#needs.job}-${this.#held.root.key}`;
+        over.push(this.#needs.redo.intend(name, { root: rootPath, suffix, operations }));
+      },
+      suffix,
+    });
+    for (const end of over) end();
+    const placed: Placed = result.ok ? result.value : result.failure.placed;
+    for (const one of placed.placed) tree.adopt(one.path, one.entry, one.identity);
+    for (const conflict of placed.conflicts) {
+      unsettled.add(conflict.path);
+      conflicts.push(`${rootPath}/${conflict.path}`);
     }
+    if (!result.ok)
+      return fail(
+        `${rootPath}/${result.failure.path}: ${result.failure.reason}`,
+        result.failure.next,
+      );
     return ok({ rule: at.rule, changes: there, unsettled: [...unsettled], conflicts });
   }
 
   #contentOf(hash: Hash, now: Snapshot, changes: readonly Change[]): Buffer {
-    const made = this.#made.get(hash);
-    if (made !== undefined) return made;
     if (this.#needs.spool.has(hash)) return this.#needs.spool.pathOf(hash);
     const same = changes.find(
       (change) => change.op === 'put' && change.entry.kind === 'file' && change.entry.hash === hash,

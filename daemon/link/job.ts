@@ -1,6 +1,5 @@
 /** One job from the launcher's commit to its end: acts on what job-state.ts decides. */
 import { performance } from 'node:perf_hooks';
-import { join } from 'node:path';
 import { fail, messageOf, never } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { JobOutcome, LinkToFront, Phases, PlannedJob } from '../../src/protocol/ipc.ts';
@@ -8,6 +7,7 @@ import { jobUsage } from '../../src/protocol/jobs.ts';
 import { EndKind, type ShimMessage } from '../../src/protocol/shim.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
+import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
 import { jobSpecOf } from '../exec/spec.ts';
 import { prepare, type Prepared } from '../sync/prepare.ts';
@@ -30,7 +30,7 @@ export type JobNeeds = {
   readonly spool: Spool;
   readonly helper: FsHelper;
   readonly peer: Omit<PushPeer, 'progress'>;
-  readonly scratch: string;
+  readonly redo: RedoJournal;
   readonly worker: string;
   /** ms a started job waits for its agent to come back before it is given up. */
   readonly patienceMs: number;
@@ -308,12 +308,12 @@ export class Job {
     this.#needs.phase('returning');
     this.#progress.begin(`fetching results from ${this.#needs.worker}`);
     const began = performance.now();
-    const { client, spool, helper, scratch } = this.#needs;
+    const { client, spool, helper, redo } = this.#needs;
     const returning = new Returning({
       client,
       spool,
       helper,
-      scratch: join(scratch, this.plan.job),
+      redo,
       job: this.plan.job,
       results: this.#results,
       reunion: this.#reunion,

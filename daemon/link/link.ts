@@ -12,6 +12,7 @@ import type { FrontToLink, LinkToFront, PlannedJob } from '../../src/protocol/ip
 import { FsHelper } from '../../src/tree/fs-helper.ts';
 import { Hasher } from '../../src/tree/hash.ts';
 import { Store } from '../../src/tree/store.ts';
+import { RedoJournal } from '../artifacts/redo.ts';
 import { Spool } from '../artifacts/spool.ts';
 import { RootBook } from '../sync/shared-root.ts';
 import type { AgentConnection } from '../transport/transport.ts';
@@ -53,6 +54,7 @@ export class Link {
   readonly #book: RootBook;
   readonly #spool: Spool;
   readonly #packer: BlobPacker;
+  readonly #redo: RedoJournal;
   readonly #jobs = new Map<string, Job>();
   readonly #drops = new Map<string, NodeJS.Timeout>();
   #epochsThere: Readonly<Record<string, string>> = {};
@@ -63,6 +65,7 @@ export class Link {
     this.#needs = needs;
     this.#parts = parts;
     this.#spool = new Spool(parts.store);
+    this.#redo = new RedoJournal(join(needs.layout.cache, 'redo', needs.worker));
     this.#packer = new BlobPacker(needs.compression);
     this.#book = new RootBook(
       { ...parts, folder: treesFolder(needs.layout, needs.worker) },
@@ -109,6 +112,7 @@ export class Link {
       store: store.value,
       hasher,
     });
+    await link.#redo.recover(link.#parts.placer);
     link.#server = await serveLaunchers(`link-${needs.worker}.sock`, (opening, launcher) => {
       link.#opened(opening, launcher);
     });
@@ -177,7 +181,7 @@ export class Link {
           ),
         packer: this.#packer,
       },
-      scratch: join(this.#needs.layout.cache, 'scratch', this.#needs.worker),
+      redo: this.#redo,
       worker: this.#needs.worker,
       patienceMs: this.#needs.ownerDeadline * 1000,
       phase: (phase) => {

@@ -1,8 +1,9 @@
 /** The return of one job: what it changed in each project root comes here, then the agent is told what became of it. */
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { ok, type Result } from '../../src/base/result.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Change } from '../../src/tree/manifest.ts';
+import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
 import { TakeBack, type TakenBack } from '../artifacts/take-back.ts';
 import { buildTextKind, envReads, type BuildText } from '../plan/env-reads.ts';
@@ -20,8 +21,7 @@ export type ReturningNeeds = {
   readonly client: AgentClient;
   readonly spool: Spool;
   readonly helper: FsHelper;
-  /** A folder for contents made here; removed at the end. */
-  readonly scratch: string;
+  readonly redo: RedoJournal;
   /** 32 hex digits. */
   readonly job: string;
   readonly results: Results;
@@ -58,7 +58,6 @@ export class Returning {
       }
     } finally {
       this.received = this.#needs.spool.received - before;
-      await rm(this.#needs.scratch, { recursive: true, force: true });
     }
     const conflicts = this.#taken.flatMap(({ back }) => back.conflicts);
     return ok({ conflicts, missedEnv: await this.#missedEnv() });
@@ -72,7 +71,7 @@ export class Returning {
         helper: this.#needs.helper,
         spool: this.#needs.spool,
         offset: client.clock.offset,
-        scratch: this.#needs.scratch,
+        redo: this.#needs.redo,
         job: this.#needs.job,
         fetch: (hashes) => this.#fetch(hashes),
       }).run(result);

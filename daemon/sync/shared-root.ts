@@ -9,6 +9,7 @@ import { diff } from '../../src/tree/diff.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Hasher } from '../../src/tree/hash.ts';
 import type { Change, RawPath } from '../../src/tree/manifest.ts';
+import { removeLeftovers } from '../../src/tree/place.ts';
 import { Tree, type Snapshot } from '../../src/tree/tree.ts';
 import { agree, changesOf, wholeOf, withhold, type Agreement } from './outgoing.ts';
 import { RootLock } from './root-lock.ts';
@@ -39,6 +40,7 @@ export class SharedRoot {
   /** Who compares a shared root with the worker's. */
   readonly looking = new RootLock();
   readonly tree: Tree;
+  readonly #helper: FsHelper;
   readonly #withheldFile: string;
   readonly #agreement: Agreement;
   /** The epoch the agent is known to hold; undefined: send everything. */
@@ -46,11 +48,12 @@ export class SharedRoot {
   /** Whether the agent has a tree of this root at all, whatever its epoch. */
   #heldThere = false;
 
-  private constructor(key: string, plan: PlannedRoot, tree: Tree, folder: string) {
+  private constructor(key: string, plan: PlannedRoot, tree: Tree, tools: RootTools) {
     this.key = key;
     this.plan = plan;
     this.tree = tree;
-    this.#withheldFile = join(folder, `${key}.withheld`);
+    this.#helper = tools.helper;
+    this.#withheldFile = join(tools.folder, `${key}.withheld`);
     this.#agreement = {
       agreed: new Map(),
       withheld: loadWithheld(this.#withheldFile),
@@ -69,7 +72,7 @@ export class SharedRoot {
       only: plan.only,
       cacheFile: join(tools.folder, `${key}.stats`),
     });
-    return new SharedRoot(key, plan, tree, tools.folder);
+    return new SharedRoot(key, plan, tree, tools);
   }
 
   get path(): string {
@@ -88,6 +91,8 @@ export class SharedRoot {
   async look(): Promise<Result<Snapshot>> {
     const snapshot = await this.tree.refresh();
     if (!snapshot.ok) return snapshot;
+    const { leftovers } = snapshot.value;
+    if (leftovers.length > 0) await removeLeftovers(this.#helper, this.tree.root, leftovers);
     for (const change of snapshot.value.changes) this.#agreement.doubtful.add(change.path);
     return snapshot;
   }

@@ -102,7 +102,7 @@ async function actualOf(root: Root, helper: FsHelper): Promise<Result<Manifest, 
   const snapshot = await root.tree.refresh();
   if (!snapshot.ok) return refused('internal', snapshot.failure);
   const { manifest, leftovers } = snapshot.value;
-  if (leftovers.length > 0) await removeLeftovers(helper, root.treePath, leftovers);
+  await removeLeftovers(helper, root.treePath, leftovers);
   return ok(manifest);
 }
 
