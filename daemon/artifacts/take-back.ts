@@ -49,18 +49,12 @@ export type TakenBack = {
   readonly conflicts: readonly string[];
 };
 
-function mtimeOf(entry: Entry): bigint | undefined {
-  return entry.kind === 'hardlink' ? undefined : entry.mtime;
-}
-
 /** The stamps' rule for a return that happens now. */
 function ruleFor(held: HeldRoot, now: Snapshot, result: RootResult, offset: bigint): StampRule {
   // What is edited after the scan began is newer than everything the run made.
   let cap = now.scanTime;
-  for (const change of now.changes) {
-    const mtime = change.op === 'put' ? mtimeOf(change.entry) : undefined;
-    if (mtime !== undefined && mtime - BEFORE_EDIT < cap) cap = mtime - BEFORE_EDIT;
-  }
+  const { earliest } = held.edits;
+  if (earliest !== undefined && earliest - BEFORE_EDIT < cap) cap = earliest - BEFORE_EDIT;
   return { from: result.from, till: result.till, offset, floor: held.snapshot.scanTime, cap };
 }
 
@@ -88,9 +82,25 @@ export class TakeBack {
     this.#needs = needs;
   }
 
-  async run(result: RootResult): Promise<Result<TakenBack>> {
-    if (result.changes.length === 0)
-      return ok({ rule: noRule, changes: [], unsettled: [], conflicts: [] });
+  /** `placed` is called when the tree here is as `TakenBack` says, before anybody else looks at it. */
+  async run(result: RootResult, placed: (back: TakenBack) => void): Promise<Result<TakenBack>> {
+    const held = this.#held;
+    if (result.changes.length === 0) {
+      const nothing = { rule: noRule, changes: [], unsettled: [], conflicts: [] };
+      placed(nothing);
+      return ok(nothing);
+    }
+    // Other jobs of the root must not wait for what comes over the wire.
+    const ahead = held.shares ? await this.#fetch(result.changes, held.snapshot) : ok(undefined);
+    if (!ahead.ok) return ahead;
+    return held.alone(async () => {
+      const back = await this.#takeBack(result);
+      if (back.ok) placed(back.value);
+      return back;
+    });
+  }
+
+  async #takeBack(result: RootResult): Promise<Result<TakenBack>> {
     // The contents come while the tree here is looked at; only what was touched meanwhile is asked for after it.
     const [now, early] = await Promise.all([
       this.#held.root.look(),
@@ -99,12 +109,15 @@ export class TakeBack {
     if (!now.ok) return now;
     if (!early.ok) return early;
     const rule = ruleFor(this.#held, now.value, result, this.#needs.offset);
-    const touchedHere = new Set(now.value.changes.map((change) => change.path));
     const fetched = await this.#fetch(result.changes, now.value);
     if (!fetched.ok) return fetched;
     const there = await this.#stampAll(result.changes, rule);
     if (!there.ok) return there;
-    return this.#place(there.value, { now: now.value, touchedHere, rule });
+    return this.#place(there.value, {
+      now: now.value,
+      touchedHere: this.#held.edits.paths,
+      rule,
+    });
   }
 
   /** Contents that are not here yet. */

@@ -40,6 +40,7 @@ export class Returning {
   received = 0;
   readonly #needs: ReturningNeeds;
   readonly #id: Buffer;
+  readonly #settling: Promise<void>[] = [];
   readonly #taken: { readonly held: HeldRoot; readonly back: TakenBack }[] = [];
 
   constructor(needs: ReturningNeeds) {
@@ -74,7 +75,9 @@ export class Returning {
         redo: this.#needs.redo,
         job: this.#needs.job,
         fetch: (hashes) => this.#fetch(hashes),
-      }).run(result);
+      }).run(result, (placed) => {
+        this.#settle(held, placed);
+      });
       if (back.ok || client.connected || attempt === ATTEMPTS) return back;
       if (!(await reunion.wait(() => client.connected))) return back;
     }
@@ -105,29 +108,39 @@ export class Returning {
     return envReads(texts, this.#needs.withheld);
   }
 
-  /** Tells the agent what became of its results, so that both sides mean one tree by the next epoch. */
-  async settle(): Promise<void> {
-    for (const { held, back } of this.#taken) {
-      if (back.changes.length === 0) {
-        // The agent keeps its epoch without being told.
-        held.root.returned([], back.unsettled, undefined);
-        continue;
-      }
-      const to = held.root.nextEpoch();
-      const { offset, floor, cap } = back.rule;
-      const answer = await this.#needs.client.request((request) => ({
-        type: 'settle',
-        request,
-        job: this.#id,
-        root: held.root.key,
-        to,
-        offset,
-        floor,
-        cap,
-      }));
-      held.root.returned(back.changes, back.unsettled, to);
-      if (!answer.ok || answer.value.type !== 'settled') held.root.distrust();
+  /**
+   * Tells the agent what became of a result, so that both sides mean one tree by the next epoch. Nothing is waited
+   * for: whatever is said about the root after this is said to an agent that has heard it.
+   */
+  #settle(held: HeldRoot, back: TakenBack): void {
+    if (back.changes.length === 0) {
+      // The agent keeps its epoch without being told.
+      held.root.returned([], back.unsettled, undefined);
+      return;
     }
+    const to = held.root.nextEpoch();
+    const { offset, floor, cap } = back.rule;
+    const answer = this.#needs.client.request((request) => ({
+      type: 'settle',
+      request,
+      job: this.#id,
+      root: held.root.key,
+      to,
+      offset,
+      floor,
+      cap,
+    }));
+    held.root.returned(back.changes, back.unsettled, to);
+    this.#settling.push(
+      answer.then((settled) => {
+        if (!settled.ok || settled.value.type !== 'settled') held.root.distrust();
+      }),
+    );
+  }
+
+  /** Resolves when the agent has heard of all that was placed; then it may forget the job. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#settling);
     this.#needs.client.send({ type: 'finish', job: this.#id });
   }
 }

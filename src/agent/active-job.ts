@@ -25,7 +25,7 @@ import {
 import { processName } from './lock.ts';
 import type { Log } from './log.ts';
 import type { Listener, Owner } from './owner.ts';
-import { collectResult, type RootResult, windowOf } from './result.ts';
+import { collectResult, type Others, type RootResult, windowOf } from './result.ts';
 import { prepare } from './run-spec.ts';
 import { Runner } from './runner.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -45,8 +45,8 @@ export type JobNeeds = {
   readonly slots: Slots;
   readonly helper: FsHelper;
   readonly log: Log;
-  /** `rch-run` processes of the other jobs that use this root now. */
-  readonly others: (root: PlannedRoot) => readonly number[];
+  /** What the other jobs that use this root do there now. */
+  readonly others: (root: PlannedRoot) => Others;
   /** Slots were taken or given back. */
   readonly changed: () => void;
   /** The job is over, and everything it held is given back. */
@@ -59,7 +59,7 @@ export class ActiveJob {
   readonly plan: JobPlan;
   readonly hex: string;
   readonly streams: Streams;
-  results: RootResult[] = [];
+  readonly results: RootResult[] = [];
   readonly #needs: JobNeeds;
   readonly #giveUp = new AbortController();
   readonly #folder: string;
@@ -162,10 +162,13 @@ export class ActiveJob {
       if (!turn.ok) return gone;
       this.#turns.push(turn.value);
     }
-    for (const { root, epoch, path } of plan.roots) {
+    for (const { root, epoch, path, readOnly } of plan.roots) {
       // A sync that was sent before this job may still be at work.
       await root.inOrder(() => Promise.resolve());
-      if (root.epoch === 0n || root.epoch !== epoch)
+      // Others sync and settle it meanwhile.
+      const shared = readOnly || plan.spec.concurrent === true;
+      const known = shared ? root.descendsFrom(epoch) : epoch !== 0n && root.epoch === epoch;
+      if (!known)
         return { kind: 'no-root', reason: `${path} is at another epoch here` };
     }
     const sandbox = await this.#needs.sandbox();
@@ -320,7 +323,6 @@ export class ActiveJob {
   }
 
   async #collect(started: bigint, end: ToolEnd): Promise<void> {
-    const results: RootResult[] = [];
     for (const root of this.plan.roots.filter((each) => !each.readOnly)) {
       const result = await this.#collectRoot(root, windowOf(started, end.till));
       if (!result.ok) {
@@ -334,9 +336,8 @@ export class ActiveJob {
         this.kill();
         break;
       }
-      results.push(result.value);
+      this.results.push(result.value);
     }
-    this.results = results;
     this.#advance({ type: 'collected' });
     if (this.#state.at === 'ended') this.#tellEnd(started, end);
   }

@@ -58,6 +58,8 @@ export const jobSpec = z.object({
   caches: z.array(z.string()),
   /** The job only makes outputs of its own (a compiler call): it may run beside others in the same roots. */
   concurrent: z.boolean().optional(),
+  /** Of such a job: paths (latin1), absolute, that are its own; what else it changes returns with whoever sees it first. */
+  outputs: z.array(z.string()).optional(),
 });
 export type JobSpec = z.infer<typeof jobSpec>;
 
