@@ -32,8 +32,8 @@ export type TakeBackNeeds = {
   readonly spool: Spool;
   /** The worker's clock minus ours, ns. */
   readonly offset: bigint;
-  /** Asks the agent for contents, which arrive in the spool. */
-  readonly fetch: (hashes: readonly Hash[]) => Promise<Result<undefined>>;
+  /** Sees to it that contents, of so many bytes, are in the spool. */
+  readonly bring: (wanted: ReadonlyMap<Hash, number>) => Promise<Result<undefined>>;
   readonly redo: RedoJournal;
   /** Goes into the name of what is kept beside a file that changed on both sides. */
   readonly job: string;
@@ -128,19 +128,9 @@ export class TakeBack {
       const here = now.manifest.get(change.path);
       const same = here?.kind === 'file' && here.hash === change.entry.hash;
       if (same && ninjaMap(change.path) === undefined) continue;
-      if (!this.#needs.spool.has(change.entry.hash))
-        wanted.set(change.entry.hash, change.entry.size);
+      wanted.set(change.entry.hash, change.entry.size);
     }
-    if (wanted.size === 0) return ok(undefined);
-    const arrivals = [...wanted].map(([hash, size]) => this.#needs.spool.await(hash, size));
-    const asked = await this.#needs.fetch([...wanted.keys()]);
-    if (!asked.ok) {
-      this.#needs.spool.abandon(asked.failure.reason);
-      await Promise.all(arrivals);
-      return asked;
-    }
-    for (const arrival of await Promise.all(arrivals)) if (!arrival.ok) return arrival;
-    return ok(undefined);
+    return this.#needs.bring(wanted);
   }
 
   async #stampAll(changes: readonly Change[], rule: StampRule): Promise<Result<Change[]>> {

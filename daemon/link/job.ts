@@ -31,6 +31,7 @@ export type JobNeeds = {
   readonly helper: FsHelper;
   readonly peer: Omit<PushPeer, 'progress'>;
   readonly redo: RedoJournal;
+  readonly spoolFolder: string;
   readonly worker: string;
   /** ms a started job waits for its agent to come back before it is given up. */
   readonly patienceMs: number;
@@ -50,6 +51,7 @@ export class Job {
   readonly #reunion: Reunion;
   readonly #progress: ProgressLine;
   readonly #times = { queue: 0, scan: 0, sync: 0, sent: 0 };
+  readonly #returning: Returning;
   #state: JobState = { at: 'planned' };
   #launcher: Launcher | undefined;
   #prepared: Prepared | undefined;
@@ -69,6 +71,14 @@ export class Job {
     this.#id = Buffer.from(plan.job, 'hex');
     this.#relay = new Relay(this.#id, (message) => needs.client.send(message));
     this.#reunion = new Reunion(needs.patienceMs);
+    this.#returning = new Returning({
+      ...needs,
+      folder: needs.spoolFolder,
+      job: plan.job,
+      results: this.#results,
+      reunion: this.#reunion,
+      withheld: new Set(plan.withheld),
+    });
     this.#progress = new ProgressLine((text) => {
       if (plan.notice !== 'never') this.#say(text, false);
     });
@@ -159,6 +169,9 @@ export class Job {
         if (bad !== undefined) this.#handle({ type: 'lost', reason: bad });
         return;
       }
+      case 'ready':
+        if (this.#state.at === 'running') this.#returning.offered(message);
+        return;
       case 'execHere':
         this.#relay.execHere(message);
         return;
@@ -308,17 +321,7 @@ export class Job {
     this.#needs.phase('returning');
     this.#progress.begin(`fetching results from ${this.#needs.worker}`);
     const began = performance.now();
-    const { client, spool, helper, redo } = this.#needs;
-    const returning = new Returning({
-      client,
-      spool,
-      helper,
-      redo,
-      job: this.plan.job,
-      results: this.#results,
-      reunion: this.#reunion,
-      withheld: new Set(this.plan.withheld),
-    });
+    const returning = this.#returning;
     const roots = this.#prepared?.roots ?? [];
     const result = await returning
       .take(roots.filter((root) => root.plan.policy === 'project'))
@@ -376,6 +379,7 @@ export class Job {
     this.#reunion.end();
     this.#abort.abort();
     const roots = this.#prepared?.roots ?? [];
+    if (outcome.kind === 'lost' || outcome.kind === 'abandoned') void this.#returning.giveUp();
     void this.#aftermath.finally(() => {
       for (const held of roots) held.release();
     });

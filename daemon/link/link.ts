@@ -38,6 +38,10 @@ export type LinkNeeds = {
   readonly tell: (message: LinkToFront) => void;
 };
 
+function spoolFolder({ layout, worker }: LinkNeeds): string {
+  return join(layout.cache, 'spool', worker);
+}
+
 type Parts = {
   /** Scans. */
   readonly helper: FsHelper;
@@ -99,8 +103,7 @@ export class Link {
   /** Listens for launchers and begins to connect. The working folder must be the run folder. */
   static async start(needs: LinkNeeds): Promise<Result<Link>> {
     const hasher = new Hasher();
-    const folder = join(needs.layout.cache, 'spool', needs.worker);
-    const store = await Store.open({ folder, hasher });
+    const store = await Store.open({ folder: spoolFolder(needs), hasher });
     if (!store.ok) {
       await hasher.close();
       return store;
@@ -182,6 +185,7 @@ export class Link {
         packer: this.#packer,
       },
       redo: this.#redo,
+      spoolFolder: spoolFolder(this.#needs),
       worker: this.#needs.worker,
       patienceMs: this.#needs.ownerDeadline * 1000,
       phase: (phase) => {

@@ -1,8 +1,12 @@
 /** The return of one job: what it changed in each project root comes here, then the agent is told what became of it. */
 import { readFile } from 'node:fs/promises';
 import { ok, type Result } from '../../src/base/result.ts';
+import { diskFreeOf } from '../../src/facts/machine.ts';
+import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
-import type { Change } from '../../src/tree/manifest.ts';
+import type { Change, Hash } from '../../src/tree/manifest.ts';
+import { bring } from '../artifacts/bring.ts';
+import { EarlyReturn, type Offer, type Part } from '../artifacts/early.ts';
 import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
 import { TakeBack, type TakenBack } from '../artifacts/take-back.ts';
@@ -17,11 +21,15 @@ const ATTEMPTS = 4;
 /** What names environment variables is small; larger files are not looked into, bytes. */
 const TEXT_BYTES = 1024 * 1024;
 
+const HASH_BYTES = 32;
+
 export type ReturningNeeds = {
   readonly client: AgentClient;
   readonly spool: Spool;
   readonly helper: FsHelper;
   readonly redo: RedoJournal;
+  /** On the disk of the spool. */
+  readonly folder: string;
   /** 32 hex digits. */
   readonly job: string;
   readonly results: Results;
@@ -40,25 +48,50 @@ export class Returning {
   received = 0;
   readonly #needs: ReturningNeeds;
   readonly #id: Buffer;
+  readonly #early: EarlyReturn;
   readonly #settling: Promise<void>[] = [];
   readonly #taken: { readonly held: HeldRoot; readonly back: TakenBack }[] = [];
 
   constructor(needs: ReturningNeeds) {
     this.#needs = needs;
     this.#id = Buffer.from(needs.job, 'hex');
+    this.#early = new EarlyReturn({
+      spool: needs.spool,
+      fetchPart: (part) => this.#fetchPart(part),
+      free: () => diskFreeOf(needs.folder),
+    });
+  }
+
+  /** The agent thinks that these files of the running command are finished. */
+  offered(message: Extract<AgentMessage, { type: 'ready' }>): void {
+    const offers: Offer[] = [];
+    const { hashes, sizes } = message;
+    for (let at = 0; (at + 1) * HASH_BYTES <= hashes.length && (at + 1) * 8 <= sizes.length; at++)
+      offers.push({
+        hash: hashes.toString('hex', at * HASH_BYTES, (at + 1) * HASH_BYTES),
+        size: Number(sizes.readBigUInt64LE(at * 8)),
+      });
+    this.#early.offer(offers);
+  }
+
+  /** The command will have no result. */
+  async giveUp(): Promise<void> {
+    await this.#early.stop();
+    await this.#early.forget();
   }
 
   /** Takes back what changed in `roots`; where the connection breaks, again once it is back. */
   async take(roots: readonly HeldRoot[]): Promise<Result<Returned>> {
-    const before = this.#needs.spool.received;
     try {
+      await this.#early.stop();
       for (const held of roots) {
         const back = await this.#takeOne(held);
         if (!back.ok) return back;
         this.#taken.push({ held, back: back.value });
       }
     } finally {
-      this.received = this.#needs.spool.received - before;
+      await this.#early.forget();
+      this.received = this.#needs.spool.receivedFor(this.#early);
     }
     const conflicts = this.#taken.flatMap(({ back }) => back.conflicts);
     return ok({ conflicts, missedEnv: await this.#missedEnv() });
@@ -74,7 +107,7 @@ export class Returning {
         offset: client.clock.offset,
         redo: this.#needs.redo,
         job: this.#needs.job,
-        fetch: (hashes) => this.#fetch(hashes),
+        bring: (wanted) => this.#bring(wanted),
       }).run(result, (placed) => {
         this.#settle(held, placed);
       });
@@ -83,12 +116,31 @@ export class Returning {
     }
   }
 
-  async #fetch(hashes: readonly string[]): Promise<Result<undefined>> {
+  #bring(wanted: ReadonlyMap<Hash, number>): Promise<Result<undefined>> {
+    return bring(wanted, {
+      spool: this.#needs.spool,
+      asker: this.#early,
+      fetch: async (hashes) => {
+        const answer = await this.#needs.client.request((request) => ({
+          type: 'fetch',
+          request,
+          job: this.#id,
+          hashes: Buffer.from(hashes.join(''), 'hex'),
+        }));
+        return answer.ok ? ok(undefined) : answer;
+      },
+      fetchPart: (part) => this.#fetchPart(part),
+    });
+  }
+
+  async #fetchPart({ hash, offset, length }: Part): Promise<Result<undefined>> {
     const answer = await this.#needs.client.request((request) => ({
-      type: 'fetch',
+      type: 'fetchPart',
       request,
       job: this.#id,
-      hashes: Buffer.from(hashes.join(''), 'hex'),
+      hash: Buffer.from(hash, 'hex'),
+      offset: BigInt(offset),
+      length: BigInt(length),
     }));
     return answer.ok ? ok(undefined) : answer;
   }

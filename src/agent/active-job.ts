@@ -10,9 +10,13 @@ import { type JobUsage, type RefusalKind } from '../protocol/jobs.ts';
 import type { RunMessage } from '../protocol/run.ts';
 import { EndKind } from '../protocol/shim.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
+import type { Hasher } from '../tree/hash.ts';
+import type { Hash } from '../tree/manifest.ts';
+import type { Content } from './blobs-out.ts';
 import { isBelow } from './caches.ts';
 import { COARSE_CLOCK } from './clock.ts';
 import { deniedPath } from './denied.ts';
+import { Finished } from './finished.ts';
 import { discard, type AgentFolder } from './folder.ts';
 import { type JobEvent, type JobState, type ToolEnd, transition } from './job.ts';
 import {
@@ -44,6 +48,9 @@ export type JobNeeds = {
   readonly sandbox: () => Promise<Sandbox>;
   readonly slots: Slots;
   readonly helper: FsHelper;
+  /** The path of `rch-fs`. */
+  readonly fsProgram: string;
+  readonly hasher: Hasher;
   readonly log: Log;
   /** What the other jobs that use this root do there now. */
   readonly others: (root: PlannedRoot) => Others;
@@ -71,6 +78,7 @@ export class ActiveJob {
   /** What the link said to the tool before there was one. */
   readonly #early: RunMessage[] = [];
   #execHere: ExecHere | undefined;
+  #finished: Finished | undefined;
   #shift = 0n;
   /** Since when nobody listens, ms; undefined while somebody does. */
   #alone: NodeJS.Timeout | undefined;
@@ -168,8 +176,7 @@ export class ActiveJob {
       // Others sync and settle it meanwhile.
       const shared = readOnly || plan.spec.concurrent === true;
       const known = shared ? root.descendsFrom(epoch) : epoch !== 0n && root.epoch === epoch;
-      if (!known)
-        return { kind: 'no-root', reason: `${path} is at another epoch here` };
+      if (!known) return { kind: 'no-root', reason: `${path} is at another epoch here` };
     }
     const sandbox = await this.#needs.sandbox();
     const refusal = (await this.#checkMachine(sandbox)) ?? (await this.#awaitClock());
@@ -242,7 +249,10 @@ export class ActiveJob {
     switch (message.type) {
       case 'started':
         this.#advance({ type: 'started', from: message.at });
-        if (this.#state.at === 'running') this.#tellStarted(message.at);
+        if (this.#state.at === 'running') {
+          this.#tellStarted(message.at);
+          this.#watchFiles(message.at);
+        }
         return;
       case 'failed':
         this.#refuse(kindOf(message.stage), `${message.stage}: ${message.message}`);
@@ -294,7 +304,40 @@ export class ActiveJob {
     }
   }
 
+  /** A content of a file that the tool seemed to have finished while it ran. */
+  finished(hash: Hash): Content | undefined {
+    return this.#finished?.content(hash);
+  }
+
+  /** A job beside others is over soon, and what changes may be another's. */
+  #watchFiles(from: bigint): void {
+    const { pid } = this;
+    if (this.plan.spec.concurrent === true || pid === undefined) return;
+    const roots = this.plan.roots
+      .filter(({ readOnly }) => !readOnly)
+      .map((of) => ({
+        treePath: of.root.treePath,
+        skip: [...of.root.caches, ...coveredIn(this.plan, of)],
+      }));
+    const { fsProgram, hasher } = this.#needs;
+    this.#finished = new Finished({
+      roots,
+      pid,
+      from,
+      helper: fsProgram,
+      hasher,
+      tell: (contents) => {
+        const sizes = Buffer.alloc(8 * contents.length);
+        for (const [at, { size }] of contents.entries())
+          sizes.writeBigUInt64LE(BigInt(size), 8 * at);
+        const hashes = Buffer.concat(contents.map(({ hash }) => Buffer.from(hash, 'hex')));
+        this.#send({ type: 'ready', job: this.plan.id, hashes, sizes });
+      },
+    });
+  }
+
   #exited(end: ToolEnd): void {
+    this.#finished?.stop();
     this.#advance({ type: 'exited', end });
     if (this.#state.at === 'collecting') void this.#collect(this.#state.from, end);
   }
@@ -414,6 +457,7 @@ export class ActiveJob {
   #giveBack(outcome: 'untouched' | 'settled' | 'dropped'): void {
     clearTimeout(this.#alone);
     this.#giveUp.abort();
+    this.#finished?.stop();
     if (this.#runner !== undefined) {
       for (const { root, readOnly } of this.plan.roots) {
         if (readOnly) continue;

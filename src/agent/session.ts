@@ -7,7 +7,7 @@ import { probeRequest } from '../protocol/facts.ts';
 import { unpackChanges } from '../tree/packed.ts';
 import type { Change } from '../tree/manifest.ts';
 import type { Agent } from './agent.ts';
-import { sendContent, type Content } from './blobs-out.ts';
+import { sendContent, sendPart, type Content } from './blobs-out.ts';
 import type { Missing } from './contents.ts';
 import type { Listener, Owner } from './owner.ts';
 import { contentsOf, settleResult } from './result.ts';
@@ -21,7 +21,16 @@ const DEFAULT_LEVEL = 3;
 
 type Of<Type extends AgentMessage['type']> = Extract<AgentMessage, { type: Type }>;
 
-const requests = ['ping', 'probe', 'sync', 'fetch', 'settle', 'collect', 'withdraw'] as const;
+const requests = [
+  'ping',
+  'probe',
+  'sync',
+  'fetch',
+  'fetchPart',
+  'settle',
+  'collect',
+  'withdraw',
+] as const;
 const aboutJobs = [
   'run',
   'attach',
@@ -116,6 +125,9 @@ export class Session implements Listener {
         return;
       case 'fetch':
         this.#fetch(message);
+        return;
+      case 'fetchPart':
+        this.#answer(request, () => this.#fetchPart(message));
         return;
       case 'settle':
         this.#answer(request, () => this.#settle(message));
@@ -273,6 +285,22 @@ export class Session implements Listener {
       if (failure === undefined) this.send({ type: 'fetched', request });
       else this.#refuse(request, 'bad-content', failure.reason);
     });
+  }
+
+  async #fetchPart(message: Of<'fetchPart'>): Promise<void> {
+    const { request } = message;
+    const job = this.#agent.jobs.find(message.job, this.owner);
+    const hash = message.hash.toString('hex');
+    const content = contentsOf(job?.results ?? []).get(hash) ?? job?.finished(hash);
+    if (content === undefined) {
+      this.#refuse(request, 'bad-content', 'a content was asked for that is not offered');
+      return;
+    }
+    const part = { offset: Number(message.offset), length: Number(message.length) };
+    const stream = this.#bulk[0] ?? this.#control;
+    const sent = await sendPart(content, part, { stream, packer: this.#packer });
+    if (sent.ok) this.send({ type: 'fetched', request });
+    else this.#refuse(request, 'bad-content', sent.failure.reason);
   }
 
   /** Sends contents from the list until it is empty. */

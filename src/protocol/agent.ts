@@ -136,6 +136,11 @@ export const agentMessages = {
   collect: { number: 19, fields: { request: 'u32', bytes: 'u64' } },
   /** A content that the sync `request` asked for cannot come: it is to be refused, with nothing done. */
   withdraw: { number: 20, fields: { request: 'u32' } },
+  /** Asks for `length` bytes from `offset` of one content that was offered in `ready` or `result`, as `fetch` does. */
+  fetchPart: {
+    number: 21,
+    fields: { request: 'u32', job: 'bytes', hash: 'bytes', offset: 'u64', length: 'u64' },
+  },
 
   // agent → link
   /** `json` is AgentFacts. `now` is the agent's clock. */
@@ -190,6 +195,8 @@ export const agentMessages = {
   /** `attach` of a job that the agent does not know (any more). */
   unknownJob: { number: 83, fields: { job: 'bytes' } },
   collected: { number: 84, fields: { request: 'u32', freed: 'u64', held: 'u64' } },
+  /** Files of a running job that seem to be finished, and may be fetched early; `sizes` are u64, in the same order. */
+  ready: { number: 86, fields: { job: 'bytes', hashes: 'bytes', sizes: 'bytes' } },
   /** The agent's state changed: free slots and disk, sent when they do. */
   state: { number: 85, fields: { totalSlots: 'u32', usedSlots: 'u32', freeBytes: 'u64' } },
 } as const;
