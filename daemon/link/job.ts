@@ -6,6 +6,7 @@ import type { JobOutcome, LinkToFront, Phases, PlannedJob } from '../../src/prot
 import { jobUsage } from '../../src/protocol/jobs.ts';
 import { EndKind, type ShimMessage } from '../../src/protocol/shim.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
+import type { Hasher } from '../../src/tree/hash.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
 import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
@@ -18,6 +19,7 @@ import type { Launcher } from './launchers.ts';
 import { Results } from './results.ts';
 import { transition, type End, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
 import { ProgressLine } from './progress.ts';
+import { outsideOf, temporariesOf } from './outside.ts';
 import { agentMessageFor, Relay } from './relay.ts';
 import { Returning, type Returned } from './returning.ts';
 import { Reunion } from './reunion.ts';
@@ -32,6 +34,7 @@ export type JobNeeds = {
   readonly peer: Omit<PushPeer, 'progress'>;
   readonly redo: RedoJournal;
   readonly spoolFolder: string;
+  readonly hasher: Hasher;
   readonly worker: string;
   /** ms a started job waits for its agent to come back before it is given up. */
   readonly patienceMs: number;
@@ -59,7 +62,7 @@ export class Job {
   #startedAt = 0;
   #phases: Phases = {};
   #received = 0;
-  #returned: Returned = { conflicts: [], missedEnv: [] };
+  #returned: Returned = { conflicts: [], missedEnv: [], unseen: '' };
   #deniedPath: RawPath = '';
   #timeout: NodeJS.Timeout | undefined;
   /** Settles what goes on after the launcher had its exit. */
@@ -74,6 +77,7 @@ export class Job {
     this.#returning = new Returning({
       ...needs,
       folder: needs.spoolFolder,
+      temporaries: temporariesOf(plan.env),
       job: plan.job,
       results: this.#results,
       reunion: this.#reunion,
@@ -189,7 +193,7 @@ export class Job {
 
   #ended(message: Extract<AgentMessage, { type: 'ended' }>): void {
     const usage = jobUsage.safeParse(parseJson(message.json));
-    if (usage.success) this.#deniedPath = usage.data.deniedPath;
+    if (usage.success) this.#deniedPath = outsideOf(usage.data);
     const end: End =
       this.#relay.program !== undefined
         ? { kind: 'execHere' }
@@ -392,7 +396,7 @@ export class Job {
       bytes: { sent, received: this.#received, output: this.#relay.output },
       conflicts: [...this.#returned.conflicts],
       missedEnv: [...this.#returned.missedEnv],
-      deniedPath: this.#deniedPath,
+      deniedPath: this.#deniedPath || this.#returned.unseen,
     });
   }
 

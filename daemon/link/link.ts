@@ -186,6 +186,7 @@ export class Link {
       },
       redo: this.#redo,
       spoolFolder: spoolFolder(this.#needs),
+      hasher: this.#parts.hasher,
       worker: this.#needs.worker,
       patienceMs: this.#needs.ownerDeadline * 1000,
       phase: (phase) => {

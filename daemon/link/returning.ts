@@ -1,15 +1,17 @@
 /** The return of one job: what it changed in each project root comes here, then the agent is told what became of it. */
 import { readFile } from 'node:fs/promises';
-import { ok, type Result } from '../../src/base/result.ts';
+import { fail, ok, type Result } from '../../src/base/result.ts';
 import { diskFreeOf } from '../../src/facts/machine.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
-import type { Change, Hash } from '../../src/tree/manifest.ts';
+import type { Hasher } from '../../src/tree/hash.ts';
+import type { Change, Hash, RawPath } from '../../src/tree/manifest.ts';
 import { bring } from '../artifacts/bring.ts';
 import { EarlyReturn, type Offer, type Part } from '../artifacts/early.ts';
 import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
 import { TakeBack, type TakenBack } from '../artifacts/take-back.ts';
+import { takeTemporaries } from '../artifacts/take-temporaries.ts';
 import { buildTextKind, envReads, type BuildText } from '../plan/env-reads.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
 import type { AgentClient } from './agent-client.ts';
@@ -33,6 +35,9 @@ export type ReturningNeeds = {
   /** 32 hex digits. */
   readonly job: string;
   readonly results: Results;
+  readonly hasher: Hasher;
+  /** Folders (latin1) of which a job has its own: /tmp and the like. */
+  readonly temporaries: readonly RawPath[];
   readonly reunion: Reunion;
   /** Names that were kept from the tool. */
   readonly withheld: ReadonlySet<string>;
@@ -41,6 +46,8 @@ export type ReturningNeeds = {
 export type Returned = {
   readonly conflicts: readonly string[];
   readonly missedEnv: readonly string[];
+  /** A file outside the roots that the command wrote without having seen the one that is here; '' for none. */
+  readonly unseen: RawPath;
 };
 
 export class Returning {
@@ -49,6 +56,8 @@ export class Returning {
   readonly #needs: ReturningNeeds;
   readonly #id: Buffer;
   readonly #early: EarlyReturn;
+  /** Files in temporary folders that were here already. */
+  readonly #stayed: RawPath[] = [];
   readonly #settling: Promise<void>[] = [];
   readonly #taken: { readonly held: HeldRoot; readonly back: TakenBack }[] = [];
 
@@ -89,12 +98,31 @@ export class Returning {
         if (!back.ok) return back;
         this.#taken.push({ held, back: back.value });
       }
+      const left = await this.#takeTemporaries();
+      if (!left.ok) return left;
     } finally {
       await this.#early.forget();
       this.received = this.#needs.spool.receivedFor(this.#early);
     }
-    const conflicts = this.#taken.flatMap(({ back }) => back.conflicts);
-    return ok({ conflicts, missedEnv: await this.#missedEnv() });
+    const conflicts = [...this.#taken.flatMap(({ back }) => back.conflicts), ...this.#stayed];
+    const unseen = this.#stayed[0] ?? '';
+    return ok({ conflicts, unseen, missedEnv: await this.#missedEnv() });
+  }
+
+  /** What the job left in /tmp and the like; only folders that the caller's own job would have used. */
+  async #takeTemporaries(): Promise<Result<undefined>> {
+    const { temporaries, results, client } = this.#needs;
+    for (const folder of results.temporaries) {
+      if (!temporaries.includes(folder)) return fail(`the worker returns files into ${folder}`);
+      const taken = await takeTemporaries(folder, results.of(folder), {
+        ...this.#needs,
+        bring: (wanted) => this.#bring(wanted),
+        offset: client.clock.offset,
+      });
+      if (!taken.ok) return taken;
+      this.#stayed.push(...taken.value);
+    }
+    return ok(undefined);
   }
 
   async #takeOne(held: HeldRoot): Promise<Result<TakenBack>> {

@@ -15,7 +15,7 @@ import type { Hash } from '../tree/manifest.ts';
 import type { Content } from './blobs-out.ts';
 import { isBelow } from './caches.ts';
 import { COARSE_CLOCK } from './clock.ts';
-import { deniedPath } from './denied.ts';
+import { deniedPath, missingPaths } from './denied.ts';
 import { Finished } from './finished.ts';
 import { discard, type AgentFolder } from './folder.ts';
 import { type JobEvent, type JobState, type ToolEnd, transition } from './job.ts';
@@ -23,18 +23,20 @@ import {
   coveredIn,
   environmentChange,
   hasProgram,
+  isVisible,
   type JobPlan,
   type PlannedRoot,
 } from './job-plan.ts';
 import { processName } from './lock.ts';
 import type { Log } from './log.ts';
 import type { Listener, Owner } from './owner.ts';
-import { collectResult, type Others, type RootResult, windowOf } from './result.ts';
+import { collectResult, contentsOf, type Others, type RootResult, windowOf } from './result.ts';
 import { prepare } from './run-spec.ts';
 import { Runner } from './runner.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { SlotLease, Slots } from './slots.ts';
 import { Streams } from './streams.ts';
+import { collectTemporaries } from './temporaries.ts';
 
 /** Below this much free space no job starts, bytes. */
 export const LEAST_DISK = 200 * 1024 * 1024;
@@ -79,6 +81,8 @@ export class ActiveJob {
   readonly #early: RunMessage[] = [];
   #execHere: ExecHere | undefined;
   #finished: Finished | undefined;
+  #left: Awaited<ReturnType<typeof collectTemporaries>> = { results: [], tooMuch: '' };
+  #window = { from: 0n, till: -1n };
   #shift = 0n;
   /** Since when nobody listens, ms; undefined while somebody does. */
   #alone: NodeJS.Timeout | undefined;
@@ -309,6 +313,14 @@ export class ActiveJob {
     return this.#finished?.content(hash);
   }
 
+  /** What the job offers to the link, by hash. */
+  get offered(): Map<Hash, Content> {
+    const offered = contentsOf(this.results);
+    for (const { contents } of this.#left.results)
+      for (const content of contents) offered.set(content.hash, content);
+    return offered;
+  }
+
   /** A job beside others is over soon, and what changes may be another's. */
   #watchFiles(from: bigint): void {
     const { pid } = this;
@@ -366,8 +378,10 @@ export class ActiveJob {
   }
 
   async #collect(started: bigint, end: ToolEnd): Promise<void> {
+    const window = windowOf(started, end.till);
+    this.#window = { from: window.from + this.#shift, till: window.till + this.#shift };
     for (const root of this.plan.roots.filter((each) => !each.readOnly)) {
-      const result = await this.#collectRoot(root, windowOf(started, end.till));
+      const result = await this.#collectRoot(root, window);
       if (!result.ok) {
         this.#needs.log(`job ${this.hex}: ${result.failure.reason}`);
         this.#send({
@@ -381,6 +395,9 @@ export class ActiveJob {
       }
       this.results.push(result.value);
     }
+    const { helper, hasher } = this.#needs;
+    const left = { plan: this.plan, folder: this.#folder, helper, hasher };
+    if (this.#state.at === 'collecting') this.#left = await collectTemporaries(left);
     this.#advance({ type: 'collected' });
     if (this.#state.at === 'ended') this.#tellEnd(started, end);
   }
@@ -415,6 +432,11 @@ export class ActiveJob {
         this.#send({ type: 'result', job, root: root.key, from, till, changes, last });
       }
     }
+    for (const { path, parts } of this.#left.results)
+      for (const [at, changes] of parts.entries()) {
+        const last = at === parts.length - 1;
+        this.#send({ type: 'result', job, root: path, ...this.#window, changes, last });
+      }
     if (this.#execHere !== undefined) {
       const { path, cwd, argv, env } = this.#execHere;
       const given = [...this.plan.env, Buffer.from('RCH_ON_WORKER=1')];
@@ -434,7 +456,10 @@ export class ActiveJob {
       userMs: Number(end.userTime) / 1e3,
       systemMs: Number(end.systemTime) / 1e3,
       maxRss: Number(end.maxRss),
-      deniedPath: failed ? deniedPath(this.streams.tail, inRoot) : '',
+      deniedPath: (failed ? deniedPath(this.streams.tail, inRoot) : '') || this.#left.tooMuch,
+      missingPaths: failed
+        ? missingPaths(this.streams.tail, (path) => isVisible(this.plan, path))
+        : [],
     };
   }
 

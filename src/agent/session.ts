@@ -10,7 +10,7 @@ import type { Agent } from './agent.ts';
 import { sendContent, sendPart, type Content } from './blobs-out.ts';
 import type { Missing } from './contents.ts';
 import type { Listener, Owner } from './owner.ts';
-import { contentsOf, settleResult } from './result.ts';
+import { settleResult } from './result.ts';
 import type { AgentStream } from './stream.ts';
 import { syncIn } from './sync-in.ts';
 
@@ -268,7 +268,7 @@ export class Session implements Listener {
   #fetch(message: Of<'fetch'>): void {
     const { request } = message;
     const job = this.#agent.jobs.find(message.job, this.owner);
-    const offered = contentsOf(job?.results ?? []);
+    const offered = job?.offered ?? new Map<string, Content>();
     const wanted: Content[] = [];
     for (let at = 0; at < message.hashes.length; at += HASH_BYTES) {
       const content = offered.get(message.hashes.toString('hex', at, at + HASH_BYTES));
@@ -291,7 +291,7 @@ export class Session implements Listener {
     const { request } = message;
     const job = this.#agent.jobs.find(message.job, this.owner);
     const hash = message.hash.toString('hex');
-    const content = contentsOf(job?.results ?? []).get(hash) ?? job?.finished(hash);
+    const content = job?.offered.get(hash) ?? job?.finished(hash);
     if (content === undefined) {
       this.#refuse(request, 'bad-content', 'a content was asked for that is not offered');
       return;

@@ -71,5 +71,7 @@ export const jobUsage = z.object({
   maxRss: z.number(),
   /** A path outside the roots that the tool tried to write, when it failed on it; empty when none is known. */
   deniedPath: z.string(),
+  /** Absolute paths outside the roots that a tool which failed did not find. */
+  missingPaths: z.array(z.string()).max(16).default([]),
 });
 export type JobUsage = z.infer<typeof jobUsage>;
