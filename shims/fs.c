@@ -3,6 +3,8 @@
  * It never follows a symlink below a root, never leaves a root, and replaces each thing in one step.
  * RCH_FS_WALK=1 in the environment: resolve parents part by part, as on a kernel without openat2(2).
  */
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "fs/apply.h"
@@ -45,6 +47,8 @@ static bool read_in(uint8_t *at, size_t n) {
 
 int main(void) {
   struct rlimit files;
+  /* Whoever takes up what the parent was at must not find this process still at it. */
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   /* One descriptor a level of the tree. */
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;

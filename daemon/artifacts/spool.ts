@@ -6,21 +6,31 @@ import type { Hash } from '../../src/tree/manifest.ts';
 import type { Store } from '../../src/tree/store.ts';
 
 type Blob = Extract<AgentMessage, { type: 'blob' }>;
-type Awaited = {
+type Done = (result: Result<undefined>) => void;
+
+/** A content that somebody has asked for. */
+type Coming = {
   readonly size: number;
+  /** Whoever asks for it; nobody else may meanwhile. */
+  readonly asker: object;
   at: number;
-  readonly done: (result: Result<undefined>) => void;
+  readonly ends: Done[];
+  readonly marks: { readonly upTo: number; readonly done: Done }[];
 };
 
 export class Spool {
-  /** Bytes that came over the wire. */
-  received = 0;
+  readonly #received = new WeakMap<object, number>();
   readonly #store: Store;
-  readonly #awaited = new Map<Hash, Awaited>();
+  readonly #coming = new Map<Hash, Coming>();
   #writing: Promise<void> = Promise.resolve();
 
   constructor(store: Store) {
     this.#store = store;
+  }
+
+  /** Bytes that came over the wire because `asker` asked for them. */
+  receivedFor(asker: object): number {
+    return this.#received.get(asker) ?? 0;
   }
 
   /** Whether the content is here already. */
@@ -32,35 +42,71 @@ export class Spool {
     return this.#store.pathOf(hash);
   }
 
-  /** Resolves when the content, of `size` bytes, has arrived and its hash was found right. */
-  await(hash: Hash, size: number): Promise<Result<undefined>> {
-    return new Promise((done) => {
-      this.#awaited.set(hash, { size, at: 0, done });
-      this.#writing = this.#writing.then(async () => {
-        const begun = await this.#store.begin(hash, size);
-        if (!begun.ok) this.#settle(hash, begun);
-      });
+  /** Takes in a small content made here. */
+  keep(hash: Hash, data: Buffer): Result<undefined> {
+    const put = this.#store.put(hash, data);
+    return put.ok ? ok(undefined) : put;
+  }
+
+  /**
+   * From now on `asker` is to ask for the content, of `size` bytes; gives the bytes of it that have come. Undefined:
+   * another is asking already, and its `arrival` is worth waiting for.
+   */
+  claim(hash: Hash, size: number, asker: object): number | undefined {
+    const known = this.#coming.get(hash);
+    if (known !== undefined)
+      return known.asker === asker && known.size === size ? known.at : undefined;
+    this.#coming.set(hash, { size, asker, at: 0, ends: [], marks: [] });
+    this.#writing = this.#writing.then(async () => {
+      // What an earlier attempt left may be of another state of the file.
+      await this.#store.abandon(hash, { drop: true });
+      const begun = await this.#store.begin(hash, size);
+      if (!begun.ok) this.#settle(hash, begun);
     });
+    return 0;
+  }
+
+  /** Resolves when the whole claimed content has arrived and its hash was found right, or will not come. */
+  arrival(hash: Hash): Promise<Result<undefined>> {
+    const coming = this.#coming.get(hash);
+    if (coming === undefined)
+      return Promise.resolve(this.has(hash) ? ok(undefined) : fail('a content did not come'));
+    return new Promise((done) => coming.ends.push(done));
+  }
+
+  /** Resolves when so many bytes of the claimed content have arrived, or it will not come. */
+  mark(hash: Hash, upTo: number): Promise<Result<undefined>> {
+    const coming = this.#coming.get(hash);
+    if (coming === undefined) return this.arrival(hash);
+    if (coming.at >= upTo && coming.at < coming.size) return Promise.resolve(ok(undefined));
+    return new Promise((done) => coming.marks.push({ upTo, done }));
+  }
+
+  /** The content will not come; what came of it is forgotten. */
+  async drop(hash: Hash, reason: string): Promise<void> {
+    this.#settle(hash, fail(reason));
+    await this.#writing;
+    if (!this.#coming.has(hash)) await this.#store.abandon(hash, { drop: true });
   }
 
   /** Gives up on everything awaited. */
   abandon(reason: string): void {
-    for (const hash of [...this.#awaited.keys()]) this.#settle(hash, fail(reason));
+    for (const hash of [...this.#coming.keys()]) this.#settle(hash, fail(reason));
   }
 
   /** Takes a blob; resolves when it was written, so that the reader can hold back. */
   take(blob: Blob): Promise<void> {
-    this.received += blob.data.length;
     this.#writing = this.#writing.then(() => this.#write(blob));
     return this.#writing;
   }
 
   async #write(blob: Blob): Promise<void> {
     const hash = blob.hash.toString('hex');
-    const awaited = this.#awaited.get(hash);
+    const coming = this.#coming.get(hash);
     // Nobody asked for it, or no longer: an agent decides nothing about this disk.
-    if (awaited === undefined) return;
+    if (coming === undefined) return;
     const { codec, data } = blob;
+    this.#received.set(coming.asker, this.receivedFor(coming.asker) + data.length);
     if (codec !== BlobCodec.raw && codec !== BlobCodec.zstd) {
       this.#settle(hash, fail(`the worker packed a content in a way we do not know (${codec})`));
       return;
@@ -70,28 +116,39 @@ export class Spool {
       this.#settle(hash, piece);
       return;
     }
-    if (blob.size !== BigInt(awaited.size) || blob.offset !== BigInt(awaited.at)) {
+    if (blob.size !== BigInt(coming.size) || blob.offset !== BigInt(coming.at)) {
       this.#settle(hash, fail('the worker sent a content of another size than it announced'));
       return;
     }
-    const end = awaited.at + piece.value.length;
-    if (end > awaited.size) {
+    const end = coming.at + piece.value.length;
+    if (end > coming.size) {
       this.#settle(hash, fail('the worker sent more than it announced'));
       return;
     }
-    const written = await this.#store.write(hash, awaited.at, piece.value);
+    const written = await this.#store.write(hash, coming.at, piece.value);
     if (!written.ok) {
       this.#settle(hash, written);
       return;
     }
-    awaited.at = end;
-    if (end === awaited.size) this.#settle(hash, await this.#store.finish(hash));
+    coming.at = end;
+    if (end === coming.size) this.#settle(hash, await this.#store.finish(hash));
+    else this.#tellMarks(coming);
+  }
+
+  #tellMarks(coming: Coming): void {
+    for (const mark of [...coming.marks]) {
+      if (mark.upTo > coming.at) continue;
+      coming.marks.splice(coming.marks.indexOf(mark), 1);
+      mark.done(ok(undefined));
+    }
   }
 
   #settle(hash: Hash, result: Result<unknown>): void {
-    const awaited = this.#awaited.get(hash);
-    if (awaited === undefined) return;
-    this.#awaited.delete(hash);
-    awaited.done(result.ok ? ok(undefined) : result);
+    const coming = this.#coming.get(hash);
+    if (coming === undefined) return;
+    this.#coming.delete(hash);
+    const end: Result<undefined> = result.ok ? ok(undefined) : result;
+    for (const { done } of coming.marks) done(end);
+    for (const done of coming.ends) done(end);
   }
 }

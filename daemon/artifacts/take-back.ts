@@ -1,10 +1,8 @@
 /**
  * Brings what a job changed in one root back here: stamped by the rule for times, each file only over the one
- * the job started from, cargo's fingerprints last.
+ * the job started from, cargo's fingerprints last, under a redo journal.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
 import { hashBytes } from '../../src/tree/hash.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
@@ -14,7 +12,9 @@ import { placeChanges, type Placed } from '../../src/tree/place.ts';
 import { stamp, type StampRule } from '../../src/tree/stamps.ts';
 import type { Snapshot } from '../../src/tree/tree.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
+import type { RedoJournal } from './redo.ts';
 import type { Spool } from './spool.ts';
+import { stageOf } from './stages.ts';
 
 /** A cap stays this far below the earliest local change, ns (DESIGN, "Times"). */
 const BEFORE_EDIT = 1000n;
@@ -32,10 +32,9 @@ export type TakeBackNeeds = {
   readonly spool: Spool;
   /** The worker's clock minus ours, ns. */
   readonly offset: bigint;
-  /** Asks the agent for contents, which arrive in the spool. */
-  readonly fetch: (hashes: readonly Hash[]) => Promise<Result<undefined>>;
-  /** A folder for contents made here, on this machine's disk. */
-  readonly scratch: string;
+  /** Sees to it that contents, of so many bytes, are in the spool. */
+  readonly bring: (wanted: ReadonlyMap<Hash, number>) => Promise<Result<undefined>>;
+  readonly redo: RedoJournal;
   /** Goes into the name of what is kept beside a file that changed on both sides. */
   readonly job: string;
 };
@@ -50,18 +49,12 @@ export type TakenBack = {
   readonly conflicts: readonly string[];
 };
 
-function mtimeOf(entry: Entry): bigint | undefined {
-  return entry.kind === 'hardlink' ? undefined : entry.mtime;
-}
-
 /** The stamps' rule for a return that happens now. */
 function ruleFor(held: HeldRoot, now: Snapshot, result: RootResult, offset: bigint): StampRule {
   // What is edited after the scan began is newer than everything the run made.
   let cap = now.scanTime;
-  for (const change of now.changes) {
-    const mtime = change.op === 'put' ? mtimeOf(change.entry) : undefined;
-    if (mtime !== undefined && mtime - BEFORE_EDIT < cap) cap = mtime - BEFORE_EDIT;
-  }
+  const { earliest } = held.edits;
+  if (earliest !== undefined && earliest - BEFORE_EDIT < cap) cap = earliest - BEFORE_EDIT;
   return { from: result.from, till: result.till, offset, floor: held.snapshot.scanTime, cap };
 }
 
@@ -79,26 +72,35 @@ function stamped(entry: Entry, rule: StampRule): Entry {
   return entry.kind === 'hardlink' ? entry : { ...entry, mtime: stamp(entry.mtime, rule) };
 }
 
-/** Cargo believes what these say, so they come after everything they speak of. */
-function comesLast(path: RawPath): boolean {
-  return path.includes('.fingerprint/') || /(^|\/)build\/[^/]+\/output$/.test(path);
-}
-
 /** One return; made anew for each root of each job. */
 export class TakeBack {
   readonly #held: HeldRoot;
   readonly #needs: TakeBackNeeds;
-  /** Contents made here (ninja's logs with mapped times). */
-  readonly #made = new Map<Hash, Buffer>();
 
   constructor(held: HeldRoot, needs: TakeBackNeeds) {
     this.#held = held;
     this.#needs = needs;
   }
 
-  async run(result: RootResult): Promise<Result<TakenBack>> {
-    if (result.changes.length === 0)
-      return ok({ rule: noRule, changes: [], unsettled: [], conflicts: [] });
+  /** `placed` is called when the tree here is as `TakenBack` says, before anybody else looks at it. */
+  async run(result: RootResult, placed: (back: TakenBack) => void): Promise<Result<TakenBack>> {
+    const held = this.#held;
+    if (result.changes.length === 0) {
+      const nothing = { rule: noRule, changes: [], unsettled: [], conflicts: [] };
+      placed(nothing);
+      return ok(nothing);
+    }
+    // Other jobs of the root must not wait for what comes over the wire.
+    const ahead = held.shares ? await this.#fetch(result.changes, held.snapshot) : ok(undefined);
+    if (!ahead.ok) return ahead;
+    return held.alone(async () => {
+      const back = await this.#takeBack(result);
+      if (back.ok) placed(back.value);
+      return back;
+    });
+  }
+
+  async #takeBack(result: RootResult): Promise<Result<TakenBack>> {
     // The contents come while the tree here is looked at; only what was touched meanwhile is asked for after it.
     const [now, early] = await Promise.all([
       this.#held.root.look(),
@@ -107,12 +109,15 @@ export class TakeBack {
     if (!now.ok) return now;
     if (!early.ok) return early;
     const rule = ruleFor(this.#held, now.value, result, this.#needs.offset);
-    const touchedHere = new Set(now.value.changes.map((change) => change.path));
     const fetched = await this.#fetch(result.changes, now.value);
     if (!fetched.ok) return fetched;
     const there = await this.#stampAll(result.changes, rule);
     if (!there.ok) return there;
-    return this.#place(there.value, { now: now.value, touchedHere, rule });
+    return this.#place(there.value, {
+      now: now.value,
+      touchedHere: this.#held.edits.paths,
+      rule,
+    });
   }
 
   /** Contents that are not here yet. */
@@ -123,19 +128,9 @@ export class TakeBack {
       const here = now.manifest.get(change.path);
       const same = here?.kind === 'file' && here.hash === change.entry.hash;
       if (same && ninjaMap(change.path) === undefined) continue;
-      if (!this.#needs.spool.has(change.entry.hash))
-        wanted.set(change.entry.hash, change.entry.size);
+      wanted.set(change.entry.hash, change.entry.size);
     }
-    if (wanted.size === 0) return ok(undefined);
-    const arrivals = [...wanted].map(([hash, size]) => this.#needs.spool.await(hash, size));
-    const asked = await this.#needs.fetch([...wanted.keys()]);
-    if (!asked.ok) {
-      this.#needs.spool.abandon(asked.failure.reason);
-      await Promise.all(arrivals);
-      return asked;
-    }
-    for (const arrival of await Promise.all(arrivals)) if (!arrival.ok) return arrival;
-    return ok(undefined);
+    return this.#needs.bring(wanted);
   }
 
   async #stampAll(changes: readonly Change[], rule: StampRule): Promise<Result<Change[]>> {
@@ -167,11 +162,8 @@ export class TakeBack {
       const mapped = map(content);
       if (mapped.equals(content)) return ok(entry);
       const hash = hashBytes(mapped);
-      await mkdir(this.#needs.scratch, { recursive: true, mode: 0o700 });
-      const file = join(this.#needs.scratch, randomBytes(8).toString('hex'));
-      await writeFile(file, mapped, { mode: 0o600, flag: 'wx' });
-      this.#made.set(hash, Buffer.from(file));
-      return ok({ ...entry, hash, size: mapped.length });
+      const kept = this.#needs.spool.keep(hash, mapped);
+      return kept.ok ? ok({ ...entry, hash, size: mapped.length }) : kept;
     } catch (thrown) {
       return fail(`${path}: ${messageOf(thrown)}`);
     }
@@ -194,40 +186,41 @@ export class TakeBack {
       if (mine && change.op === 'put' && change.entry.kind === 'dir') unsettled.add(change.path);
       return !unsettled.has(change.path);
     });
-    const groups = [
-      todo.filter((change) => !comesLast(change.path)),
-      todo.filter((change) => comesLast(change.path)),
-    ];
-    for (const changes of groups) {
-      if (changes.length === 0) continue;
-      const result = await placeChanges({
-        helper: this.#needs.helper,
-        root: Buffer.from(rootPath, 'latin1'),
-        changes,
-        contentOf: (hash) => this.#contentOf(hash, at.now, changes),
-        // What was touched here must not be replaced, and 'absent' is what it certainly is not.
-        guard: (path) => (at.touchedHere.has(path) ? 'absent' : (tree.stat(path) ?? 'absent')),
-        before: (path) => at.now.manifest.get(path),
-        suffix: this.#needs.job.slice(0, 8),
-      });
-      const placed: Placed = result.ok ? result.value : result.failure.placed;
-      for (const one of placed.placed) tree.adopt(one.path, one.entry, one.identity);
-      for (const conflict of placed.conflicts) {
-        unsettled.add(conflict.path);
-        conflicts.push(`${rootPath}/${conflict.path}`);
-      }
-      if (!result.ok)
-        return fail(
-          `${rootPath}/${result.failure.path}: ${result.failure.reason}`,
-          result.failure.next,
-        );
+    const root = Buffer.from(rootPath, 'latin1');
+    const suffix = this.#needs.job.slice(0, 8);
+    const over: (() => void)[] = [];
+    const result = await placeChanges({
+      helper: this.#needs.helper,
+      root,
+      changes: todo,
+      contentOf: (hash) => this.#contentOf(hash, at.now, todo),
+      // What was touched here must not be replaced, and 'absent' is what it certainly is not.
+      guard: (path) => (at.touchedHere.has(path) ? 'absent' : (tree.stat(path) ?? 'absent')),
+      before: (path) => at.now.manifest.get(path),
+      stage: stageOf,
+      intend: (all) => {
+        const operations = all.filter((operation) => !at.touchedHere.has(operation.path));
+        const name = `${this.#needs.job}-${this.#held.root.key}`;
+        over.push(this.#needs.redo.intend(name, { root: rootPath, suffix, operations }));
+      },
+      suffix,
+    });
+    for (const end of over) end();
+    const placed: Placed = result.ok ? result.value : result.failure.placed;
+    for (const one of placed.placed) tree.adopt(one.path, one.entry, one.identity);
+    for (const conflict of placed.conflicts) {
+      unsettled.add(conflict.path);
+      conflicts.push(`${rootPath}/${conflict.path}`);
     }
+    if (!result.ok)
+      return fail(
+        `${rootPath}/${result.failure.path}: ${result.failure.reason}`,
+        result.failure.next,
+      );
     return ok({ rule: at.rule, changes: there, unsettled: [...unsettled], conflicts });
   }
 
   #contentOf(hash: Hash, now: Snapshot, changes: readonly Change[]): Buffer {
-    const made = this.#made.get(hash);
-    if (made !== undefined) return made;
     if (this.#needs.spool.has(hash)) return this.#needs.spool.pathOf(hash);
     const same = changes.find(
       (change) => change.op === 'put' && change.entry.kind === 'file' && change.entry.hash === hash,

@@ -10,6 +10,7 @@ import {
   source,
   type ValueKind,
 } from './compiler-flags.ts';
+import { ownOutputsOf } from './compiler-outputs.ts';
 import type { Request } from './request.ts';
 import { heavy, light, type CommandKind, type LocalVerdict, type Verdict } from './verdict.ts';
 
@@ -222,6 +223,13 @@ function defaultOutputs(call: Call): string[] {
   return call.mode === 'link' ? ['a.out'] : [];
 }
 
+function ownOutputs(call: Call, words: readonly string[]): string[] | undefined {
+  if (call.responseFiles.length > 0) return undefined;
+  const { mode, output, sources, dependencies } = call;
+  const own = ownOutputsOf({ mode, output, sources, dependencies, words });
+  return own === undefined ? undefined : [...own, ...call.outputs];
+}
+
 function kindOf(call: Call): CommandKind {
   if (call.mode !== 'link') return 'cc compile';
   return call.sources.length > 0 ? 'cc compile and link' : 'cc link';
@@ -279,6 +287,7 @@ export function classifyCompiler(request: Request): Verdict {
     language,
     inputs: call.inputs,
     outputs: [...defaultOutputs(call), ...call.outputs],
+    own: ownOutputs(call, words),
     folders: call.folders,
     libraries: call.libraries,
     links: call.mode === 'link',

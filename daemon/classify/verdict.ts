@@ -62,6 +62,8 @@ export type CompilerFacts = {
   readonly inputs: readonly string[];
   /** Files that the call writes, as far as argv tells; folders for -dumpdir and the like. */
   readonly outputs: readonly string[];
+  /** Every file that the call writes, so that it may run beside others; undefined where flags make more of them. */
+  readonly own: readonly string[] | undefined;
   /** Folders searched: -I, -isystem, -iquote, -idirafter, -L, -B, --sysroot, -F. */
   readonly folders: readonly string[];
   /** -l names. */

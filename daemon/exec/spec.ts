@@ -45,5 +45,6 @@ export function jobSpecOf(job: PlannedJob, roots: readonly ReadyRoot[], newest: 
     network: job.network,
     newest: newest.toString(),
     caches: projects.flatMap((root) => below(root.path, job.caches)),
+    ...(job.outputs === undefined ? {} : { concurrent: true, outputs: job.outputs }),
   };
 }

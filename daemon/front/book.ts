@@ -215,7 +215,7 @@ export class Book {
     };
     if (done.outcome.kind === 'local' && done.outcome.learn) learn(done.outcome.reason);
     if (done.deniedPath !== '')
-      learn(`it writes ${utf8(done.deniedPath)}, which is outside of what is carried`);
+      learn(`it uses ${utf8(done.deniedPath)}, which is outside of what is carried`);
     if (name !== undefined)
       learn(`it reads the variable ${name}, which is not given to a worker (environment.withhold)`);
   }

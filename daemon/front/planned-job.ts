@@ -69,6 +69,7 @@ export function plannedJob(
     rlimits: config.execution.resourceLimits ? ask.rlimits.toString('base64') : '',
     slots: decision.slots,
     catchExec: [...plan.catchExec],
+    ...(plan.outputs === undefined ? {} : { outputs: [...plan.outputs] }),
     caches: [...plan.caches],
     network: plan.network,
     verbose: caller.verbose ?? config.general.verbose,

@@ -1,13 +1,14 @@
 /** One job from the launcher's commit to its end: acts on what job-state.ts decides. */
 import { performance } from 'node:perf_hooks';
-import { join } from 'node:path';
 import { fail, messageOf, never } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { JobOutcome, LinkToFront, Phases, PlannedJob } from '../../src/protocol/ipc.ts';
 import { jobUsage } from '../../src/protocol/jobs.ts';
 import { EndKind, type ShimMessage } from '../../src/protocol/shim.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
+import type { Hasher } from '../../src/tree/hash.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
+import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
 import { jobSpecOf } from '../exec/spec.ts';
 import { prepare, type Prepared } from '../sync/prepare.ts';
@@ -18,6 +19,7 @@ import type { Launcher } from './launchers.ts';
 import { Results } from './results.ts';
 import { transition, type End, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
 import { ProgressLine } from './progress.ts';
+import { outsideOf, temporariesOf } from './outside.ts';
 import { agentMessageFor, Relay } from './relay.ts';
 import { Returning, type Returned } from './returning.ts';
 import { Reunion } from './reunion.ts';
@@ -30,7 +32,9 @@ export type JobNeeds = {
   readonly spool: Spool;
   readonly helper: FsHelper;
   readonly peer: Omit<PushPeer, 'progress'>;
-  readonly scratch: string;
+  readonly redo: RedoJournal;
+  readonly spoolFolder: string;
+  readonly hasher: Hasher;
   readonly worker: string;
   /** ms a started job waits for its agent to come back before it is given up. */
   readonly patienceMs: number;
@@ -50,6 +54,7 @@ export class Job {
   readonly #reunion: Reunion;
   readonly #progress: ProgressLine;
   readonly #times = { queue: 0, scan: 0, sync: 0, sent: 0 };
+  readonly #returning: Returning;
   #state: JobState = { at: 'planned' };
   #launcher: Launcher | undefined;
   #prepared: Prepared | undefined;
@@ -57,7 +62,7 @@ export class Job {
   #startedAt = 0;
   #phases: Phases = {};
   #received = 0;
-  #returned: Returned = { conflicts: [], missedEnv: [] };
+  #returned: Returned = { conflicts: [], missedEnv: [], unseen: '' };
   #deniedPath: RawPath = '';
   #timeout: NodeJS.Timeout | undefined;
   /** Settles what goes on after the launcher had its exit. */
@@ -69,6 +74,15 @@ export class Job {
     this.#id = Buffer.from(plan.job, 'hex');
     this.#relay = new Relay(this.#id, (message) => needs.client.send(message));
     this.#reunion = new Reunion(needs.patienceMs);
+    this.#returning = new Returning({
+      ...needs,
+      folder: needs.spoolFolder,
+      temporaries: temporariesOf(plan.env),
+      job: plan.job,
+      results: this.#results,
+      reunion: this.#reunion,
+      withheld: new Set(plan.withheld),
+    });
     this.#progress = new ProgressLine((text) => {
       if (plan.notice !== 'never') this.#say(text, false);
     });
@@ -159,6 +173,9 @@ export class Job {
         if (bad !== undefined) this.#handle({ type: 'lost', reason: bad });
         return;
       }
+      case 'ready':
+        if (this.#state.at === 'running') this.#returning.offered(message);
+        return;
       case 'execHere':
         this.#relay.execHere(message);
         return;
@@ -176,7 +193,7 @@ export class Job {
 
   #ended(message: Extract<AgentMessage, { type: 'ended' }>): void {
     const usage = jobUsage.safeParse(parseJson(message.json));
-    if (usage.success) this.#deniedPath = usage.data.deniedPath;
+    if (usage.success) this.#deniedPath = outsideOf(usage.data);
     const end: End =
       this.#relay.program !== undefined
         ? { kind: 'execHere' }
@@ -308,17 +325,7 @@ export class Job {
     this.#needs.phase('returning');
     this.#progress.begin(`fetching results from ${this.#needs.worker}`);
     const began = performance.now();
-    const { client, spool, helper, scratch } = this.#needs;
-    const returning = new Returning({
-      client,
-      spool,
-      helper,
-      scratch: join(scratch, this.plan.job),
-      job: this.plan.job,
-      results: this.#results,
-      reunion: this.#reunion,
-      withheld: new Set(this.plan.withheld),
-    });
+    const returning = this.#returning;
     const roots = this.#prepared?.roots ?? [];
     const result = await returning
       .take(roots.filter((root) => root.plan.policy === 'project'))
@@ -376,6 +383,7 @@ export class Job {
     this.#reunion.end();
     this.#abort.abort();
     const roots = this.#prepared?.roots ?? [];
+    if (outcome.kind === 'lost' || outcome.kind === 'abandoned') void this.#returning.giveUp();
     void this.#aftermath.finally(() => {
       for (const held of roots) held.release();
     });
@@ -388,7 +396,7 @@ export class Job {
       bytes: { sent, received: this.#received, output: this.#relay.output },
       conflicts: [...this.#returned.conflicts],
       missedEnv: [...this.#returned.missedEnv],
-      deniedPath: this.#deniedPath,
+      deniedPath: this.#deniedPath || this.#returned.unseen,
     });
   }
 

@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import { treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
+import { BlobPacker } from '../../src/protocol/blob-packer.ts';
 import type { AgentFacts, HelloFacts } from '../../src/protocol/facts.ts';
 import { agentFacts, benchmarkFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
 import { FsHelper } from '../../src/tree/fs-helper.ts';
 import { Hasher } from '../../src/tree/hash.ts';
 import { Store } from '../../src/tree/store.ts';
+import { RedoJournal } from '../artifacts/redo.ts';
 import { Spool } from '../artifacts/spool.ts';
-import { BlobPacker } from '../sync/blob-packer.ts';
 import { RootBook } from '../sync/shared-root.ts';
 import type { AgentConnection } from '../transport/transport.ts';
 import { AgentClient } from './agent-client.ts';
@@ -37,6 +38,10 @@ export type LinkNeeds = {
   readonly tell: (message: LinkToFront) => void;
 };
 
+function spoolFolder({ layout, worker }: LinkNeeds): string {
+  return join(layout.cache, 'spool', worker);
+}
+
 type Parts = {
   /** Scans. */
   readonly helper: FsHelper;
@@ -53,6 +58,7 @@ export class Link {
   readonly #book: RootBook;
   readonly #spool: Spool;
   readonly #packer: BlobPacker;
+  readonly #redo: RedoJournal;
   readonly #jobs = new Map<string, Job>();
   readonly #drops = new Map<string, NodeJS.Timeout>();
   #epochsThere: Readonly<Record<string, string>> = {};
@@ -63,6 +69,7 @@ export class Link {
     this.#needs = needs;
     this.#parts = parts;
     this.#spool = new Spool(parts.store);
+    this.#redo = new RedoJournal(join(needs.layout.cache, 'redo', needs.worker));
     this.#packer = new BlobPacker(needs.compression);
     this.#book = new RootBook(
       { ...parts, folder: treesFolder(needs.layout, needs.worker) },
@@ -96,8 +103,7 @@ export class Link {
   /** Listens for launchers and begins to connect. The working folder must be the run folder. */
   static async start(needs: LinkNeeds): Promise<Result<Link>> {
     const hasher = new Hasher();
-    const folder = join(needs.layout.cache, 'spool', needs.worker);
-    const store = await Store.open({ folder, hasher });
+    const store = await Store.open({ folder: spoolFolder(needs), hasher });
     if (!store.ok) {
       await hasher.close();
       return store;
@@ -109,6 +115,7 @@ export class Link {
       store: store.value,
       hasher,
     });
+    await link.#redo.recover(link.#parts.placer);
     link.#server = await serveLaunchers(`link-${needs.worker}.sock`, (opening, launcher) => {
       link.#opened(opening, launcher);
     });
@@ -183,7 +190,9 @@ export class Link {
           ),
         packer: this.#packer,
       },
-      scratch: join(this.#needs.layout.cache, 'scratch', this.#needs.worker),
+      redo: this.#redo,
+      spoolFolder: spoolFolder(this.#needs),
+      hasher: this.#parts.hasher,
       worker: this.#needs.worker,
       patienceMs: this.#needs.ownerDeadline * 1000,
       phase: (phase) => {

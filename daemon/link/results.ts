@@ -29,6 +29,11 @@ export class Results {
     return undefined;
   }
 
+  /** Temporary folders in which the job left something. */
+  get temporaries(): string[] {
+    return [...this.#roots.keys()].filter((root) => root.startsWith('/'));
+  }
+
   of(root: string): RootResult {
     return this.#roots.get(root) ?? { changes: [], from: 0n, till: -1n };
   }

@@ -1,10 +1,17 @@
 /** The return of one job: what it changed in each project root comes here, then the agent is told what became of it. */
-import { readFile, rm } from 'node:fs/promises';
-import { ok, type Result } from '../../src/base/result.ts';
+import { readFile } from 'node:fs/promises';
+import { fail, ok, type Result } from '../../src/base/result.ts';
+import { diskFreeOf } from '../../src/facts/machine.ts';
+import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
-import type { Change } from '../../src/tree/manifest.ts';
+import type { Hasher } from '../../src/tree/hash.ts';
+import type { Change, Hash, RawPath } from '../../src/tree/manifest.ts';
+import { bring } from '../artifacts/bring.ts';
+import { EarlyReturn, type Offer, type Part } from '../artifacts/early.ts';
+import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
 import { TakeBack, type TakenBack } from '../artifacts/take-back.ts';
+import { takeTemporaries } from '../artifacts/take-temporaries.ts';
 import { buildTextKind, envReads, type BuildText } from '../plan/env-reads.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
 import type { AgentClient } from './agent-client.ts';
@@ -16,15 +23,21 @@ const ATTEMPTS = 4;
 /** What names environment variables is small; larger files are not looked into, bytes. */
 const TEXT_BYTES = 1024 * 1024;
 
+const HASH_BYTES = 32;
+
 export type ReturningNeeds = {
   readonly client: AgentClient;
   readonly spool: Spool;
   readonly helper: FsHelper;
-  /** A folder for contents made here; removed at the end. */
-  readonly scratch: string;
+  readonly redo: RedoJournal;
+  /** On the disk of the spool. */
+  readonly folder: string;
   /** 32 hex digits. */
   readonly job: string;
   readonly results: Results;
+  readonly hasher: Hasher;
+  /** Folders (latin1) of which a job has its own: /tmp and the like. */
+  readonly temporaries: readonly RawPath[];
   readonly reunion: Reunion;
   /** Names that were kept from the tool. */
   readonly withheld: ReadonlySet<string>;
@@ -33,6 +46,8 @@ export type ReturningNeeds = {
 export type Returned = {
   readonly conflicts: readonly string[];
   readonly missedEnv: readonly string[];
+  /** A file outside the roots that the command wrote without having seen the one that is here; '' for none. */
+  readonly unseen: RawPath;
 };
 
 export class Returning {
@@ -40,28 +55,74 @@ export class Returning {
   received = 0;
   readonly #needs: ReturningNeeds;
   readonly #id: Buffer;
+  readonly #early: EarlyReturn;
+  /** Files in temporary folders that were here already. */
+  readonly #stayed: RawPath[] = [];
+  readonly #settling: Promise<void>[] = [];
   readonly #taken: { readonly held: HeldRoot; readonly back: TakenBack }[] = [];
 
   constructor(needs: ReturningNeeds) {
     this.#needs = needs;
     this.#id = Buffer.from(needs.job, 'hex');
+    this.#early = new EarlyReturn({
+      spool: needs.spool,
+      fetchPart: (part) => this.#fetchPart(part),
+      free: () => diskFreeOf(needs.folder),
+    });
+  }
+
+  /** The agent thinks that these files of the running command are finished. */
+  offered(message: Extract<AgentMessage, { type: 'ready' }>): void {
+    const offers: Offer[] = [];
+    const { hashes, sizes } = message;
+    for (let at = 0; (at + 1) * HASH_BYTES <= hashes.length && (at + 1) * 8 <= sizes.length; at++)
+      offers.push({
+        hash: hashes.toString('hex', at * HASH_BYTES, (at + 1) * HASH_BYTES),
+        size: Number(sizes.readBigUInt64LE(at * 8)),
+      });
+    this.#early.offer(offers);
+  }
+
+  /** The command will have no result. */
+  async giveUp(): Promise<void> {
+    await this.#early.stop();
+    await this.#early.forget();
   }
 
   /** Takes back what changed in `roots`; where the connection breaks, again once it is back. */
   async take(roots: readonly HeldRoot[]): Promise<Result<Returned>> {
-    const before = this.#needs.spool.received;
     try {
+      await this.#early.stop();
       for (const held of roots) {
         const back = await this.#takeOne(held);
         if (!back.ok) return back;
         this.#taken.push({ held, back: back.value });
       }
+      const left = await this.#takeTemporaries();
+      if (!left.ok) return left;
     } finally {
-      this.received = this.#needs.spool.received - before;
-      await rm(this.#needs.scratch, { recursive: true, force: true });
+      await this.#early.forget();
+      this.received = this.#needs.spool.receivedFor(this.#early);
     }
-    const conflicts = this.#taken.flatMap(({ back }) => back.conflicts);
-    return ok({ conflicts, missedEnv: await this.#missedEnv() });
+    const conflicts = [...this.#taken.flatMap(({ back }) => back.conflicts), ...this.#stayed];
+    const unseen = this.#stayed[0] ?? '';
+    return ok({ conflicts, unseen, missedEnv: await this.#missedEnv() });
+  }
+
+  /** What the job left in /tmp and the like; only folders that the caller's own job would have used. */
+  async #takeTemporaries(): Promise<Result<undefined>> {
+    const { temporaries, results, client } = this.#needs;
+    for (const folder of results.temporaries) {
+      if (!temporaries.includes(folder)) return fail(`the worker returns files into ${folder}`);
+      const taken = await takeTemporaries(folder, results.of(folder), {
+        ...this.#needs,
+        bring: (wanted) => this.#bring(wanted),
+        offset: client.clock.offset,
+      });
+      if (!taken.ok) return taken;
+      this.#stayed.push(...taken.value);
+    }
+    return ok(undefined);
   }
 
   async #takeOne(held: HeldRoot): Promise<Result<TakenBack>> {
@@ -72,21 +133,42 @@ export class Returning {
         helper: this.#needs.helper,
         spool: this.#needs.spool,
         offset: client.clock.offset,
-        scratch: this.#needs.scratch,
+        redo: this.#needs.redo,
         job: this.#needs.job,
-        fetch: (hashes) => this.#fetch(hashes),
-      }).run(result);
+        bring: (wanted) => this.#bring(wanted),
+      }).run(result, (placed) => {
+        this.#settle(held, placed);
+      });
       if (back.ok || client.connected || attempt === ATTEMPTS) return back;
       if (!(await reunion.wait(() => client.connected))) return back;
     }
   }
 
-  async #fetch(hashes: readonly string[]): Promise<Result<undefined>> {
+  #bring(wanted: ReadonlyMap<Hash, number>): Promise<Result<undefined>> {
+    return bring(wanted, {
+      spool: this.#needs.spool,
+      asker: this.#early,
+      fetch: async (hashes) => {
+        const answer = await this.#needs.client.request((request) => ({
+          type: 'fetch',
+          request,
+          job: this.#id,
+          hashes: Buffer.from(hashes.join(''), 'hex'),
+        }));
+        return answer.ok ? ok(undefined) : answer;
+      },
+      fetchPart: (part) => this.#fetchPart(part),
+    });
+  }
+
+  async #fetchPart({ hash, offset, length }: Part): Promise<Result<undefined>> {
     const answer = await this.#needs.client.request((request) => ({
-      type: 'fetch',
+      type: 'fetchPart',
       request,
       job: this.#id,
-      hashes: Buffer.from(hashes.join(''), 'hex'),
+      hash: Buffer.from(hash, 'hex'),
+      offset: BigInt(offset),
+      length: BigInt(length),
     }));
     return answer.ok ? ok(undefined) : answer;
   }
@@ -106,29 +188,39 @@ export class Returning {
     return envReads(texts, this.#needs.withheld);
   }
 
-  /** Tells the agent what became of its results, so that both sides mean one tree by the next epoch. */
-  async settle(): Promise<void> {
-    for (const { held, back } of this.#taken) {
-      if (back.changes.length === 0) {
-        // The agent keeps its epoch without being told.
-        held.root.returned([], back.unsettled, undefined);
-        continue;
-      }
-      const to = held.root.nextEpoch();
-      const { offset, floor, cap } = back.rule;
-      const answer = await this.#needs.client.request((request) => ({
-        type: 'settle',
-        request,
-        job: this.#id,
-        root: held.root.key,
-        to,
-        offset,
-        floor,
-        cap,
-      }));
-      held.root.returned(back.changes, back.unsettled, to);
-      if (!answer.ok || answer.value.type !== 'settled') held.root.distrust();
+  /**
+   * Tells the agent what became of a result, so that both sides mean one tree by the next epoch. Nothing is waited
+   * for: whatever is said about the root after this is said to an agent that has heard it.
+   */
+  #settle(held: HeldRoot, back: TakenBack): void {
+    if (back.changes.length === 0) {
+      // The agent keeps its epoch without being told.
+      held.root.returned([], back.unsettled, undefined);
+      return;
     }
+    const to = held.root.nextEpoch();
+    const { offset, floor, cap } = back.rule;
+    const answer = this.#needs.client.request((request) => ({
+      type: 'settle',
+      request,
+      job: this.#id,
+      root: held.root.key,
+      to,
+      offset,
+      floor,
+      cap,
+    }));
+    held.root.returned(back.changes, back.unsettled, to);
+    this.#settling.push(
+      answer.then((settled) => {
+        if (!settled.ok || settled.value.type !== 'settled') held.root.distrust();
+      }),
+    );
+  }
+
+  /** Resolves when the agent has heard of all that was placed; then it may forget the job. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#settling);
     this.#needs.client.send({ type: 'finish', job: this.#id });
   }
 }

@@ -31,6 +31,7 @@ export type Draft = {
   locks: string[];
   catchExec: string[];
   caches: string[];
+  outputs: string[] | undefined;
   first: Plan['first'];
   tooSmall: string | undefined;
 };
@@ -53,6 +54,7 @@ export function newDraft(request: Request, verdict: Candidate, context: PlanCont
     locks: [],
     catchExec: [],
     caches: [],
+    outputs: undefined,
     first: undefined,
     tooSmall: verdict.tooSmall,
   };
@@ -168,6 +170,7 @@ export async function finish(draft: Draft): Promise<Result<Plan>> {
     locks: draft.locks,
     catchExec: draft.catchExec,
     caches: draft.caches,
+    outputs: draft.outputs,
     network: true,
     slots: verdict.cores ?? context.defaultSlots,
     first: draft.first,

@@ -83,6 +83,7 @@ function firstPlan(
     locks: [],
     catchExec: [],
     caches: [],
+    outputs: undefined,
     network: true,
     slots: 1,
     first: { path: request.real, argv: fetchArgv(draft, verdict, platforms) },

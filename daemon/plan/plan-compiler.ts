@@ -92,6 +92,17 @@ function takeFiles(draft: Draft, facts: CompilerFacts | RustcFacts): Failure | u
   return undefined;
 }
 
+/** All that the call writes, at the paths it really writes them; undefined where that is not known. */
+function ownOutputs(draft: Draft, facts: CompilerFacts): string[] | undefined {
+  const paths = facts.own?.map((each) => absolute(each, draft.request.cwd));
+  return paths
+    ?.filter((path) => path !== '/dev/null')
+    .map((path) => {
+      const folder = posix.dirname(path);
+      return realPath(path) ?? posix.join(realPath(folder) ?? folder, posix.basename(path));
+    });
+}
+
 function tooSmall(draft: Draft, facts: CompilerFacts): string | undefined {
   if (draft.tooSmall !== undefined || facts.language !== 'c' || draft.verdict.estimateMs > 400)
     return draft.tooSmall;
@@ -147,6 +158,7 @@ export async function planCompiler(
   if (facts.nativeCpu)
     draft.requirements.push({ kind: 'cpu', why: 'the call compiles for the native CPU' });
   draft.tooSmall = tooSmall(draft, facts);
+  draft.outputs = ownOutputs(draft, facts);
   return finish(draft);
 }
 

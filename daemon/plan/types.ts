@@ -25,6 +25,8 @@ export type Plan = {
   readonly locks: readonly string[];
   readonly catchExec: readonly string[];
   readonly caches: readonly string[];
+  /** All that the command writes, where that is known. */
+  readonly outputs: readonly string[] | undefined;
   readonly network: boolean;
   readonly slots: number;
   /** To be run here before anything else, when crates are missing. After it, plan again. */

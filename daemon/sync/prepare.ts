@@ -5,9 +5,9 @@ import type { PlannedJob, PlannedRoot } from '../../src/protocol/ipc.ts';
 import type { Snapshot } from '../../src/tree/tree.ts';
 import type { ReadyRoot } from '../exec/spec.ts';
 import { isBelow } from './outgoing.ts';
-import type { RootLock } from './root-lock.ts';
+import type { Hold, RootLock } from './root-lock.ts';
 import { Push, type PushFailure, type PushPeer } from './push.ts';
-import type { RootBook, SharedRoot } from './shared-root.ts';
+import type { Edits, RootBook, SharedRoot } from './shared-root.ts';
 
 /** How often a tree may change under our hands before the command runs here instead. */
 const LOOKS = 6;
@@ -17,6 +17,11 @@ export type HeldRoot = {
   readonly root: SharedRoot;
   readonly plan: PlannedRoot;
   readonly snapshot: Snapshot;
+  readonly edits: Edits;
+  /** Other jobs may use the root meanwhile. */
+  readonly shares: boolean;
+  /** Looks at the root and places in it while no other job does; `work` must not wait for one. */
+  readonly alone: <T>(work: () => Promise<T>) => Promise<T>;
   readonly release: () => void;
 };
 
@@ -72,20 +77,31 @@ async function prepareOne(
   const root = needs.book.get(plan);
   const taking = new Taking(root, needs);
   try {
-    if (plan.policy === 'project') await taking.writer();
-    else await taking.alone();
+    if (plan.policy === 'readOnly') await taking.alone();
+    else if (job.outputs === undefined) await taking.writer();
+    else await taking.beside(relativeTo(root.path, job.outputs));
     const synced = await synchronise(job, { root, plan, taking }, needs);
     if (!synced.ok) {
       taking.release();
       return synced;
     }
-    if (plan.policy !== 'project') await taking.reader();
     const { snapshot, epoch } = synced.value;
-    const release = (): void => {
-      taking.release();
-    };
+    const { edits, end } = root.watch();
+    taking.onRelease = end;
+    if (plan.policy === 'readOnly') await taking.reader();
+    else taking.run();
     return ok({
-      held: { root, plan, snapshot, release },
+      held: {
+        root,
+        plan,
+        snapshot,
+        edits,
+        shares: taking.shares,
+        alone: (work) => taking.inTurn(work),
+        release: () => {
+          taking.release();
+        },
+      },
       ready: { root: root.key, path: root.path, policy: plan.policy, epoch },
     });
   } catch (thrown) {
@@ -96,14 +112,21 @@ async function prepareOne(
 }
 
 /**
- * A job's hold on a root. A project root has one job at a time. A read-only root has many readers, one of
- * them at a time looks at it, and only what changes it must be alone.
+ * A job's hold on a root. A project root has one job at a time, or several that only make outputs of their own; of
+ * these, one at a time looks at it, syncs it or places in it. A read-only root has many readers, one of them at a
+ * time looks at it, and only what changes it must be alone. Whoever waits for the use of a root does not hold the
+ * look at it.
  */
 class Taking {
   readonly #root: SharedRoot;
   readonly #needs: PrepareNeeds;
-  #look: (() => void) | undefined;
-  #use: (() => void) | undefined;
+  #look: Hold | undefined;
+  #use: Hold | undefined;
+  #claimed: (() => void) | undefined;
+  /** What ends with the hold. */
+  onRelease: () => void = () => undefined;
+  /** Runs beside others. */
+  shares = false;
 
   constructor(root: SharedRoot, needs: PrepareNeeds) {
     this.#root = root;
@@ -115,6 +138,38 @@ class Taking {
     this.#use ??= await this.#wait(this.#root.lock, true);
   }
 
+  /** Beside other jobs, unless one of them writes the same files. */
+  async beside(outputs: readonly string[]): Promise<void> {
+    this.#use = await this.#wait(this.#root.lock, false);
+    this.#claimed = this.#root.claim(outputs);
+    if (this.#claimed === undefined) {
+      this.#use.release();
+      this.#use = await this.#wait(this.#root.lock, true);
+      return;
+    }
+    this.shares = true;
+    this.#look = await this.#wait(this.#root.looking, true);
+  }
+
+  /** Waits until no other job uses the root, and keeps them out; what was seen of it before may be out of date. */
+  async exclude(): Promise<void> {
+    this.#look?.release();
+    this.#use?.release();
+    this.#look = undefined;
+    this.#use = await this.#wait(this.#root.lock, true);
+    this.shares = false;
+  }
+
+  /** The job may run: those that may run beside it come in. */
+  run(): void {
+    if (this.#claimed !== undefined) {
+      this.#use?.share();
+      this.shares = true;
+    }
+    this.#look?.release();
+    this.#look = undefined;
+  }
+
   /** The only one to look at the root, beside its readers. */
   async alone(): Promise<void> {
     this.#look = await this.#wait(this.#root.looking, true);
@@ -122,17 +177,28 @@ class Taking {
 
   /** A reader among others, when the looking is over. */
   async reader(): Promise<void> {
-    this.#use?.();
+    this.#use?.release();
     this.#use = await this.#wait(this.#root.lock, false);
-    this.#look?.();
+    this.#look?.release();
+  }
+
+  async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const look = await this.#root.looking.acquire(true, new AbortController().signal);
+    try {
+      return await work();
+    } finally {
+      look.release();
+    }
   }
 
   release(): void {
-    this.#use?.();
-    this.#look?.();
+    this.onRelease();
+    this.#claimed?.();
+    this.#use?.release();
+    this.#look?.release();
   }
 
-  async #wait(lock: RootLock, exclusive: boolean): Promise<() => void> {
+  async #wait(lock: RootLock, exclusive: boolean): Promise<Hold> {
     const began = performance.now();
     if (lock.busy) this.#needs.phase(`waiting for another job in ${this.#root.path}`);
     try {
@@ -163,7 +229,13 @@ async function synchronise(
     const outgoing = root.outgoing(snapshot.value, caches, plan);
     if (!outgoing.whole && outgoing.changes.length === 0 && root.epoch !== undefined)
       return ok({ snapshot: snapshot.value, epoch: root.epoch });
-    await at.taking.writer();
+    if (at.taking.shares) {
+      // Beside running jobs only single files are brought; the whole may be anything.
+      if (outgoing.whole) {
+        await at.taking.exclude();
+        continue;
+      }
+    } else await at.taking.writer();
     needs.phase(`sending ${root.path}`);
     const syncing = performance.now();
     const push = new Push(needs.peer, root, outgoing);

@@ -2,10 +2,10 @@
 import { performance } from 'node:perf_hooks';
 import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
+import type { BlobPacker } from '../../src/protocol/blob-packer.ts';
 import { readContent } from '../../src/tree/content.ts';
 import type { Change, Entry, Hash, RawPath } from '../../src/tree/manifest.ts';
 import { packChanges } from '../../src/tree/packed.ts';
-import type { BlobPacker } from './blob-packer.ts';
 import type { Outgoing, SharedRoot } from './shared-root.ts';
 
 /** Contents up to this size, bytes, go ahead of the changes unasked, up to `EAGER_TOTAL` together. */

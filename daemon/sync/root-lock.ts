@@ -2,6 +2,13 @@
 
 type Waiter = { readonly exclusive: boolean; readonly admit: () => void };
 
+export type Hold = {
+  /** May be called more than once. */
+  readonly release: () => void;
+  /** A writer becomes a reader, without anybody between. */
+  readonly share: () => void;
+};
+
 export class RootLock {
   #readers = 0;
   #writer = false;
@@ -12,14 +19,14 @@ export class RootLock {
     return this.#writer || this.#readers > 0 || this.#waiting.length > 0;
   }
 
-  /** Resolves with the release, which may be called more than once; rejects with the signal's reason. */
-  acquire(exclusive: boolean, signal: AbortSignal): Promise<() => void> {
+  /** Rejects when the signal is aborted first. */
+  acquire(exclusive: boolean, signal: AbortSignal): Promise<Hold> {
     return new Promise((resolve, reject: (reason: Error) => void) => {
       const waiter: Waiter = {
         exclusive,
         admit: () => {
           signal.removeEventListener('abort', aborted);
-          resolve(this.#releaser(exclusive));
+          resolve(this.#hold(exclusive));
         },
       };
       const aborted = (): void => {
@@ -38,16 +45,24 @@ export class RootLock {
     });
   }
 
-  #releaser(exclusive: boolean): () => void {
+  #hold(exclusive: boolean): Hold {
     if (exclusive) this.#writer = true;
     else this.#readers += 1;
-    let released = false;
-    return () => {
-      if (released) return;
-      released = true;
-      if (exclusive) this.#writer = false;
-      else this.#readers -= 1;
+    let held: 'writer' | 'reader' | 'nothing' = exclusive ? 'writer' : 'reader';
+    const become = (next: 'reader' | 'nothing'): void => {
+      if (held === 'writer') this.#writer = false;
+      if (held === 'reader') this.#readers -= 1;
+      if (next === 'reader') this.#readers += 1;
+      held = next;
       this.#admit();
+    };
+    return {
+      release: () => {
+        if (held !== 'nothing') become('nothing');
+      },
+      share: () => {
+        if (held === 'writer') become('reader');
+      },
     };
   }
 

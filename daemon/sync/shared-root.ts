@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import type { Result } from '../../src/base/result.ts';
 import type { PlannedRoot } from '../../src/protocol/ipc.ts';
 import { RootPolicy } from '../../src/protocol/agent.ts';
-import { diff } from '../../src/tree/diff.ts';
+import { diff, sameEntry } from '../../src/tree/diff.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Hasher } from '../../src/tree/hash.ts';
-import type { Change, RawPath } from '../../src/tree/manifest.ts';
+import type { Change, Manifest, RawPath } from '../../src/tree/manifest.ts';
+import { removeLeftovers } from '../../src/tree/place.ts';
 import { Tree, type Snapshot } from '../../src/tree/tree.ts';
 import { agree, changesOf, wholeOf, withhold, type Agreement } from './outgoing.ts';
 import { RootLock } from './root-lock.ts';
@@ -23,6 +24,15 @@ export type RootTools = {
 
 /** What a sync has to send: everything, or what differs from the agreed epoch. */
 export type Outgoing = { readonly whole: boolean; readonly changes: Change[] };
+
+/** What was edited here since a job took its snapshot, apart from what jobs returned. */
+export type Edits = {
+  readonly paths: ReadonlySet<RawPath>;
+  /** The earliest mtime among them, ns; undefined when none has one. */
+  readonly earliest: bigint | undefined;
+};
+
+type Watch = { readonly paths: Set<RawPath>; earliest: bigint | undefined };
 
 /** The key of a root: stable for a path, and apart for each selection of a partial root. */
 export function rootKey(root: PlannedRoot): string {
@@ -39,18 +49,23 @@ export class SharedRoot {
   /** Who compares a shared root with the worker's. */
   readonly looking = new RootLock();
   readonly tree: Tree;
+  readonly #helper: FsHelper;
   readonly #withheldFile: string;
   readonly #agreement: Agreement;
+  readonly #watches = new Set<Watch>();
+  /** Files that running jobs write, of those that run beside others. */
+  readonly #outputs = new Set<RawPath>();
   /** The epoch the agent is known to hold; undefined: send everything. */
   #epoch: bigint | undefined;
   /** Whether the agent has a tree of this root at all, whatever its epoch. */
   #heldThere = false;
 
-  private constructor(key: string, plan: PlannedRoot, tree: Tree, folder: string) {
+  private constructor(key: string, plan: PlannedRoot, tree: Tree, tools: RootTools) {
     this.key = key;
     this.plan = plan;
     this.tree = tree;
-    this.#withheldFile = join(folder, `${key}.withheld`);
+    this.#helper = tools.helper;
+    this.#withheldFile = join(tools.folder, `${key}.withheld`);
     this.#agreement = {
       agreed: new Map(),
       withheld: loadWithheld(this.#withheldFile),
@@ -69,7 +84,7 @@ export class SharedRoot {
       only: plan.only,
       cacheFile: join(tools.folder, `${key}.stats`),
     });
-    return new SharedRoot(key, plan, tree, tools.folder);
+    return new SharedRoot(key, plan, tree, tools);
   }
 
   get path(): string {
@@ -88,8 +103,48 @@ export class SharedRoot {
   async look(): Promise<Result<Snapshot>> {
     const snapshot = await this.tree.refresh();
     if (!snapshot.ok) return snapshot;
-    for (const change of snapshot.value.changes) this.#agreement.doubtful.add(change.path);
+    const { leftovers } = snapshot.value;
+    if (leftovers.length > 0) await removeLeftovers(this.#helper, this.tree.root, leftovers);
+    for (const change of snapshot.value.changes) {
+      this.#agreement.doubtful.add(change.path);
+      if (this.#watches.size > 0) this.#notice(change, snapshot.value.manifest);
+    }
     return snapshot;
+  }
+
+  /** From now on what looks find edited is gathered, until `end`. */
+  watch(): { readonly edits: Edits; readonly end: () => void } {
+    const watch: Watch = { paths: new Set(), earliest: undefined };
+    this.#watches.add(watch);
+    return { edits: watch, end: () => this.#watches.delete(watch) };
+  }
+
+  /** Claims the files for a job that runs beside others; undefined when another has claimed one of them. */
+  claim(outputs: readonly RawPath[]): (() => void) | undefined {
+    if (outputs.some((path) => this.#outputs.has(path))) return undefined;
+    for (const path of outputs) this.#outputs.add(path);
+    return () => {
+      for (const path of outputs) this.#outputs.delete(path);
+    };
+  }
+
+  /** What stands here as both sides agreed was placed by a return, and is nobody's edit. */
+  #notice(change: Change, now: Manifest): void {
+    const { agreed } = this.#agreement;
+    const entry = change.op === 'put' ? change.entry : undefined;
+    const target = entry?.kind === 'hardlink' ? entry.to : change.path;
+    const same =
+      entry === undefined
+        ? !agreed.has(change.path)
+        : sameEntry(agreed.get(change.path), entry) &&
+          sameEntry(agreed.get(target), now.get(target));
+    if (same) return;
+    const mtime = entry === undefined || entry.kind === 'hardlink' ? undefined : entry.mtime;
+    for (const watch of this.#watches) {
+      watch.paths.add(change.path);
+      if (mtime !== undefined && (watch.earliest === undefined || mtime < watch.earliest))
+        watch.earliest = mtime;
+    }
   }
 
   /** What to send so that the worker has the tree of `snapshot`, less the pure caches (relative folders). */
@@ -128,7 +183,10 @@ export class SharedRoot {
     if (there !== this.#epoch) this.distrust();
   }
 
-  /** The return of a job was placed here: `changes` is what the worker has now, `unsettled` what stayed different here; `epoch` is new unless nothing changed. */
+  /**
+   * The return of a job was placed here: `changes` is what the worker has now, `unsettled` what stayed different here;
+   * `epoch` is new unless nothing changed. A root that nobody vouches for stays so.
+   */
   returned(
     changes: readonly Change[],
     unsettled: Iterable<RawPath>,
@@ -139,7 +197,7 @@ export class SharedRoot {
     // The tree's last look was before they were placed: what is removed again, or put back as it was, is no change to it.
     for (const { path } of changes) this.#agreement.doubtful.add(path);
     for (const path of unsettled) this.#agreement.doubtful.add(path);
-    if (epoch !== undefined) this.#epoch = epoch;
+    if (epoch !== undefined && this.#epoch !== undefined) this.#epoch = epoch;
     if (this.#agreement.withheld.size !== held) this.#saveWithheld();
   }
 

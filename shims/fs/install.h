@@ -2,7 +2,8 @@
 #ifndef RCH_FS_INSTALL_H
 #define RCH_FS_INSTALL_H
 #include <linux/fs.h>
-#include <sys/random.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "ways.h"
 
@@ -13,10 +14,28 @@ static bool matches(const struct guard *g, const struct stat *st, bool with_ctim
          (!with_ctime || g->ctime == 0 || g->ctime == ns(st->st_ctim));
 }
 
+/*
+ * The second half of a temporary's name says whose it is (src/tree/leftovers.ts), so that what a killed process left
+ * can be told from what another is at: pid, the low bits of its start time (proc_pid_stat(5)), FNV-1a of the boot id.
+ */
 static void temp_name(char *out) {
-  uint64_t random[2];
-  if (getrandom(random, sizeof random, 0) != sizeof random) die("no random numbers");
-  snprintf(out, 64, TEMP "%016llx%016llx", (unsigned long long)random[0], (unsigned long long)random[1]);
+  static uint32_t start, boot, count;
+  if (!count) {
+    char text[1024] = "";
+    FILE *file = fopen("/proc/self/stat", "re");
+    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    text[n] = 0;
+    if (file) fclose(file);
+    char *field = strrchr(text, ')');
+    for (int i = 2; field && i < 22; i++) field = strchr(field + 1, ' ');
+    start = field ? (uint32_t)strtoull(field + 1, NULL, 10) : 0;
+    file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    n = file ? fread(text, 1, 36, file) : 0;
+    if (file) fclose(file);
+    boot = 2166136261u;
+    for (size_t i = 0; i < n; i++) boot = (boot ^ (uint8_t)text[i]) * 16777619u;
+  }
+  snprintf(out, 64, TEMP "%08x%08x%08x%08x", (unsigned)++count, (unsigned)getpid(), (unsigned)start, (unsigned)boot);
 }
 
 static int rename_with(int fd, const char *from, const char *to, unsigned flags) {

@@ -10,27 +10,33 @@ import { type JobUsage, type RefusalKind } from '../protocol/jobs.ts';
 import type { RunMessage } from '../protocol/run.ts';
 import { EndKind } from '../protocol/shim.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
+import type { Hasher } from '../tree/hash.ts';
+import type { Hash } from '../tree/manifest.ts';
+import type { Content } from './blobs-out.ts';
 import { isBelow } from './caches.ts';
 import { COARSE_CLOCK } from './clock.ts';
-import { deniedPath } from './denied.ts';
+import { deniedPath, missingPaths } from './denied.ts';
+import { Finished } from './finished.ts';
 import { discard, type AgentFolder } from './folder.ts';
 import { type JobEvent, type JobState, type ToolEnd, transition } from './job.ts';
 import {
   coveredIn,
   environmentChange,
   hasProgram,
+  isVisible,
   type JobPlan,
   type PlannedRoot,
 } from './job-plan.ts';
 import { processName } from './lock.ts';
 import type { Log } from './log.ts';
 import type { Listener, Owner } from './owner.ts';
-import { collectResult, type RootResult, windowOf } from './result.ts';
+import { collectResult, contentsOf, type Others, type RootResult, windowOf } from './result.ts';
 import { prepare } from './run-spec.ts';
 import { Runner } from './runner.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { SlotLease, Slots } from './slots.ts';
 import { Streams } from './streams.ts';
+import { collectTemporaries } from './temporaries.ts';
 
 /** Below this much free space no job starts, bytes. */
 export const LEAST_DISK = 200 * 1024 * 1024;
@@ -44,9 +50,12 @@ export type JobNeeds = {
   readonly sandbox: () => Promise<Sandbox>;
   readonly slots: Slots;
   readonly helper: FsHelper;
+  /** The path of `rch-fs`. */
+  readonly fsProgram: string;
+  readonly hasher: Hasher;
   readonly log: Log;
-  /** `rch-run` processes of the other jobs that use this root now. */
-  readonly others: (root: PlannedRoot) => readonly number[];
+  /** What the other jobs that use this root do there now. */
+  readonly others: (root: PlannedRoot) => Others;
   /** Slots were taken or given back. */
   readonly changed: () => void;
   /** The job is over, and everything it held is given back. */
@@ -59,7 +68,7 @@ export class ActiveJob {
   readonly plan: JobPlan;
   readonly hex: string;
   readonly streams: Streams;
-  results: RootResult[] = [];
+  readonly results: RootResult[] = [];
   readonly #needs: JobNeeds;
   readonly #giveUp = new AbortController();
   readonly #folder: string;
@@ -71,6 +80,9 @@ export class ActiveJob {
   /** What the link said to the tool before there was one. */
   readonly #early: RunMessage[] = [];
   #execHere: ExecHere | undefined;
+  #finished: Finished | undefined;
+  #left: Awaited<ReturnType<typeof collectTemporaries>> = { results: [], tooMuch: '' };
+  #window = { from: 0n, till: -1n };
   #shift = 0n;
   /** Since when nobody listens, ms; undefined while somebody does. */
   #alone: NodeJS.Timeout | undefined;
@@ -162,11 +174,13 @@ export class ActiveJob {
       if (!turn.ok) return gone;
       this.#turns.push(turn.value);
     }
-    for (const { root, epoch, path } of plan.roots) {
+    for (const { root, epoch, path, readOnly } of plan.roots) {
       // A sync that was sent before this job may still be at work.
       await root.inOrder(() => Promise.resolve());
-      if (root.epoch === 0n || root.epoch !== epoch)
-        return { kind: 'no-root', reason: `${path} is at another epoch here` };
+      // Others sync and settle it meanwhile.
+      const shared = readOnly || plan.spec.concurrent === true;
+      const known = shared ? root.descendsFrom(epoch) : epoch !== 0n && root.epoch === epoch;
+      if (!known) return { kind: 'no-root', reason: `${path} is at another epoch here` };
     }
     const sandbox = await this.#needs.sandbox();
     const refusal = (await this.#checkMachine(sandbox)) ?? (await this.#awaitClock());
@@ -239,7 +253,10 @@ export class ActiveJob {
     switch (message.type) {
       case 'started':
         this.#advance({ type: 'started', from: message.at });
-        if (this.#state.at === 'running') this.#tellStarted(message.at);
+        if (this.#state.at === 'running') {
+          this.#tellStarted(message.at);
+          this.#watchFiles(message.at);
+        }
         return;
       case 'failed':
         this.#refuse(kindOf(message.stage), `${message.stage}: ${message.message}`);
@@ -291,7 +308,48 @@ export class ActiveJob {
     }
   }
 
+  /** A content of a file that the tool seemed to have finished while it ran. */
+  finished(hash: Hash): Content | undefined {
+    return this.#finished?.content(hash);
+  }
+
+  /** What the job offers to the link, by hash. */
+  get offered(): Map<Hash, Content> {
+    const offered = contentsOf(this.results);
+    for (const { contents } of this.#left.results)
+      for (const content of contents) offered.set(content.hash, content);
+    return offered;
+  }
+
+  /** A job beside others is over soon, and what changes may be another's. */
+  #watchFiles(from: bigint): void {
+    const { pid } = this;
+    if (this.plan.spec.concurrent === true || pid === undefined) return;
+    const roots = this.plan.roots
+      .filter(({ readOnly }) => !readOnly)
+      .map((of) => ({
+        treePath: of.root.treePath,
+        skip: [...of.root.caches, ...coveredIn(this.plan, of)],
+      }));
+    const { fsProgram, hasher } = this.#needs;
+    this.#finished = new Finished({
+      roots,
+      pid,
+      from,
+      helper: fsProgram,
+      hasher,
+      tell: (contents) => {
+        const sizes = Buffer.alloc(8 * contents.length);
+        for (const [at, { size }] of contents.entries())
+          sizes.writeBigUInt64LE(BigInt(size), 8 * at);
+        const hashes = Buffer.concat(contents.map(({ hash }) => Buffer.from(hash, 'hex')));
+        this.#send({ type: 'ready', job: this.plan.id, hashes, sizes });
+      },
+    });
+  }
+
   #exited(end: ToolEnd): void {
+    this.#finished?.stop();
     this.#advance({ type: 'exited', end });
     if (this.#state.at === 'collecting') void this.#collect(this.#state.from, end);
   }
@@ -320,9 +378,10 @@ export class ActiveJob {
   }
 
   async #collect(started: bigint, end: ToolEnd): Promise<void> {
-    const results: RootResult[] = [];
+    const window = windowOf(started, end.till);
+    this.#window = { from: window.from + this.#shift, till: window.till + this.#shift };
     for (const root of this.plan.roots.filter((each) => !each.readOnly)) {
-      const result = await this.#collectRoot(root, windowOf(started, end.till));
+      const result = await this.#collectRoot(root, window);
       if (!result.ok) {
         this.#needs.log(`job ${this.hex}: ${result.failure.reason}`);
         this.#send({
@@ -334,9 +393,11 @@ export class ActiveJob {
         this.kill();
         break;
       }
-      results.push(result.value);
+      this.results.push(result.value);
     }
-    this.results = results;
+    const { helper, hasher } = this.#needs;
+    const left = { plan: this.plan, folder: this.#folder, helper, hasher };
+    if (this.#state.at === 'collecting') this.#left = await collectTemporaries(left);
     this.#advance({ type: 'collected' });
     if (this.#state.at === 'ended') this.#tellEnd(started, end);
   }
@@ -371,6 +432,11 @@ export class ActiveJob {
         this.#send({ type: 'result', job, root: root.key, from, till, changes, last });
       }
     }
+    for (const { path, parts } of this.#left.results)
+      for (const [at, changes] of parts.entries()) {
+        const last = at === parts.length - 1;
+        this.#send({ type: 'result', job, root: path, ...this.#window, changes, last });
+      }
     if (this.#execHere !== undefined) {
       const { path, cwd, argv, env } = this.#execHere;
       const given = [...this.plan.env, Buffer.from('RCH_ON_WORKER=1')];
@@ -390,7 +456,10 @@ export class ActiveJob {
       userMs: Number(end.userTime) / 1e3,
       systemMs: Number(end.systemTime) / 1e3,
       maxRss: Number(end.maxRss),
-      deniedPath: failed ? deniedPath(this.streams.tail, inRoot) : '',
+      deniedPath: (failed ? deniedPath(this.streams.tail, inRoot) : '') || this.#left.tooMuch,
+      missingPaths: failed
+        ? missingPaths(this.streams.tail, (path) => isVisible(this.plan, path))
+        : [],
     };
   }
 
@@ -413,6 +482,7 @@ export class ActiveJob {
   #giveBack(outcome: 'untouched' | 'settled' | 'dropped'): void {
     clearTimeout(this.#alone);
     this.#giveUp.abort();
+    this.#finished?.stop();
     if (this.#runner !== undefined) {
       for (const { root, readOnly } of this.plan.roots) {
         if (readOnly) continue;

@@ -86,6 +86,8 @@ export class Agent {
       sandbox: () => this.#sandbox,
       slots: this.#slots,
       helper: this.helper,
+      fsProgram: join(needs.lib, 'rch-fs'),
+      hasher: this.#hasher,
       log: needs.log,
       roots: this.#roots,
       changed: () => {

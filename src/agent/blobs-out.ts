@@ -3,55 +3,43 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { fail, messageOf, ok, type Result } from '../base/result.ts';
-import { BlobCodec } from '../protocol/agent.ts';
-import { packPiece, PIECE_BYTES, type Piece } from '../protocol/pieces.ts';
+import type { BlobPacker } from '../protocol/blob-packer.ts';
+import { PIECE_BYTES } from '../protocol/pieces.ts';
 import type { Hash } from '../tree/manifest.ts';
 import type { AgentStream } from './stream.ts';
 
-/** After packing was found slower than sending, bytes until it is tried again. */
-const REST_BYTES = 32 * 1024 * 1024;
-/** Weight of the newest measurement in the running means. */
-const NEWEST = 0.2;
-
-/** Chooses by what it measures: where the way is never full, packing is what costs time, and pieces go raw. */
-export class Packer {
-  readonly #level: number;
-  #packing = 0;
-  #waiting = 1;
-  #rest = 0;
-
-  /** `level`: zstd's; 0 never packs. */
-  constructor(level: number) {
-    this.#level = level;
-  }
-
-  pack(piece: Buffer): Piece {
-    if (this.#level === 0 || this.#rest > 0) {
-      this.#rest -= piece.length;
-      return { codec: BlobCodec.raw, data: piece };
-    }
-    const began = performance.now();
-    const packed = packPiece(piece, this.#level);
-    this.#packing += NEWEST * (performance.now() - began - this.#packing);
-    // One that does not shrink is most often the start of a file that does not.
-    if (packed.codec === BlobCodec.raw) this.#rest = 4 * PIECE_BYTES;
-    if (this.#packing > 2 * this.#waiting) this.#rest = REST_BYTES;
-    return packed;
-  }
-
-  /** ms that sending a piece took. */
-  sent(ms: number): void {
-    this.#waiting += NEWEST * (ms - this.#waiting);
-  }
-}
+/** Bytes of the pieces of a part. */
+const PART_PIECE = 128 * 1024;
 
 export type Content = { readonly hash: Hash; readonly size: number; readonly path: Buffer };
 
+/** How a content is sent: from `offset` to `end`, in pieces of at most `piece` bytes. */
+type Way = { readonly offset: number; readonly end: number; readonly piece: number };
+
 /** Sends one content; fails when it cannot be read or has another size than it had. Its hash the receiver checks. */
-export async function sendContent(
+export function sendContent(
   content: Content,
   stream: AgentStream,
-  packer: Packer,
+  packer: BlobPacker,
+): Promise<Result<undefined>> {
+  return sendWay(content, { offset: 0, end: content.size, piece: PIECE_BYTES }, { stream, packer });
+}
+
+/** Sends a part of one content, in pieces so small that others of the stream hardly wait. */
+export function sendPart(
+  content: Content,
+  part: { readonly offset: number; readonly length: number },
+  by: { readonly stream: AgentStream; readonly packer: BlobPacker },
+): Promise<Result<undefined>> {
+  const end = part.offset + part.length;
+  if (end > content.size) return Promise.resolve(fail('a part beyond the end of its content'));
+  return sendWay(content, { offset: part.offset, end, piece: PART_PIECE }, by);
+}
+
+async function sendWay(
+  content: Content,
+  way: Way,
+  { stream, packer }: { readonly stream: AgentStream; readonly packer: BlobPacker },
 ): Promise<Result<undefined>> {
   const file = await open(content.path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(
     (thrown: unknown) => messageOf(thrown),
@@ -59,9 +47,9 @@ export async function sendContent(
   if (typeof file === 'string') return fail(file);
   const hash = Buffer.from(content.hash, 'hex');
   try {
-    let offset = 0;
+    let { offset } = way;
     do {
-      const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, content.size - offset));
+      const piece = Buffer.allocUnsafe(Math.min(way.piece, way.end - offset));
       const { bytesRead } = await file.read(piece, 0, piece.length, offset);
       if (bytesRead !== piece.length) return fail('a file became shorter while it was sent');
       const packed = packer.pack(piece);
@@ -76,9 +64,9 @@ export async function sendContent(
         data: packed.data,
       });
       if (!alive) return fail('the connection was lost');
-      packer.sent(performance.now() - began);
+      packer.waited(performance.now() - began);
       offset += bytesRead;
-    } while (offset < content.size);
+    } while (offset < way.end);
     return ok(undefined);
   } finally {
     await file.close();

@@ -23,3 +23,19 @@ export function deniedPath(text: string, inRoot: (path: string) => boolean): str
   }
   return '';
 }
+
+/** strerror(3) of ENOENT, as tools and cargo's kin write it, and make. */
+const absence =
+  /No such file or directory|os error 2\b|No rule to make target|[Cc]annot (find|open)|not found/;
+const MOST_MISSING = 8;
+
+/** The absolute paths that the last lines of `text` say are not there; those that are there, `isThere`, are not meant. */
+export function missingPaths(text: string, isThere: (path: string) => boolean): string[] {
+  const paths = text
+    .split('\n')
+    .filter((line) => absence.test(line))
+    .flatMap((line) => [...line.matchAll(quoted), ...line.matchAll(plain)])
+    .flatMap((match) => match[1] ?? [])
+    .filter((path) => !isThere(path));
+  return [...new Set(paths)].slice(-MOST_MISSING);
+}

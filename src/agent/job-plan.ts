@@ -1,5 +1,5 @@
 /** Checks what a link wants run against what is here, before anything is done for it. */
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { ok, type Failure, type Result } from '../base/result.ts';
 import { RootPolicy, type AgentMessage } from '../protocol/agent.ts';
 import { jobSpec, type JobSpec, type RefusalKind } from '../protocol/jobs.ts';
@@ -125,6 +125,13 @@ export function hasProgram(plan: JobPlan, path: RawPath): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether the job sees something at the absolute `path`, in a root or of this machine. */
+export function isVisible(plan: JobPlan, path: RawPath): boolean {
+  if (rootAt(plan, path) !== undefined) return true;
+  if ([...plan.spec.hide, '/tmp', '/var/tmp'].some((folder) => isBelow(path, folder))) return false;
+  return existsSync(Buffer.from(path, 'latin1'));
 }
 
 /** The value of a variable in `NAME=value` bytes, latin1. */

@@ -3,11 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AgentMessage } from '../protocol/agent.ts';
 import { ActiveJob, type JobNeeds } from './active-job.ts';
+import { isBelow } from './caches.ts';
 import { discard, type AgentFolder } from './folder.ts';
 import { planJob, type PlannedRoot } from './job-plan.ts';
 import { aliveOf } from './lock.ts';
 import type { Log } from './log.ts';
 import type { Owner } from './owner.ts';
+import type { Others } from './result.ts';
 import type { Roots } from './roots.ts';
 import type { Session } from './session.ts';
 
@@ -60,12 +62,25 @@ export class Jobs {
     void job.begin();
   }
 
-  #othersIn(root: PlannedRoot, id: Buffer): number[] {
-    return this.all
-      .filter(
-        (job) => !job.plan.id.equals(id) && job.plan.roots.some((each) => each.root === root.root),
-      )
-      .flatMap((job) => job.pid ?? []);
+  #othersIn({ root, path }: PlannedRoot, id: Buffer): Others {
+    const others = this.all.filter(
+      (job) => !job.plan.id.equals(id) && job.plan.roots.some((each) => each.root === root),
+    );
+    const outputs = others.flatMap((job) => job.plan.spec.outputs ?? []);
+    const results = others.flatMap((job) =>
+      job.results.filter((result) => result.root === root && !result.settled),
+    );
+    return {
+      pids: others.flatMap((job) => job.pid ?? []),
+      outputs: new Set(
+        outputs.filter((each) => isBelow(each, path)).map((each) => each.slice(path.length + 1)),
+      ),
+      claimed: new Map(
+        results
+          .flatMap(({ changes }) => changes)
+          .map((change) => [change.path, change.op === 'put' ? change.entry : undefined]),
+      ),
+    };
   }
 
   killAll(): void {

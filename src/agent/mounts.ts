@@ -13,9 +13,8 @@ export type MountWish = {
   }[];
   /** Mounts made for this job alone. */
   readonly more?: readonly Mount[];
-  /** The job's own /tmp and /var/tmp. */
-  readonly temporary: string;
-  readonly varTemporary: string;
+  /** The job's own /tmp and the like. */
+  readonly temporaries: readonly Mount[];
   /** The links to the real tools, and where the caller has its shims; empty when it has none. */
   readonly shims: string;
   readonly shimDir: string;
@@ -27,11 +26,7 @@ function depth(path: string): number {
 
 /** Outermost first, so that nothing covers what lies in it. */
 export function planMounts(wish: MountWish): Mount[] {
-  const mounts: Mount[] = [
-    ...(wish.more ?? []),
-    { source: wish.temporary, target: '/tmp', flags: 0 },
-    { source: wish.varTemporary, target: '/var/tmp', flags: 0 },
-  ];
+  const mounts: Mount[] = [...(wish.more ?? []), ...wish.temporaries];
   for (const root of wish.roots)
     mounts.push({
       source: root.source,

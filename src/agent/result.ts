@@ -1,11 +1,12 @@
 /** What a job changed in a tree: found by a scan, compared with what was agreed, and settled when the link took it. */
 import { fail, ok, type Result } from '../base/result.ts';
-import { applyChanges, diff } from '../tree/diff.ts';
+import { applyChanges, diff, sameEntry } from '../tree/diff.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
-import type { Change, Hash, Manifest, RawPath } from '../tree/manifest.ts';
+import type { Change, Entry, Hash, RawPath } from '../tree/manifest.ts';
 import { packChanges } from '../tree/packed.ts';
 import { absolute } from '../tree/paths.ts';
 import type { StampRule } from '../tree/stamps.ts';
+import type { Snapshot } from '../tree/tree.ts';
 import type { Content } from './blobs-out.ts';
 import { isBelow, isCached } from './caches.ts';
 import { COARSE_CLOCK } from './clock.ts';
@@ -25,6 +26,16 @@ export type RootResult = {
   settled: boolean;
 };
 
+/** What other jobs do in the same root. */
+export type Others = {
+  /** Their `rch-run` processes. */
+  readonly pids: readonly number[];
+  /** Files that are theirs to return. */
+  readonly outputs: ReadonlySet<RawPath>;
+  /** What they found changed and the link has not taken yet; undefined where it is gone. */
+  readonly claimed: ReadonlyMap<RawPath, Entry | undefined>;
+};
+
 export type Collecting = {
   readonly root: Root;
   readonly helper: FsHelper;
@@ -36,8 +47,7 @@ export type Collecting = {
   readonly caches: readonly RawPath[];
   /** Where other roots are mounted in this one: what is there is theirs. */
   readonly covered: readonly RawPath[];
-  /** The `rch-run` processes of other jobs in the same root. */
-  readonly others: readonly number[];
+  readonly others: Others;
 };
 
 const MOST = 1n << 62n;
@@ -47,14 +57,26 @@ function shiftRule(of: Collecting): StampRule {
   return { from: of.from, till: of.till, offset: -of.shift, floor: -MOST, cap: MOST };
 }
 
+/** Whether a change is for another job to return. */
+function isTheirs(change: Change, others: Others): boolean {
+  const { path } = change;
+  if (others.outputs.has(path)) return true;
+  if (!others.claimed.has(path)) return false;
+  const claimed = others.claimed.get(path);
+  return change.op === 'gone' ? claimed === undefined : sameEntry(claimed, change.entry);
+}
+
 /** The changes of the agreed manifest that this job returns. */
-function changesOf(actual: Manifest, of: Collecting): Change[] {
-  const written = filesWrittenBelow(of.others);
-  return diff(of.root.agreed, actual).filter(({ op, path }) => {
+function changesOf({ manifest, restless }: Snapshot, of: Collecting): Change[] {
+  const written = filesWrittenBelow(of.others.pids);
+  const moving = new Set(restless);
+  return diff(of.root.agreed, manifest).filter((change) => {
+    const { op, path } = change;
     if (isCached(path, of.caches) || isCached(path, of.covered)) return false;
     // A folder made only to mount another root in.
     if (op === 'put' && !of.root.agreed.has(path) && of.covered.some((at) => isBelow(at, path)))
       return false;
+    if (moving.has(path) || isTheirs(change, of.others)) return false;
     if (written.size === 0) return true;
     const stat = of.root.tree.stat(path);
     return stat === undefined || !written.has(`${stat.dev} ${stat.ino}`);
@@ -64,9 +86,11 @@ function changesOf(actual: Manifest, of: Collecting): Change[] {
 /** Scans the root after a run. */
 export async function collectResult(of: Collecting): Promise<Result<RootResult>> {
   const { doubts, tree } = of.root;
-  let snapshot = await tree.refresh();
+  // The tool is gone: what still moves is another job's.
+  const patient = of.others.pids.length > 0;
+  let snapshot = await tree.refresh({ patient });
   if (!snapshot.ok) return snapshot;
-  let changes = changesOf(snapshot.value.manifest, of);
+  let changes = changesOf(snapshot.value, of);
   if (of.shift !== 0n) {
     const shifted = await stampTree(changes, snapshot.value.manifest, {
       helper: of.helper,
@@ -74,9 +98,9 @@ export async function collectResult(of: Collecting): Promise<Result<RootResult>>
       rule: shiftRule(of),
     });
     if (!shifted.ok) return shifted;
-    snapshot = await tree.refresh();
+    snapshot = await tree.refresh({ patient });
     if (!snapshot.ok) return snapshot;
-    changes = changesOf(snapshot.value.manifest, of);
+    changes = changesOf(snapshot.value, of);
   }
   return ok({
     root: of.root,

@@ -21,6 +21,9 @@ export type RootTools = { readonly helper: FsHelper; readonly hasher: Hasher };
 /** A manifest file is written anew when what was appended outgrows it by this factor. */
 const MOST_APPENDED = 2;
 
+/** Epochs that are remembered for jobs that were prepared at one of them. */
+const MOST_EPOCHS = 1000;
+
 /** `DEV INO` of a folder that is one and no symlink. */
 export function folderIdentity(path: Buffer): string | undefined {
   const info = lstatSync(path, { bigint: true, throwIfNoEntry: false });
@@ -43,6 +46,8 @@ export class Root {
   #epoch: bigint;
   #jobs = 0;
   #doubts = 0;
+  /** Epochs that the tree has been at since somebody last doubted it. */
+  readonly #line = new Set<bigint>();
 
   constructor(
     of: { workstation: string; key: string; folder: string; meta: RootMeta },
@@ -55,6 +60,7 @@ export class Root {
     this.#wholeBytes = of.meta.manifestBytes;
     this.#tools = tools;
     this.#epoch = BigInt(of.meta.epoch);
+    this.#line.add(this.#epoch);
   }
 
   get path(): RawPath {
@@ -68,6 +74,11 @@ export class Root {
   /** 0: nobody vouches for the tree. */
   get epoch(): bigint {
     return this.#epoch;
+  }
+
+  /** Whether the tree is what it was at `epoch`, apart from what was synced and settled since. */
+  descendsFrom(epoch: bigint): boolean {
+    return this.#epoch !== 0n && epoch !== 0n && this.#line.has(epoch);
   }
 
   /** Counts how often the tree was left in an unknown state. */
@@ -133,8 +144,14 @@ export class Root {
 
   /** From now on nobody vouches for the tree, also after a crash. */
   distrust(): void {
-    this.#epoch = 0n;
     this.#doubts += 1;
+    this.#line.clear();
+    this.placing();
+  }
+
+  /** Until the next `agree` the tree is at no epoch, also after a crash. */
+  placing(): void {
+    this.#epoch = 0n;
     this.#saveEpoch();
   }
 
@@ -170,12 +187,15 @@ export class Root {
     let bytes = 0;
     for (const entry of manifest.values()) if (entry.kind === 'file') bytes += entry.size;
     this.#epoch = now.doubts === this.#doubts ? epoch : 0n;
+    if (this.#epoch !== 0n) this.#line.add(this.#epoch);
+    for (const old of this.#line) if (this.#line.size > MOST_EPOCHS) this.#line.delete(old);
     this.#save({ epoch: this.#lastingEpoch(), manifestBytes, bytes, lastUse: Date.now() });
   }
 
   /** A whole sync: other than by appending, the old manifest counts for nothing. */
   replace(epoch: bigint, manifest: Manifest, doubts: number): void {
     this.#save({ epoch: '0', manifestBytes: 0 });
+    this.#line.clear();
     this.agree(epoch, { manifest, changes: [], doubts });
   }
 

@@ -15,6 +15,7 @@ import { bubblewrapArguments, planMounts, type Mount } from './mounts.ts';
 import { userDatabase } from './passwd.ts';
 import { here, type Sandbox } from './sandbox.ts';
 import type { SlotLease } from './slots.ts';
+import { temporariesOf } from './temporaries.ts';
 
 /** Bytes of output of one stream that the launcher has not written yet; more is not read from the tool. */
 export const OUTPUT_WINDOW = 1024 * 1024;
@@ -42,18 +43,18 @@ function asText(path: string): string {
 }
 
 function makeFolder(plan: JobPlan, folder: string): void {
-  for (const part of ['', 'tmp', 'vartmp', 'shims']) mkdirSync(join(folder, part), { mode: 0o700 });
+  const temporaries = temporariesOf(plan).map(({ part }) => part);
+  for (const part of ['', 'shims', ...temporaries]) mkdirSync(join(folder, part), { mode: 0o700 });
   for (const part of ['tmp', 'vartmp']) chmodSync(join(folder, part), 0o1777);
   for (const [name, target] of shimTargets(plan))
     symlinkSync(bytes(target), Buffer.concat([Buffer.from(`${folder}/shims/`), bytes(name)]));
 }
 
-/** Folders of the caller's and the worker's user that the job must not see. /tmp is replaced anyway. */
+/** Folders of the caller's and the worker's user that the job must not see. Temporary ones are replaced anyway. */
 function hidden(plan: JobPlan): string[] {
   const folders = new Set([...plan.spec.hide, homedir()]);
-  return [...folders].filter(
-    (folder) => folder !== '/' && folder !== '/tmp' && folder !== '/var/tmp',
-  );
+  const replaced = temporariesOf(plan).map(({ path }) => path);
+  return [...folders].filter((folder) => folder !== '/' && !replaced.includes(folder));
 }
 
 /** A read-only root in which new files may be made: a folder of the job's with everything of the root in it. */
@@ -92,8 +93,11 @@ function viewOf(plan: JobPlan, folder: string): ReturnType<typeof planMounts> {
       .flatMap(({ root, path }, at) =>
         openRoot(root.treePath.toString('latin1'), path, join(folder, `open${at}`)),
       ),
-    temporary: join(folder, 'tmp'),
-    varTemporary: join(folder, 'vartmp'),
+    temporaries: temporariesOf(plan).map(({ path, part }) => ({
+      source: join(folder, part),
+      target: path,
+      flags: 0,
+    })),
     shims: join(folder, 'shims'),
     shimDir,
   });

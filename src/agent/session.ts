@@ -2,14 +2,15 @@
 import { messageOf, never, type Failure } from '../base/result.ts';
 import type { AgentMessage } from '../protocol/agent.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
+import { BlobPacker } from '../protocol/blob-packer.ts';
 import { probeRequest } from '../protocol/facts.ts';
 import { unpackChanges } from '../tree/packed.ts';
 import type { Change } from '../tree/manifest.ts';
 import type { Agent } from './agent.ts';
-import { Packer, sendContent, type Content } from './blobs-out.ts';
+import { sendContent, sendPart, type Content } from './blobs-out.ts';
 import type { Missing } from './contents.ts';
 import type { Listener, Owner } from './owner.ts';
-import { contentsOf, settleResult } from './result.ts';
+import { settleResult } from './result.ts';
 import type { AgentStream } from './stream.ts';
 import { syncIn } from './sync-in.ts';
 
@@ -25,6 +26,7 @@ const requests = [
   'probe',
   'sync',
   'fetch',
+  'fetchPart',
   'settle',
   'collect',
   'withdraw',
@@ -66,13 +68,13 @@ export class Session implements Listener {
   /** Syncs that have begun; aborted when what they wait for will not come. */
   readonly #bringing = new Map<number, AbortController>();
   readonly #gone = new AbortController();
-  readonly #packer: Packer;
+  readonly #packer: BlobPacker;
 
   constructor(owner: Owner, control: AgentStream, agent: Agent) {
     this.owner = owner;
     this.#control = control;
     this.#agent = agent;
-    this.#packer = new Packer(owner.hello.compression ?? DEFAULT_LEVEL);
+    this.#packer = new BlobPacker(owner.hello.compression ?? DEFAULT_LEVEL);
   }
 
   addBulk(stream: AgentStream): void {
@@ -124,6 +126,9 @@ export class Session implements Listener {
         return;
       case 'fetch':
         this.#fetch(message);
+        return;
+      case 'fetchPart':
+        this.#answer(request, () => this.#fetchPart(message));
         return;
       case 'settle':
         this.#answer(request, () => this.#settle(message));
@@ -270,7 +275,7 @@ export class Session implements Listener {
   #fetch(message: Of<'fetch'>): void {
     const { request } = message;
     const job = this.#agent.jobs.find(message.job, this.owner);
-    const offered = contentsOf(job?.results ?? []);
+    const offered = job?.offered ?? new Map<string, Content>();
     const wanted: Content[] = [];
     for (let at = 0; at < message.hashes.length; at += HASH_BYTES) {
       const content = offered.get(message.hashes.toString('hex', at, at + HASH_BYTES));
@@ -287,6 +292,22 @@ export class Session implements Listener {
       if (failure === undefined) this.send({ type: 'fetched', request });
       else this.#refuse(request, 'bad-content', failure.reason);
     });
+  }
+
+  async #fetchPart(message: Of<'fetchPart'>): Promise<void> {
+    const { request } = message;
+    const job = this.#agent.jobs.find(message.job, this.owner);
+    const hash = message.hash.toString('hex');
+    const content = job?.offered.get(hash) ?? job?.finished(hash);
+    if (content === undefined) {
+      this.#refuse(request, 'bad-content', 'a content was asked for that is not offered');
+      return;
+    }
+    const part = { offset: Number(message.offset), length: Number(message.length) };
+    const stream = this.#bulk[0] ?? this.#control;
+    const sent = await sendPart(content, part, { stream, packer: this.#packer });
+    if (sent.ok) this.send({ type: 'fetched', request });
+    else this.#refuse(request, 'bad-content', sent.failure.reason);
   }
 
   /** Sends contents from the list until it is empty. */

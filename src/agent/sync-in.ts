@@ -54,9 +54,13 @@ function refused(kind: RefusalKind, failure: Failure): Result<never, SyncRefusal
   return { ok: false, failure: { ...failure, kind } };
 }
 
-/** Whether the changes may be made under the eyes of running jobs: only what is new comes to a read-only root. */
-function onlyAdds(request: SyncRequest): boolean {
-  if (request.whole || request.root.policy !== RootPolicy.readOnly) return false;
+/**
+ * Whether the changes may be made under the eyes of running jobs: only what is new comes to a read-only root. Jobs
+ * that do not have a project root to themselves see edits there as they would at home.
+ */
+function besideJobs(request: SyncRequest): boolean {
+  if (request.whole) return false;
+  if (request.root.policy !== RootPolicy.readOnly) return true;
   const { agreed } = request.root;
   return request.changes.every(
     (change) => change.op === 'put' && (change.entry.kind === 'dir' || !agreed.has(change.path)),
@@ -68,7 +72,7 @@ export async function syncIn(
   request: SyncRequest,
   needs: SyncNeeds,
 ): Promise<Result<Synced, SyncRefusal>> {
-  const turn = await request.root.turns.take(!onlyAdds(request), needs.signal);
+  const turn = await request.root.turns.take(!besideJobs(request), needs.signal);
   if (!turn.ok) return refused('internal', turn.failure);
   try {
     return await request.root.inOrder(() => bring(request, needs));
@@ -102,7 +106,7 @@ async function actualOf(root: Root, helper: FsHelper): Promise<Result<Manifest, 
   const snapshot = await root.tree.refresh();
   if (!snapshot.ok) return refused('internal', snapshot.failure);
   const { manifest, leftovers } = snapshot.value;
-  if (leftovers.length > 0) await removeLeftovers(helper, root.treePath, leftovers);
+  await removeLeftovers(helper, root.treePath, leftovers);
   return ok(manifest);
 }
 
@@ -206,8 +210,8 @@ async function place(
 ): Promise<Result<Synced, SyncRefusal>> {
   const { root, to } = request;
   const { tree } = root;
-  root.distrust();
   const { doubts } = root;
+  root.placing();
   const before = keptOf(plan, root);
   const placed = await placeChanges({
     helper: needs.helper,
@@ -217,6 +221,7 @@ async function place(
     linkOk: root.policy === RootPolicy.readOnly,
     ...(before === undefined ? {} : { before }),
   });
+  if (!placed.ok || placed.value.conflicts.length > 0) root.distrust();
   if (!placed.ok) {
     const full = placed.failure.code === 'ENOSPC' || placed.failure.code === 'EDQUOT';
     return refused(full ? 'disk-full' : 'internal', { reason: placed.failure.reason });

@@ -139,6 +139,11 @@ export const agentMessages = {
   withdraw: { number: 20, fields: { request: 'u32' } },
   /** Asks how fast the machine is; takes some seconds. */
   benchmark: { number: 21, fields: { request: 'u32' } },
+  /** Asks for `length` bytes from `offset` of one content that was offered in `ready` or `result`, as `fetch` does. */
+  fetchPart: {
+    number: 22,
+    fields: { request: 'u32', job: 'bytes', hash: 'bytes', offset: 'u64', length: 'u64' },
+  },
 
   // agent → link
   /** `json` is AgentFacts. `now` is the agent's clock. */
@@ -195,6 +200,8 @@ export const agentMessages = {
   collected: { number: 84, fields: { request: 'u32', freed: 'u64', held: 'u64' } },
   /** `json` is BenchmarkFacts. */
   benchmarked: { number: 86, fields: { request: 'u32', json: 'bytes' } },
+  /** Files of a running job that seem to be finished, and may be fetched early; `sizes` are u64, in the same order. */
+  ready: { number: 87, fields: { job: 'bytes', hashes: 'bytes', sizes: 'bytes' } },
   /** The agent's state changed: free slots and disk, sent when they do. */
   state: { number: 85, fields: { totalSlots: 'u32', usedSlots: 'u32', freeBytes: 'u64' } },
 } as const;

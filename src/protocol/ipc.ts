@@ -52,6 +52,8 @@ export const plannedJob = z.object({
   catchExec: z.array(raw),
   /** Absolute folders that are a pure cache and stay on the worker (cargo's incremental). */
   caches: z.array(raw),
+  /** All that the command writes, absolute, where that is known: it may then run beside others in its project. */
+  outputs: z.array(raw).optional(),
   network: z.boolean(),
   /** The caller wants each phase on stderr (RCH_VERBOSE). */
   verbose: z.boolean(),

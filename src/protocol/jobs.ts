@@ -58,6 +58,8 @@ export const jobSpec = z.object({
   caches: z.array(z.string()),
   /** The job only makes outputs of its own (a compiler call): it may run beside others in the same roots. */
   concurrent: z.boolean().optional(),
+  /** Of such a job: paths (latin1), absolute, that are its own; what else it changes returns with whoever sees it first. */
+  outputs: z.array(z.string()).optional(),
 });
 export type JobSpec = z.infer<typeof jobSpec>;
 
@@ -69,5 +71,7 @@ export const jobUsage = z.object({
   maxRss: z.number(),
   /** A path outside the roots that the tool tried to write, when it failed on it; empty when none is known. */
   deniedPath: z.string(),
+  /** Absolute paths outside the roots that a tool which failed did not find. */
+  missingPaths: z.array(z.string()).max(16).default([]),
 });
 export type JobUsage = z.infer<typeof jobUsage>;

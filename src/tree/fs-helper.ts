@@ -1,7 +1,7 @@
 /** The `rch-fs` process as seen from Node: scans and changes of trees, answered in order. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
-import { constants } from 'node:os';
+import { constants, setPriority } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { fail, never, ok, type Result } from '../base/result.ts';
 import { encode } from '../protocol/codec.ts';
@@ -77,15 +77,17 @@ export function errnoText(errno: number): string {
  */
 export class FsHelper {
   readonly #program: string;
+  readonly #niceness: number;
   readonly #pending = new Map<number, Pending>();
   #child: ChildProcess | undefined;
   #request = 0;
   #trees = 0;
   #closed = false;
 
-  /** `program`: the path of `rch-fs`. */
-  constructor(program: string) {
+  /** `program`: the path of `rch-fs`; `niceness`: nice(2)'s, for work that is to stand back. */
+  constructor(program: string, options: { readonly niceness?: number } = {}) {
     this.#program = program;
+    this.#niceness = options.niceness ?? 0;
   }
 
   /** A tree number nobody else uses in this helper. */
@@ -215,6 +217,7 @@ export class FsHelper {
   #start(): ChildProcess {
     const child = spawn(this.#program, [], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#child = child;
+    if (this.#niceness !== 0 && child.pid !== undefined) setPriority(child.pid, this.#niceness);
     const reader = new FrameReader(fsMessages);
     child.stdout.on('data', (chunk: Buffer) => {
       const messages = reader.push(chunk);

@@ -3,6 +3,7 @@ import { type Failure, never, ok, type Result } from '../base/result.ts';
 import type { Content, Guard, Operation, OperationResult } from './apply.ts';
 import { byPath, orderChanges } from './diff.ts';
 import { errnoName, errnoText, type FsHelper } from './fs-helper.ts';
+import { orphans } from './leftovers.ts';
 import type { Change, Entry, Hash, RawPath } from './manifest.ts';
 import { absolute, shown } from './paths.ts';
 import { type Identity, sameButCtime } from './scan.ts';
@@ -26,6 +27,10 @@ export type PlaceOptions = {
   readonly suffix?: string;
   /** Files may share their inode with the content (read-only roots). */
   readonly linkOk?: boolean;
+  /** In which stage a file is put, lowest first (folders come before all, removals before those); 0 for all. */
+  readonly stage?: (path: RawPath) => number;
+  /** Told what is about to be done, just before it is: for a journal. */
+  readonly intend?: (operations: readonly Operation[]) => void;
   /** What stands there now, where it is known: a file of equal content keeps its inode and only gets mode and time. */
   readonly before?: (path: RawPath) => Entry | undefined;
 };
@@ -116,6 +121,25 @@ function operationOf(options: PlaceOptions, change: Change): Operation {
   }
 }
 
+/**
+ * Sorts in place, as orderChanges does within each stage: removals (the last stage first, for what speaks of others is
+ * to go before them), folders, then stage by stage the files, and hard links once their file is there.
+ */
+function orderStages(changes: Change[], stage: (path: RawPath) => number): Change[] {
+  const rank = (change: Change): number => {
+    if (change.op === 'gone') return -1e6 - stage(change.path);
+    if (change.entry.kind === 'dir') return -1;
+    if (change.entry.kind !== 'hardlink') return 2 * stage(change.path);
+    return 2 * Math.max(stage(change.path), stage(change.entry.to)) + 1;
+  };
+  const ranked = new Map(changes.map((change) => [change, rank(change)]));
+  return changes.sort((a, b) => {
+    const ranks = (ranked.get(a) ?? 0) - (ranked.get(b) ?? 0);
+    if (ranks !== 0) return ranks;
+    return a.op === 'gone' ? byPath(b.path, a.path) : byPath(a.path, b.path);
+  });
+}
+
 /** Folders get their mode and time when all below them is done. */
 function finishing(changes: readonly Change[]): Operation[] {
   const operations: Operation[] = [];
@@ -158,11 +182,16 @@ async function identified(options: PlaceOptions, made: Making): Promise<Placed> 
  * operation that fails ends it; nothing is left half written, and calling again with the same changes goes on.
  */
 export async function placeChanges(options: PlaceOptions): Promise<Result<Placed, PlaceFailure>> {
-  const changes = orderChanges([...options.changes]);
+  const { stage } = options;
+  const changes =
+    stage === undefined
+      ? orderChanges([...options.changes])
+      : orderStages([...options.changes], stage);
   const operations = changes.map((change) => operationOf(options, change));
   const all = [...operations, ...finishing(changes)];
   const { helper, root, suffix } = options;
   const made: Making = { placed: [], removed: [], conflicts: [] };
+  options.intend?.(all);
   const applied = await helper.apply(root, all, suffix === undefined ? {} : { suffix });
   if (!applied.ok) {
     const failure = { ...applied.failure, code: 'helper', path: '', placed: made };
@@ -181,12 +210,14 @@ export async function placeChanges(options: PlaceOptions): Promise<Result<Placed
   return { ok: false, failure: { reason, code: errnoName(bad.errno), path, placed } };
 }
 
-/** Removes the temporaries that a killed process left (Snapshot.leftovers), while nobody places in this root. */
+/** Removes the temporaries that killed processes left (of Snapshot.leftovers); what others are at stays. */
 export async function removeLeftovers(
   helper: FsHelper,
   root: Buffer,
-  leftovers: readonly RawPath[],
+  found: readonly RawPath[],
 ): Promise<Result<void>> {
+  const leftovers = found.length === 0 ? [] : orphans(root, found);
+  if (leftovers.length === 0) return ok(undefined);
   const removed = await helper.apply(
     root,
     leftovers.map((path) => ({ op: 'remove', path, guard: 'none' })),

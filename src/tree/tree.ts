@@ -37,6 +37,13 @@ export type Snapshot = {
   readonly refused: readonly { readonly path: RawPath; readonly what: SpecialKind }[];
   /** Temporaries of ours that a killed process left in the tree. */
   readonly leftovers: readonly RawPath[];
+  /** Left out because they changed while they were read (RefreshOptions.patient). */
+  readonly restless: readonly RawPath[];
+};
+
+export type RefreshOptions = {
+  /** A file that changes while it is read is left out; the next refresh tells of it. */
+  readonly patient?: boolean;
 };
 
 /** Scans until nothing changes between the stat of a file and its reading. */
@@ -69,6 +76,7 @@ export class Tree {
   #totals: Totals = { newest: 0n, bytes: 0 };
   #fresh = true;
   #running: Promise<unknown> = Promise.resolve();
+  #restless: RawPath[] = [];
   #unsaved = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -90,8 +98,8 @@ export class Tree {
    * The tree as it stands at some moment after the call. Fails, naming the path, on what cannot be read or what
    * changes faster than it is read; the next refresh then starts from there.
    */
-  refresh(): Promise<Result<Snapshot>> {
-    const next = this.#running.then(() => this.#refresh());
+  refresh(options: RefreshOptions = {}): Promise<Result<Snapshot>> {
+    const next = this.#running.then(() => this.#refresh(options.patient ?? false));
     this.#running = next;
     return next;
   }
@@ -133,12 +141,13 @@ export class Tree {
     this.#timer ??= setTimeout(() => void this.save(), SAVE_AFTER_MS).unref();
   }
 
-  async #refresh(): Promise<Result<Snapshot>> {
+  async #refresh(patient: boolean): Promise<Result<Snapshot>> {
     let restless: RawPath = '';
+    this.#restless = [];
     for (let round = 0; round < ROUNDS; round++) {
       const scanned = await this.#scan();
       if (!scanned.ok) return scanned;
-      const changed = await this.#hash(round >= GROWING_FROM);
+      const changed = await this.#hash(round >= GROWING_FROM, patient);
       if (!changed.ok) return changed;
       if (changed.value === undefined) return this.#snapshot(scanned.value);
       restless = changed.value;
@@ -161,7 +170,7 @@ export class Tree {
   }
 
   /** Hashes what has to be; the value is a file that changed meanwhile, if one did. */
-  async #hash(growing: boolean): Promise<Result<RawPath | undefined>> {
+  async #hash(growing: boolean, patient: boolean): Promise<Result<RawPath | undefined>> {
     let changed: RawPath | undefined;
     for (let wanted = this.#listing.wanted(); wanted.length > 0; wanted = this.#listing.wanted()) {
       const outcomes = await this.#options.hasher.hashFiles(this.root, wanted, { growing });
@@ -175,7 +184,10 @@ export class Tree {
             this.#listing.vanished(path);
             break;
           case 'changed':
-            changed = path;
+            if (patient) {
+              this.#restless.push(path);
+              this.#listing.vanished(path);
+            } else changed = path;
             break;
           case 'unreadable':
             return fail(`${shown(path)} cannot be read: ${outcome.code}`);
@@ -205,7 +217,15 @@ export class Tree {
     if (changes.length > 0) this.#replace(orderChanges(changes));
     const refused = Array.from(this.#listing.specials, ([path, what]) => ({ path, what }));
     const leftovers = [...this.#listing.leftovers];
-    return ok({ manifest: this.#manifest, changes, scanTime, ...this.#totals, refused, leftovers });
+    return ok({
+      manifest: this.#manifest,
+      changes,
+      scanTime,
+      ...this.#totals,
+      refused,
+      leftovers,
+      restless: this.#restless,
+    });
   }
 
   #linkMoved(entry: Entry): boolean {

@@ -111,8 +111,10 @@ test('mounts come outermost first', () => {
       { source: '/t/2', path: '/home/a/p/sub', readOnly: true },
       { source: '/t/1', path: '/home/a/p', readOnly: false },
     ],
-    temporary: '/j/tmp',
-    varTemporary: '/j/vartmp',
+    temporaries: [
+      { source: '/j/tmp', target: '/tmp', flags: 0 },
+      { source: '/j/vartmp', target: '/var/tmp', flags: 0 },
+    ],
     shims: '/j/shims',
     shimDir: '/home/a/.local/share/rch/shims',
   });

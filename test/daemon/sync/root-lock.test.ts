@@ -18,11 +18,11 @@ describe('the lock of a root', () => {
       return release;
     });
     expect(lock.busy).toBe(true);
-    first();
+    first.release();
     expect(order).toEqual([]);
-    second();
-    (await writer)();
-    (await late)();
+    second.release();
+    (await writer).release();
+    (await late).release();
     expect(order).toEqual(['writer', 'late reader']);
     expect(lock.busy).toBe(false);
   });
@@ -35,18 +35,31 @@ describe('the lock of a root', () => {
     const behind = lock.acquire(false, never);
     impatient.abort();
     await expect(writer).rejects.toThrow('gave up');
-    (await behind)();
-    reader();
+    (await behind).release();
+    reader.release();
     expect(lock.busy).toBe(false);
   });
 
   it('is not released twice by one holder', async () => {
     const lock = new RootLock();
     const one = await lock.acquire(true, never);
-    one();
+    one.release();
     const two = await lock.acquire(true, never);
-    one();
+    one.release();
     expect(lock.busy).toBe(true);
-    two();
+    two.release();
+  });
+
+  it('lets a writer become a reader, beside whom others come in before the next writer', async () => {
+    const lock = new RootLock();
+    const one = await lock.acquire(true, never);
+    const beside = lock.acquire(false, never);
+    const writer = lock.acquire(true, never);
+    one.share();
+    (await beside).release();
+    one.share();
+    one.release();
+    (await writer).release();
+    expect(lock.busy).toBe(false);
   });
 });

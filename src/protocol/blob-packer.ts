@@ -1,16 +1,16 @@
-/** Packs pieces of content for the wire: compressed where that makes them arrive sooner. */
+/** Packs pieces of content for the wire, both ways: compressed where that makes them arrive sooner. */
 import { performance } from 'node:perf_hooks';
-import { compress } from 'zstd-napi';
-import { BlobCodec } from '../../src/protocol/agent.ts';
+import { BlobCodec } from './agent.ts';
+import { packPiece, PIECE_BYTES, type Piece } from './pieces.ts';
 
-/** A piece that does not shrink below this share is sent as it is. */
-const WORTH = 0.95;
 /** After compression was found to be the slower part, bytes until it is tried again. */
 const REST_BYTES = 32 * 1024 * 1024;
+/** After a piece that did not shrink, which most often is the start of a file that does not. */
+const REST_AFTER_RAW = 4 * PIECE_BYTES;
+/** A piece that is smaller says nothing of the pieces after it, bytes. */
+const TELLING_BYTES = 64 * 1024;
 /** Weight of the newest measurement in the running means. */
 const NEWEST = 0.2;
-
-export type PackedPiece = { readonly codec: BlobCodec; readonly data: Buffer };
 
 /**
  * Chooses by what it measures: where the way is never full (a fast link), packing is what costs time, and
@@ -31,18 +31,18 @@ export class BlobPacker {
     this.#blocked += NEWEST * (ms - this.#blocked);
   }
 
-  pack(piece: Buffer): PackedPiece {
+  pack(piece: Buffer): Piece {
     if (this.#level === 0) return { codec: BlobCodec.raw, data: piece };
     if (this.#rest > 0) {
       this.#rest -= piece.length;
       return { codec: BlobCodec.raw, data: piece };
     }
     const began = performance.now();
-    const packed = compress(piece, { compressionLevel: this.#level });
+    const packed = packPiece(piece, this.#level);
     this.#packing += NEWEST * (performance.now() - began - this.#packing);
+    if (packed.codec === BlobCodec.raw && piece.length >= TELLING_BYTES)
+      this.#rest = REST_AFTER_RAW;
     if (this.#packing > 2 * this.#blocked) this.#rest = REST_BYTES;
-    return packed.length < piece.length * WORTH
-      ? { codec: BlobCodec.zstd, data: packed }
-      : { codec: BlobCodec.raw, data: piece };
+    return packed;
   }
 }

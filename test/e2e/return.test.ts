@@ -1,0 +1,216 @@
+/** What a job brings back: beside other jobs, from its own /tmp, and before its end. */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { World, type Ended, type HistoryRow } from '../rig/world.ts';
+import { write, type Files } from './projects.ts';
+import { within, words } from './trouble.ts';
+
+let world: World;
+let base: string;
+
+beforeAll(async () => {
+  base = mkdtempSync(join(tmpdir(), 'rch-return-'));
+  world = await World.create('[[workers]]\nid = "here"\ntransport = "embedded"\ntotal_slots = 8\n');
+  await world.start();
+}, 120_000);
+afterAll(async () => {
+  await world.dispose();
+  rmSync(base, { recursive: true, force: true });
+});
+
+function project(name: string, files: Files): string {
+  const folder = join(base, name);
+  mkdirSync(folder);
+  write(folder, files);
+  return folder;
+}
+
+const remotely = { RCH_FORCE_REMOTE: '1' };
+
+function run(cwd: string, argv: readonly string[], env: Files = {}): Promise<Ended> {
+  return within(world.run(argv, { cwd, env: { ...remotely, ...env } }), argv.join(' '), 120_000);
+}
+
+/** The newest records, all of which must be remote. */
+async function ranThere(n: number): Promise<readonly HistoryRow[]> {
+  const rows = await world.history(n);
+  for (const row of rows) expect(row, row.reason).toMatchObject({ decision: 'remote' });
+  return rows;
+}
+
+describe('compiler calls in one project', () => {
+  /** A compiler that lets no call begin before its partner has: a FIFO opens only when both ends are there. */
+  const meeting = `#!/bin/sh
+case "$*" in
+*one*) pair=\${3#one} ;;
+*two*) pair=\${3#two} ;;
+esac
+case "$*" in
+*.c*)
+  mkfifo meet\${pair%.c} 2>/dev/null
+  case "$*" in *one*) : > meet\${pair%.c} ;; *) : < meet\${pair%.c} ;; esac ;;
+esac
+exec /usr/bin/gcc "$@"
+`;
+
+  it('run beside each other, and each returns its own outputs', async () => {
+    const files: Files = { Makefile: '%.o: %.c\n\tgcc -MMD -c $< -o $@\n', 'common.h': '' };
+    const names = Array.from({ length: 8 }, (_, at) => `${at % 2 === 0 ? 'one' : 'two'}${at >> 1}`);
+    for (const [at, name] of names.entries())
+      files[`${name}.c`] = `#include "common.h"\nint ${name}(void) { return ${at}; }\n`;
+    const folder = project('beside', files);
+    mkdirSync(join(folder, 'bin'));
+    writeFileSync(join(folder, 'bin', 'gcc'), meeting);
+    chmodSync(join(folder, 'bin', 'gcc'), 0o755);
+    const script = `PATH="\${PATH%%:*}:$PWD/bin:\${PATH#*:}"
+for n in ${names.join(' ')}; do gcc -MMD -c $n.c -o $n.o & done; wait`;
+    const ended = await run(folder, ['sh', '-c', script]);
+    expect(words(ended)).toBe('');
+    await ranThere(8);
+    rmSync(join(folder, 'bin'), { recursive: true });
+    for (const name of names) {
+      expect(readFileSync(join(folder, `${name}.d`), 'utf8')).toBe(
+        `${name}.o: ${name}.c common.h\n`,
+      );
+      execFileSync('gcc', ['-c', `${name}.c`, '-o', 'own'], { cwd: folder });
+      expect(
+        readFileSync(join(folder, `${name}.o`)).equals(readFileSync(join(folder, 'own'))),
+      ).toBe(true);
+    }
+    rmSync(join(folder, 'own'));
+    const objects = names.map((name) => `${name}.o`);
+    const fresh = await run(folder, ['make', '-q', ...objects], { RCH_BYPASS: '1' });
+    expect(fresh.code).toBe(0);
+    // And the other way round: an edit here, then make there, which builds what the edit touches and no more.
+    writeFileSync(join(folder, 'two1.c'), 'int two1(void) { return 33; }\n');
+    const made = await run(folder, ['make', ...objects]);
+    expect(made.stdout.toString().match(/gcc .*/g)).toEqual(['gcc -MMD -c two1.c -o two1.o']);
+    await ranThere(1);
+    expect(readdirSync(folder).filter((name) => /rch-|meet/.test(name))).toEqual([]);
+  }, 240_000);
+});
+
+describe('the /tmp of a job', () => {
+  const scratch = `/tmp/rch-left-${process.pid}`;
+  afterAll(() => {
+    rmSync(scratch, { recursive: true, force: true });
+    for (const path of [`${scratch}.txt`, `${scratch}.in`]) rmSync(path, { force: true });
+  });
+
+  it('comes back as far as it is new; what is here already stays, and the next run is here', async () => {
+    const folder = project('left', {
+      // So written, no plan finds the path in it.
+      Makefile: `T = $(subst x,/,xtmpx)rch-left-${process.pid}
+all:
+	mkdir -p $(T)/sub && echo report > $(T)/sub/report && ln -s report $(T)/sub/link
+	mkfifo $(T)/fifo
+	echo gone > $(T)/gone && rm $(T)/gone
+	cat in > $(T).txt
+`,
+      in: 'one\n',
+    });
+    const first = await run(folder, ['make']);
+    expect(first.code, words(first)).toBe(0);
+    await ranThere(1);
+    expect(readFileSync(`${scratch}/sub/link`, 'utf8')).toBe('report\n');
+    expect(readdirSync(scratch)).toEqual(['sub']);
+    expect(statSync(`${scratch}/sub/report`).uid).toBe(process.getuid?.());
+    expect(readFileSync(`${scratch}.txt`, 'utf8')).toBe('one\n');
+    rmSync(scratch, { recursive: true });
+    writeFileSync(join(folder, 'in'), 'two\n');
+    const second = await run(folder, ['make']);
+    expect(second.code, words(second)).toBe(0);
+    await ranThere(1);
+    expect(readFileSync(`${scratch}.txt`, 'utf8')).toBe('one\n');
+    const beside = readdirSync('/tmp').filter((name) =>
+      name.startsWith(`rch-left-${process.pid}.txt.rch-`),
+    );
+    expect(beside.map((name) => readFileSync(join('/tmp', name), 'utf8'))).toEqual(['two\n']);
+    for (const name of beside) rmSync(join('/tmp', name));
+    rmSync(scratch, { recursive: true });
+    expect((await run(folder, ['make'])).code).toBe(0);
+    const [row] = await world.history(1);
+    expect(row).toMatchObject({ decision: 'local' });
+    expect(row?.reason).toContain(`${scratch}.txt`);
+    expect(readFileSync(`${scratch}.txt`, 'utf8')).toBe('two\n');
+    expect(existsSync(`${scratch}/fifo`)).toBe(true);
+  }, 240_000);
+
+  it('does not hold what is in /tmp here: a command that misses it is local from then on', async () => {
+    const input = `${scratch}.in`;
+    writeFileSync(input, 'here\n');
+    const folder = project('misses', {
+      Makefile: `T = $(subst x,/,xtmpx)rch-left-${process.pid}.in\nall: $(T)\n\tcat $(T) > out\n`,
+    });
+    const first = await run(folder, ['make']);
+    await ranThere(1);
+    expect(first.code).not.toBe(0);
+    const second = await run(folder, ['make']);
+    expect(second.code, words(second)).toBe(0);
+    const [row] = await world.history(1);
+    expect(row).toMatchObject({ decision: 'local' });
+    expect(row?.reason).toContain(input);
+    expect(readFileSync(join(folder, 'out'), 'utf8')).toBe('here\n');
+  }, 240_000);
+
+  it('is where TMPDIR says, too', async () => {
+    const own = mkdtempSync(join(base, 'tmpdir-'));
+    const folder = project('elsewhere', { Makefile: 'all:\n\techo x > "$$(mktemp)"\n' });
+    const ended = await run(folder, ['make'], { TMPDIR: own });
+    expect(ended.code, words(ended)).toBe(0);
+    await ranThere(1);
+    expect(readdirSync(own)).toEqual([expect.stringMatching(/^tmp\./)]);
+  }, 240_000);
+});
+
+describe('a long build', () => {
+  it('has returned most of what it made before it ends', async () => {
+    const folder = project('long', {
+      // The tool waits until its first file has come, which it sees by a file that the test makes... in its own tree.
+      Makefile: `all:
+	head -c 60000000 /dev/urandom > first
+	@echo made
+	@while [ ! -e /var/tmp/never ] && [ $$(date +%s) -lt $$(( $$(stat -c %Y first) + 6 )) ]; do sleep 0.2; done
+	head -c 1000000 /dev/urandom > second
+`,
+    });
+    const spool = join(world.home, '.cache', 'rch', 'spool', 'here');
+    const child = world.spawn(['make'], { cwd: folder, env: remotely });
+    child.stdin?.end();
+    let code: number | null | undefined;
+    child.once('close', (ended) => {
+      code = ended;
+    });
+    const arrived = (): boolean =>
+      execFileSync('find', [spool, '-size', '+50000k', '-not', '-path', '*/partial/*'], {
+        encoding: 'utf8',
+      }) !== '';
+    while (code === undefined && !arrived())
+      await new Promise((resolve) => {
+        setTimeout(resolve, 50);
+      });
+    expect(code).toBeUndefined();
+    expect(existsSync(join(folder, 'first'))).toBe(false);
+    while (code === undefined)
+      await new Promise((resolve) => {
+        setTimeout(resolve, 50);
+      });
+    expect(code).toBe(0);
+    expect(statSync(join(folder, 'first')).size).toBe(60_000_000);
+    expect(statSync(join(folder, 'second')).size).toBe(1_000_000);
+    await ranThere(1);
+  }, 240_000);
+});
