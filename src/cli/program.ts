@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { leaf, wholeNumber, type Bind } from './leaf.ts';
 import { perform } from './perform.ts';
 import { workersCommands } from './program-workers.ts';
+import { hookCommands } from './program-hook.ts';
 import { shimCommands } from './program-shim.ts';
 
 function daemonCommands(program: Command, bind: Bind): void {
@@ -132,6 +133,7 @@ export function programFor(moduleUrl: string): Command {
   daemonCommands(program, bind);
   workersCommands(program, bind);
   shimCommands(program, bind);
+  hookCommands(program, bind);
   seeingCommands(program, bind);
   doingCommands(program, bind);
   return program;

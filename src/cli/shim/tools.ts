@@ -62,6 +62,15 @@ function onPath(layout: Layout, path: string, name: string): { file: string; our
     });
 }
 
+/** Whether the shim folder, under whatever name, is on PATH. */
+export function shimsOnPath(layout: Layout, path: string): boolean {
+  const own = statOf(layout.shims);
+  return path.split(':').some((folder) => {
+    const stat = folder.startsWith('/') ? statOf(folder) : undefined;
+    return own !== undefined && stat?.dev === own.dev && stat.ino === own.ino;
+  });
+}
+
 /** The tools that are linked without being named: lib/tools.list, one a line. */
 export function usualTools(layout: Layout): Result<string[]> {
   try {
