@@ -53,6 +53,10 @@ export const plannedJob = z.object({
   /** Absolute folders that are a pure cache and stay on the worker (cargo's incremental). */
   caches: z.array(raw),
   network: z.boolean(),
+  /** Why it goes to this worker, in words. */
+  reason: z.string(),
+  /** ms from the question to the answer. */
+  waitedMs: z.number(),
   /** The caller wants each phase on stderr (RCH_VERBOSE). */
   verbose: z.boolean(),
   notice: z.enum(['auto', 'never', 'always']),
