@@ -76,9 +76,11 @@ static bool hook_ask(struct rch_bytes line, struct rch_bytes cwd) {
     return false;
   }
   wire_open(&front, fd);
-  if (!rch_put_shim_hook_question(&front.out, &question) || front.out.n > RCH_MAX_FRAME) return false;
-  return wire_await(&front, deadline, &frame) && frame.number == RCH_SHIM_HOOK_ANSWER &&
-         rch_get_shim_hook_answer(frame.body, frame.n, &answer) && answer.wrap;
+  bool wraps = rch_put_shim_hook_question(&front.out, &question) && front.out.n <= RCH_MAX_FRAME &&
+               wire_await(&front, deadline, &frame) && frame.number == RCH_SHIM_HOOK_ANSWER &&
+               rch_get_shim_hook_answer(frame.body, frame.n, &answer) && answer.wrap;
+  wire_close(&front);
+  return wraps;
 }
 
 static void hook_write(const struct rch_buffer *out) {
@@ -90,18 +92,26 @@ static void hook_write(const struct rch_buffer *out) {
   }
 }
 
+/* Whether a call is to be changed: not where it is already, and no shell can be given a NUL. */
+static bool hook_wants(const struct hook_call *call, struct rch_bytes prefix) {
+  struct rch_bytes line = hook_text(call->command), cwd = hook_text(call->cwd);
+  bool wants = line.at && !memchr(line.at, 0, line.n) && !hook_starts_with(line, prefix) && hook_ask(line, cwd);
+  free((void *)line.at);
+  free((void *)cwd.at);
+  return wants;
+}
+
 static void hook_run(const struct hook_agent *agent) {
   struct rch_buffer in = {0}, prefix = {0}, out = {0};
   struct hook_call call;
   /* Where the shims are on PATH the line needs nothing; where there are none it could get nothing. */
   walk_path("rch-hook");
-  if (!self.has_shim_folder || self.path || !hook_prefix(&prefix, self.shims)) return;
-  if (!hook_read(agent, &in, &call)) return;
-  struct rch_bytes line = hook_text(call.command), cwd = hook_text(call.cwd);
-  struct rch_bytes before = {prefix.at, prefix.n};
-  /* No shell can be given a NUL. */
-  if (!line.at || memchr(line.at, 0, line.n) || hook_starts_with(line, before)) return;
-  if (!hook_ask(line, cwd)) return;
-  if (hook_answer(&out, agent, &call, before)) hook_write(&out);
+  if (self.has_shim_folder && !self.path && hook_prefix(&prefix, self.shims) && hook_read(agent, &in, &call)) {
+    struct rch_bytes before = {prefix.at, prefix.n};
+    if (hook_wants(&call, before) && hook_answer(&out, agent, &call, before)) hook_write(&out);
+  }
+  free(in.at);
+  free(prefix.at);
+  free(out.at);
 }
 #endif

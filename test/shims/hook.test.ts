@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encode } from '../../src/protocol/codec.ts';
 import { SHIM_PROTOCOL, shimMessages } from '../../src/protocol/shim.ts';
 import { compile } from './build.ts';
@@ -32,11 +32,16 @@ const call = (command: string): string =>
 
 const silent = { code: 0, signal: null, stdout: '', stderr: '' };
 
-describe.each(['plain', 'sanitized'] as const)('rch-hook (%s build)', (variant) => {
+describe('rch-hook', () => {
   let world: LauncherWorld;
   let hook: string;
+  let patientProgram: string;
+  beforeAll(() => {
+    patientProgram = compile('shims/launcher.c', 'sanitized', ['-DHOOK_ANSWER_MS=60000']);
+    compile('shims/launcher.c', 'sanitized');
+  });
   beforeEach(() => {
-    world = new LauncherWorld(variant);
+    world = new LauncherWorld('sanitized');
     hook = join(world.home, 'lib', 'rch-hook');
     symlinkSync('rch-shim', hook);
     writeFileSync(world.run('stopped'), '');
@@ -60,8 +65,7 @@ describe.each(['plain', 'sanitized'] as const)('rch-hook (%s build)', (variant) 
   function patient(): void {
     hook = join(world.home, 'lib', 'patient', 'rch-hook');
     mkdirSync(join(world.home, 'lib', 'patient'));
-    const program = compile('shims/launcher.c', variant, ['-DHOOK_ANSWER_MS=60000']);
-    copyFileSync(program, join(world.home, 'lib', 'rch-shim-patient'));
+    copyFileSync(patientProgram, join(world.home, 'lib', 'rch-shim-patient'));
     symlinkSync('../rch-shim-patient', hook);
   }
 
@@ -151,8 +155,11 @@ describe.each(['plain', 'sanitized'] as const)('rch-hook (%s build)', (variant) 
   it('is silent without a daemon, or with one that hangs or talks nonsense', async () => {
     expect(await ask(call('make'))).toEqual(silent);
     const front = await world.listen('front.sock');
-    // Nobody answers.
     expect(await ask(call('make'))).toEqual(silent);
+    // Nobody answered; what it had asked is here.
+    const hung = await front.accept();
+    await hung.next('hookQuestion');
+    await hung.closed;
     const frames = [
       encode(shimMessages, { type: 'ack' }),
       Buffer.from('0000000000', 'hex'),
@@ -162,12 +169,13 @@ describe.each(['plain', 'sanitized'] as const)('rch-hook (%s build)', (variant) 
     patient();
     for (const frame of frames) {
       const end = ask(call('make'));
-      const peer = await nextAsking(front);
+      const peer = await front.accept();
+      await peer.next('hookQuestion');
       peer.socket.write(frame);
       expect(await end).toEqual(silent);
     }
     const gone = ask(call('make'));
-    (await nextAsking(front)).socket.destroy();
+    (await front.accept()).socket.destroy();
     expect(await gone).toEqual(silent);
   });
 
@@ -206,16 +214,3 @@ describe('rch-hook without a daemon', () => {
     }
   });
 });
-
-/** The next hook that asks; those that gave up before are passed over. */
-async function nextAsking(front: Listener): Promise<Peer> {
-  for (;;) {
-    const peer = await front.accept();
-    try {
-      await peer.next('hookQuestion');
-      return peer;
-    } catch {
-      // One that gave up before.
-    }
-  }
-}
