@@ -13,7 +13,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { createColors } from 'picocolors';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { layoutFor } from '../../src/base/layout.ts';
+import { agentNames } from '../../src/cli/hook/agents.ts';
+import { hookInstall, hookUninstall, hookUninstallAll } from '../../src/cli/hook/install.ts';
+import { hookStatus } from '../../src/cli/hook/status.ts';
+import type { Context, Outcome } from '../../src/cli/report.ts';
 import { Line, type Said } from './rig.ts';
 
 let line: Line;
@@ -39,7 +45,38 @@ function put(text: string, file = settings): void {
   writeFileSync(file, text);
 }
 const get = (file = settings): string => readFileSync(file, 'utf8');
-const hook = (...args: string[]): Promise<Said> => line.say(['hook', ...args]);
+
+/** The commands themselves, without the start of a program for each. */
+function outcomeOf(args: readonly string[], env: Readonly<Record<string, string>>): Outcome {
+  const context: Context = {
+    layout: layoutFor({ HOME: home }),
+    env: { HOME: home, PATH: '/usr/bin:/bin', ...env },
+    version: '0',
+    json: false,
+    look: { colors: createColors(false), width: 100 },
+    note: () => undefined,
+  };
+  const agent = agentNames.find((name) => args.includes(name)) ?? 'claude';
+  const options = { agent, scope: args.includes('--local') ? 'local' : 'user' } as const;
+  if (args[0] === 'install') return hookInstall(context, options);
+  if (args[0] === 'status') return hookStatus(context, agent);
+  return args.includes('--all') ? hookUninstallAll(context) : hookUninstall(context, options);
+}
+function hookIn(env: Readonly<Record<string, string>>, ...args: string[]): Said {
+  const outcome = outcomeOf(args, env);
+  if (!outcome.ok) {
+    const { reason, next } = outcome.failure;
+    return { code: 1, signal: null, out: '', err: `${reason}\nnext: ${next ?? ''}\n` };
+  }
+  const { text, exit } = outcome.value;
+  const look = { colors: createColors(false), width: 100 };
+  return { code: exit ?? 0, signal: null, out: `${text(look)}\n`, err: '' };
+}
+const hook = (...args: string[]): Said => hookIn({}, ...args);
+function facts(...args: string[]): unknown {
+  const outcome = outcomeOf(args, {});
+  return outcome.ok ? outcome.value.facts : undefined;
+}
 
 type Group = { matcher: string; hooks: { type: string; command: string }[] };
 const groups = (event = 'PreToolUse', file = settings): Group[] =>
@@ -63,7 +100,7 @@ const rich = `{
 describe('install', () => {
   it('puts the hook before all others, and keeps those in their order', async () => {
     put(rich);
-    expect(await hook('install')).toMatchObject({ code: 0, err: '' });
+    expect(await line.say(['hook', 'install'])).toMatchObject({ code: 0, err: '' });
     const all = groups();
     expect(all[0]).toEqual({
       matcher: 'Bash',
@@ -71,9 +108,8 @@ describe('install', () => {
     });
     const before = JSON.parse(rich) as { hooks: { PreToolUse: Group[] } };
     expect(all.slice(1)).toEqual(before.hooks.PreToolUse);
-    const { hooks: _, ...others } = JSON.parse(get()) as Record<string, unknown>;
-    const { hooks: __, ...wanted } = JSON.parse(rich) as Record<string, unknown>;
-    expect(others).toEqual(wanted);
+    const others = (text: string): unknown => ({ ...(JSON.parse(text) as object), hooks: null });
+    expect(others(get())).toEqual(others(rich));
     // Every byte outside of our entry is as it was.
     const entry = get().indexOf('\t\t\t{ "matcher": "Bash"');
     const from = rich.indexOf('\t\t\t{ "matcher": "Bash"');
@@ -83,25 +119,28 @@ describe('install', () => {
 
   it('makes the launcher known under its other name', async () => {
     rmSync(program, { force: true });
-    await hook('install');
+    await line.say(['hook', 'install']);
     expect(readlinkSync(program)).toBe('rch-shim');
   });
 
-  it('changes nothing the second time, and says so', async () => {
+  it('changes nothing the second time, and says so', () => {
     put(rich);
-    await hook('install');
+    hook('install');
     const once = get();
     const inode = statSync(settings).ino;
-    const facts = await line.facts(['hook', 'install']);
-    expect(facts).toMatchObject({ agent: 'claude', change: 'unchanged', file: settings });
+    expect(facts('install')).toMatchObject({
+      agent: 'claude',
+      change: 'unchanged',
+      file: settings,
+    });
     expect(get()).toBe(once);
     expect(statSync(settings).ino).toBe(inode);
   });
 
-  it('renews the entry of another installation, and moves it to the front', async () => {
+  it('renews the entry of another installation, and moves it to the front', () => {
     const old = { type: 'command', command: '/old/place/lib/rch-hook' };
     put(JSON.stringify({ hooks: { PreToolUse: [{ matcher: 'Bash', hooks: [dcg, old] }] } }));
-    expect(await line.facts(['hook', 'install'])).toMatchObject({ change: 'renewed' });
+    expect(facts('install')).toMatchObject({ change: 'renewed' });
     expect(groups().map((group) => group.hooks.map((each) => each.command))).toEqual([
       [program],
       [dcg.command],
@@ -118,40 +157,40 @@ describe('install', () => {
     ['a file in one line', '{"a":1,"hooks":{"PreToolUse":[{"matcher":"","hooks":[]}]}}'],
     ['a rich file', rich],
     ['line ends of Windows', rich.replaceAll(/\r?\n/g, '\r\n')],
-  ])('is undone to the byte: %s', async (_, text) => {
+  ])('is undone to the byte: %s', (_, text) => {
     if (text !== undefined) put(text);
-    expect((await hook('install')).code).toBe(0);
+    expect(hook('install').code).toBe(0);
     expect(groups()[0]?.hooks[0]?.command).toBe(program);
-    expect(await hook('uninstall')).toMatchObject({ code: 0, err: '' });
+    expect(hook('uninstall')).toMatchObject({ code: 0, err: '' });
     expect(existsSync(settings) ? get() : undefined).toBe(text);
     expect(existsSync(join(home, '.claude'))).toBe(text !== undefined);
   });
 
-  it('keeps a copy of what was, and says where', async () => {
+  it('keeps a copy of what was, and says where', () => {
     put(rich);
-    const { backup } = (await line.facts(['hook', 'install'])) as { backup: string };
+    const { backup } = facts('install') as { backup: string };
     expect(get(backup)).toBe(rich);
-    await hook('uninstall');
+    hook('uninstall');
     expect(existsSync(backup)).toBe(false);
   });
 
-  it('leaves no other trace beside the file', async () => {
+  it('leaves no other trace beside the file', () => {
     put(rich);
-    await hook('install');
+    hook('install');
     expect(readdirSync(dirname(settings))).toEqual(['settings.json']);
   });
 
-  it('follows links, keeps them, and keeps the mode', async () => {
+  it('follows links, keeps them, and keeps the mode', () => {
     const real = join(home, 'dotfiles', 'claude.json');
     put(rich, real);
     chmodSync(real, 0o640);
     mkdirSync(dirname(settings), { recursive: true });
     symlinkSync('../dotfiles/claude.json', settings);
-    await hook('install');
+    hook('install');
     expect(readlinkSync(settings)).toBe('../dotfiles/claude.json');
     expect(groups('PreToolUse', real)).toHaveLength(3);
     expect(statSync(real).mode & 0o7777).toBe(0o640);
-    await hook('uninstall');
+    hook('uninstall');
     expect(get(real)).toBe(rich);
     expect(lstatSync(settings).isSymbolicLink()).toBe(true);
   });
@@ -167,11 +206,11 @@ describe('install', () => {
     ['{"hooks": []}', '"hooks" is no object'],
     ['{"hooks": {"PreToolUse": {}}}', '"hooks.PreToolUse" is no list'],
     ['{"hooks": {"PreToolUse": [{"hooks": 1}]}}', '"hooks.PreToolUse[0].hooks" is no list'],
-  ])('refuses %j and leaves it as it is', async (text, reason) => {
+  ])('refuses %j and leaves it as it is', (text, reason) => {
     put(text);
     const inode = statSync(settings).ino;
     for (const command of ['install', 'uninstall']) {
-      const said = await hook(command);
+      const said = hook(command);
       expect(said).toMatchObject({ code: 1, out: '' });
       expect(said.err).toContain(`${settings}: ${reason}`);
       expect(said.err).toContain('next: mend the file');
@@ -196,59 +235,59 @@ describe('install', () => {
     expect(existsSync(settings)).toBe(false);
   });
 
-  it('goes by CLAUDE_CONFIG_DIR', async () => {
+  it('goes by CLAUDE_CONFIG_DIR', () => {
     const moved = join(home, 'dotfiles', 'claude');
-    await line.say(['hook', 'install'], { CLAUDE_CONFIG_DIR: moved });
+    hookIn({ CLAUDE_CONFIG_DIR: moved }, 'install');
     expect(groups('PreToolUse', join(moved, 'settings.json'))).toHaveLength(1);
     expect(existsSync(settings)).toBe(false);
   });
 });
 
 describe('uninstall', () => {
-  it('takes out our entry alone where something else changed meanwhile', async () => {
+  it('takes out our entry alone where something else changed meanwhile', () => {
     put('{\n  "model": "opus"\n}\n');
-    await hook('install');
+    hook('install');
     const changed = JSON.parse(get()) as { model: string; hooks: { PreToolUse: unknown[] } };
     changed.model = 'sonnet';
     changed.hooks.PreToolUse.push({ matcher: 'Bash', hooks: [dcg] });
     put(JSON.stringify(changed, undefined, 4));
-    await hook('uninstall');
+    hook('uninstall');
     expect(JSON.parse(get())).toEqual({
       model: 'sonnet',
       hooks: { PreToolUse: [{ matcher: 'Bash', hooks: [dcg] }] },
     });
   });
 
-  it('takes out what it had to add, when nothing else came to it', async () => {
+  it('takes out what it had to add, when nothing else came to it', () => {
     put('{"a": 1}');
-    await hook('install');
+    hook('install');
     put(get().replace('"a": 1', '"a": 2'));
-    await hook('uninstall');
+    hook('uninstall');
     expect(get()).toBe('{"a": 2}');
   });
 
-  it('keeps the other hooks of a group that ours was moved into', async () => {
+  it('keeps the other hooks of a group that ours was moved into', () => {
     const ours = { type: 'command', command: `'${program}'` };
     put(JSON.stringify({ hooks: { PreToolUse: [{ matcher: 'Bash', hooks: [dcg, ours] }] } }));
-    await hook('uninstall');
+    hook('uninstall');
     expect(groups()).toEqual([{ matcher: 'Bash', hooks: [dcg] }]);
   });
 
-  it('says when there was nothing to take out', async () => {
+  it('says when there was nothing to take out', () => {
     put(rich);
-    expect(await hook('uninstall')).toMatchObject({
+    expect(hook('uninstall')).toMatchObject({
       code: 0,
       out: `rch-hook was not in ${settings}\n`,
     });
     expect(get()).toBe(rich);
   });
 
-  it('finds every file with --all', async () => {
+  it('finds every file with --all', () => {
     put(rich);
-    await hook('install');
-    await hook('install', '--agent', 'gemini');
-    const facts = await line.facts(['hook', 'uninstall', '--all']);
-    expect((facts as { removed: unknown[] }).removed).toHaveLength(2);
+    hook('install');
+    hook('install', '--agent', 'gemini');
+    const { removed } = facts('uninstall', '--all') as { removed: unknown[] };
+    expect(removed).toHaveLength(2);
     expect(get()).toBe(rich);
     expect(existsSync(join(home, '.gemini'))).toBe(false);
   });
@@ -257,10 +296,10 @@ describe('uninstall', () => {
 describe('status', () => {
   it('says where the hook is, and whether it has anything to do', async () => {
     put(rich);
-    expect(await line.facts(['hook', 'status'])).toMatchObject({ installed: false });
-    await hook('install');
-    const facts = await line.facts(['hook', 'status'], { PATH: `/usr/bin:${line.shims}` });
-    expect(facts).toMatchObject({
+    expect(facts('status')).toMatchObject({ installed: false });
+    hook('install');
+    const said = await line.facts(['hook', 'status'], { PATH: `/usr/bin:${line.shims}` });
+    expect(said).toMatchObject({
       agent: 'claude',
       offers: 'hook',
       installed: true,
@@ -269,45 +308,45 @@ describe('status', () => {
       shims: line.shims,
       shims_on_path: true,
     });
-    const { files } = facts as { files: { scope: string; file: string; first: boolean }[] };
+    const { files } = said as { files: { scope: string; file: string; first: boolean }[] };
     expect(files[0]).toMatchObject({ scope: 'user', file: settings, first: true, installed: true });
-    expect((await hook('status')).out).toContain('the shims are not on this PATH');
+    expect(hook('status').out).toContain('the shims are not on this PATH');
   });
 
-  it('tells of others before it, of hooks turned off, and of a file that cannot be read', async () => {
+  it('tells of others before it, of hooks turned off, and of a file that cannot be read', () => {
     const ours = { matcher: 'Bash', hooks: [{ type: 'command', command: program, timeout: 5 }] };
     put(JSON.stringify({ hooks: { PreToolUse: [{ matcher: '', hooks: [dcg] }, ours] } }));
-    expect((await hook('status')).out).toContain('other hooks stand before it');
+    expect(hook('status').out).toContain('other hooks stand before it');
     put(JSON.stringify({ disableAllHooks: true, hooks: { PreToolUse: [ours] } }));
-    expect((await hook('status')).out).toContain('the file turns all hooks off');
+    expect(hook('status').out).toContain('the file turns all hooks off');
     put('{');
-    expect(await hook('status')).toMatchObject({ code: 1 });
+    expect(hook('status')).toMatchObject({ code: 1 });
   });
 });
 
 describe('other agents', () => {
-  it('has Gemini CLI ask before its shell commands', async () => {
+  it('has Gemini CLI ask before its shell commands', () => {
     const file = join(home, '.gemini', 'settings.json');
     put('{"theme": "dark"}', file);
-    await hook('install', '--agent', 'gemini');
+    hook('install', '--agent', 'gemini');
     expect(groups('BeforeTool', file)).toEqual([
       {
         matcher: 'run_shell_command',
         hooks: [{ type: 'command', command: `${program} gemini`, name: 'rch', timeout: 5000 }],
       },
     ]);
-    expect((await hook('install', '--agent', 'gemini', '--local')).err).toContain(
+    expect(hook('install', '--agent', 'gemini', '--local').err).toContain(
       'Gemini CLI has no local settings file',
     );
-    await hook('uninstall', '--agent', 'gemini');
+    hook('uninstall', '--agent', 'gemini');
     expect(get(file)).toBe('{"theme": "dark"}');
   });
 
   it.each(['codex', 'cursor', 'generic'])(
     'prints what helps with %s, and changes nothing',
     async (agent) => {
-      for (const args of [['install'], ['uninstall'], ['status'], []]) {
-        const said = await hook(...args, '--agent', agent);
+      const calls = ['install', 'uninstall', 'status'].map((name) => hook(name, '--agent', agent));
+      for (const said of [...calls, await line.say(['hook', '--agent', agent])]) {
         expect(said).toMatchObject({ code: 0, err: '' });
         expect(said.out).toContain('rch shim install');
         expect(said.out).toContain('rch exec -- ');
@@ -321,6 +360,6 @@ describe('other agents', () => {
   );
 
   it('refuses an agent that nobody knows', async () => {
-    expect(await hook('install', '--agent', 'somebody')).toMatchObject({ code: 2 });
+    expect(await line.say(['hook', 'install', '--agent', 'x'])).toMatchObject({ code: 2 });
   });
 });

@@ -61,7 +61,9 @@ describe('the answer of the hook', () => {
 
   it('gives no permission: the changed call goes through the rules of the user', () => {
     expect(answer(call('make'))).not.toContain('permission');
-    expect(Object.keys(JSON.parse(answer(call('make')) ?? ''))).toEqual(['hookSpecificOutput']);
+    expect(Object.keys(JSON.parse(answer(call('make')) ?? '') as object)).toEqual([
+      'hookSpecificOutput',
+    ]);
   });
 
   it('speaks as Gemini CLI expects it where Gemini CLI asks', () => {

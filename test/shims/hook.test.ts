@@ -13,13 +13,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encode } from '../../src/protocol/codec.ts';
 import { SHIM_PROTOCOL, shimMessages } from '../../src/protocol/shim.ts';
 import { compile } from './build.ts';
-import {
-  LauncherWorld,
-  type End,
-  type Listener,
-  type Peer,
-  type RunOptions,
-} from './launcher-rig.ts';
+import { LauncherWorld, type End, type RunOptions } from './launcher-rig.ts';
 
 const call = (command: string): string =>
   JSON.stringify({
@@ -106,12 +100,8 @@ describe('rch-hook', () => {
     patient();
     const front = await world.listen('front.sock');
     const run = world.start(hook, ['gemini'], { env: { PATH: '/usr/bin:/bin' } });
-    const [first, second] = [
-      '{"tool_name":"run_shell_command","x":{}',
-      ',"tool_input":{"command":"make"}} \n',
-    ];
-    run.child.stdin?.write(first);
-    run.child.stdin?.write(second ?? '');
+    run.child.stdin?.write('{"tool_name":"run_shell_command","x":{}');
+    run.child.stdin?.write(',"tool_input":{"command":"make"}} \n');
     const peer = await front.accept();
     expect((await peer.next('hookQuestion')).line.toString()).toBe('make');
     peer.send({ type: 'hookAnswer', wrap: true });

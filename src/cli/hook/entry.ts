@@ -1,5 +1,5 @@
 /** Our entry in the settings of an agent, as text in and text out: found, put first, taken out. */
-import { fail, ok, type Failure, type Result } from '../../base/result.ts';
+import { fail, ok, type Result } from '../../base/result.ts';
 import type { Point } from './agents.ts';
 import {
   memberOf,
@@ -144,7 +144,7 @@ export type EntryState = {
   readonly disabled: boolean;
 };
 
-export function entryState(text: string, point: Point): Result<EntryState, Failure> {
+export function entryState(text: string, point: Point): Result<EntryState> {
   const groups = groupsOf(textOf(text), point);
   if (!groups.ok) return groups;
   const [place] = placesIn(groups.value.list);

@@ -125,7 +125,7 @@ export function parseJsonText(text: string): Parsed {
   } catch (thrown) {
     if (!(thrown instanceof Flawed)) throw thrown;
     const before = text.slice(0, thrown.at).split('\n');
-    const column = [...(before.at(-1) ?? '')].length + 1;
+    const column = Array.from(before.at(-1) ?? '').length + 1;
     return { ok: false, flaw: { reason: thrown.message, line: before.length, column } };
   }
 }
