@@ -85,6 +85,7 @@ uninstall() {
   local node=$home/lib/node folders=() folder
   [ -x "$node" ] || node=$(command -v node || true)
   if [ -f "$home/lib/rch.mjs" ] && [ -n "$node" ]; then
+    "$node" "$home/lib/rch.mjs" hook uninstall --all || say "rch-hook could not be taken out of an agent's settings; see above"
     "$node" "$home/lib/rch.mjs" shim uninstall || say "the lines in your shell profiles could not be removed; see above"
     "$node" "$home/lib/rch.mjs" daemon disable >/dev/null || say "the systemd unit could not be removed; see above"
     "$node" "$home/lib/rch.mjs" daemon stop || say "the daemon could not be stopped; see above"
@@ -176,6 +177,7 @@ install -d -m 700 "$home/run"
   mv -f "$home/lib/$file.new" "$home/lib/$file"
 done
 ln -sfn "$node" "$home/lib/node"
+ln -sfn rch-shim "$home/lib/rch-hook"
 "$node" -e 'require("fs").writeFileSync(process.argv[1], JSON.stringify({ config: process.argv[2], state: process.argv[3], cache: process.argv[4] }) + "\n")' \
   "$home/lib/layout.json" "$config" "$state" "$cache"
 cat >"$bin/rch.new" <<END

@@ -3,7 +3,12 @@ import type { Socket } from 'node:net';
 import { encode, type MessageOf } from '../../src/protocol/codec.ts';
 import { controlMessages, type ControlMessage } from '../../src/protocol/control.ts';
 import { FrameReader } from '../../src/protocol/frames.ts';
-import { shimMessages, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
+import {
+  shimMessages,
+  type Ask,
+  type HookQuestion,
+  type ShimMessage,
+} from '../../src/protocol/shim.ts';
 
 /** The numbers of both tables are disjoint; shim.ts and control.ts. */
 export const frontMessages = { ...shimMessages, ...controlMessages } as const;
@@ -30,6 +35,8 @@ export type ConnectionHandlers = {
     call: Extract<ControlMessage, { type: 'call' }>,
     caller: { signal: AbortSignal; reply: (message: ControlMessage) => void },
   ) => void;
+  /** Answered at once, so that nothing need be undone when the caller goes away. */
+  readonly hook: (question: HookQuestion) => boolean;
   readonly complain: (what: string) => void;
 };
 
@@ -79,6 +86,8 @@ export class Connection {
       this.#asking?.firstDone(message.kind, message.value);
     } else if (message.type === 'where') {
       this.#handlers.where(Buffer.from(message.job), { signal, reply: toShim });
+    } else if (message.type === 'hookQuestion') {
+      toShim({ type: 'hookAnswer', wrap: this.#handlers.hook(message) });
     } else if (message.type === 'call') {
       const reply = (reply: ControlMessage): void => {
         this.#send(encode(controlMessages, reply));

@@ -16,6 +16,7 @@ import { Connection, type Asking, type ConnectionHandlers } from './connection.t
 import { Control } from './control.ts';
 import { Decider } from './decider.ts';
 import { Fleet } from './fleet.ts';
+import { answerHook } from './hook.ts';
 import { Jobs } from './jobs.ts';
 import { LeaseDesk } from './leases.ts';
 import { Question, type QuestionParts } from './question.ts';
@@ -94,6 +95,7 @@ export class Front {
       call: (call, caller) => {
         void control.handle(call, caller);
       },
+      hook: (question) => this.#closing === undefined && answerHook(question, settings),
       complain: (what) => {
         logger.warn(what);
       },

@@ -44,7 +44,7 @@ function joined(ask: Ask): boolean {
 export function plannedJob(
   id: string,
   ask: Ask,
-  decision: RemoteDecision,
+  decision: RemoteDecision & { readonly waitedMs: number },
   caller: RequestSettings,
 ): PlannedJob {
   const { plan, config } = decision;
@@ -72,6 +72,8 @@ export function plannedJob(
     ...(plan.outputs === undefined ? {} : { outputs: [...plan.outputs] }),
     caches: [...plan.caches],
     network: plan.network,
+    reason: decision.reason,
+    waitedMs: decision.waitedMs,
     verbose: caller.verbose ?? config.general.verbose,
     notice: config.output.notice,
     maxRootBytes: config.transfer.maxTransferSizeMb * 1e6,

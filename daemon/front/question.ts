@@ -202,12 +202,12 @@ export class Question {
   async #send(decision: RemoteDecision, caller: RequestSettings): Promise<void> {
     const { fleet, jobs, book, layout } = this.#parts;
     const worker = fleet.get(decision.worker);
-    const job = plannedJob(this.#id, this.#ask, decision, caller);
+    const waited = performance.now() - this.#begun;
+    const job = plannedJob(this.#id, this.#ask, { ...decision, waitedMs: waited }, caller);
     if (worker?.plan(job) !== true) {
       await this.#runLeased(here(`the link of ${decision.worker} went away`, 'heavy'));
       return;
     }
-    const waited = performance.now() - this.#begun;
     const line = book.decided(this.#id, this.#ask, decision, waited);
     jobs.add({
       worker: worker.id,

@@ -18,7 +18,7 @@ import type { AgentClient } from './agent-client.ts';
 import type { Launcher } from './launchers.ts';
 import { Results } from './results.ts';
 import { transition, type End, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
-import { ProgressLine } from './progress.ts';
+import { Notices } from './notices.ts';
 import { outsideOf, temporariesOf } from './outside.ts';
 import { agentMessageFor, Relay } from './relay.ts';
 import { Returning, type Returned } from './returning.ts';
@@ -52,7 +52,7 @@ export class Job {
   readonly #relay: Relay;
   readonly #results = new Results();
   readonly #reunion: Reunion;
-  readonly #progress: ProgressLine;
+  readonly #notices: Notices;
   readonly #times = { queue: 0, scan: 0, sync: 0, sent: 0 };
   readonly #returning: Returning;
   #state: JobState = { at: 'planned' };
@@ -83,8 +83,8 @@ export class Job {
       reunion: this.#reunion,
       withheld: new Set(plan.withheld),
     });
-    this.#progress = new ProgressLine((text) => {
-      if (plan.notice !== 'never') this.#say(text, false);
+    this.#notices = new Notices(plan, (text, always) => {
+      this.#launcher?.send({ type: 'notice', text, always });
     });
   }
 
@@ -96,6 +96,7 @@ export class Job {
   commit(launcher: Launcher): void {
     this.#began = performance.now();
     this.#serve(launcher);
+    this.#notices.step(`remote: on ${this.#needs.worker}: ${this.plan.reason}`);
     this.#handle({ type: 'commit' });
   }
 
@@ -245,24 +246,24 @@ export class Job {
   }
 
   async #prepare(): Promise<void> {
-    this.#progress.begin(`preparing ${this.#needs.worker}`);
+    this.#notices.progress.begin(`preparing ${this.#needs.worker}`);
     const result = await prepare(this.plan, {
       book: this.#needs.book,
       peer: {
         ...this.#needs.peer,
         progress: (done, total) => {
-          this.#progress.update(done, total);
+          this.#notices.progress.update(done, total);
         },
       },
       signal: this.#abort.signal,
       times: this.#times,
       phase: (text) => {
         this.#needs.phase(text);
-        this.#progress.begin(text);
-        this.#verbose(text);
+        this.#notices.progress.begin(text);
+        this.#notices.step(text);
       },
     }).catch((thrown: unknown) => ({ ok: false as const, failure: { reason: messageOf(thrown) } }));
-    this.#progress.end();
+    this.#notices.progress.end();
     if (!result.ok) {
       this.#handle({ type: 'refused', reason: result.failure.reason, learn: false });
       return;
@@ -307,7 +308,7 @@ export class Job {
 
   #sayStarted(): void {
     this.#needs.phase('running');
-    this.#verbose(`running on ${this.#needs.worker}`);
+    this.#notices.step(`running on ${this.#needs.worker}`);
     this.#launcher?.send({ type: 'started' });
     this.#relay.start();
     if (this.plan.timeoutMs > 0)
@@ -323,14 +324,15 @@ export class Job {
     clearTimeout(this.#timeout);
     this.#phases = { ...this.#phases, run: performance.now() - this.#startedAt };
     this.#needs.phase('returning');
-    this.#progress.begin(`fetching results from ${this.#needs.worker}`);
+    this.#notices.step(`returning from ${this.#needs.worker}`);
+    this.#notices.progress.begin(`fetching results from ${this.#needs.worker}`);
     const began = performance.now();
     const returning = this.#returning;
     const roots = this.#prepared?.roots ?? [];
     const result = await returning
       .take(roots.filter((root) => root.plan.policy === 'project'))
       .catch((thrown: unknown) => fail(messageOf(thrown)));
-    this.#progress.end();
+    this.#notices.progress.end();
     this.#received = returning.received;
     this.#phases = { ...this.#phases, return: performance.now() - began };
     if (!result.ok) {
@@ -346,7 +348,7 @@ export class Job {
   #sayEnd(): void {
     if (this.#state.at !== 'over') return;
     const outcome = this.#state.outcome;
-    this.#notice();
+    this.#sayResults();
     const program = this.#relay.program;
     if (outcome.kind === 'execHere' && program !== undefined) this.#launcher?.finish(program);
     else if (outcome.kind === 'signaled')
@@ -359,8 +361,8 @@ export class Job {
     const outcome: JobOutcome | undefined =
       this.#state.at === 'over' ? this.#state.outcome : undefined;
     const reason = outcome?.kind === 'local' ? outcome.reason : '';
-    this.#progress.end();
-    this.#verbose(`here: ${reason}`);
+    this.#notices.progress.end();
+    this.#notices.step(`here: ${reason}`);
     this.#launcher?.finish({ type: 'local', reason, notice: '', lease: 0n });
   }
 
@@ -369,7 +371,7 @@ export class Job {
       this.#state.at === 'over' && this.#state.outcome.kind === 'lost'
         ? this.#state.outcome.reason
         : '';
-    this.#progress.end();
+    this.#notices.progress.end();
     this.#launcher?.finish({
       type: 'lost',
       text: `the run on ${this.#needs.worker} was lost: ${reason}`,
@@ -400,31 +402,18 @@ export class Job {
     });
   }
 
-  #say(text: string, always: boolean): void {
-    this.#launcher?.send({ type: 'notice', text, always });
+  /** From the question on: what the front took counts as queueing. */
+  #wholePhases(): Phases {
+    const { queue, scan, sync } = this.#times;
+    const { waitedMs } = this.plan;
+    const total = waitedMs + performance.now() - this.#began;
+    return { queue: waitedMs + queue, scan, sync, ...this.#phases, total };
   }
 
-  #verbose(text: string): void {
-    if (this.plan.verbose) this.#say(`rch: ${text}\n`, true);
+  #sayResults(): void {
+    for (const path of this.#returned.conflicts) this.#notices.kept(raw(path).toString('utf8'));
+    this.#notices.end(this.#needs.worker, this.#wholePhases());
   }
-
-  /** The one line at the end, where the user wants one, and always what was kept beside. */
-  #notice(): void {
-    const names = this.#returned.conflicts.map((path) => raw(path).toString('utf8'));
-    for (const name of names)
-      this.#say(
-        `rch: ${name} changed here meanwhile and was kept; the worker's is beside it\n`,
-        false,
-      );
-    const { sync = 0, run = 0 } = { sync: this.#times.sync, ...this.#phases };
-    const line = `rch: ${this.#needs.worker}, sync ${ms(sync)}, run ${ms(run)}, return ${ms(this.#phases.return ?? 0)}`;
-    if (this.plan.notice === 'always' || this.plan.verbose) this.#say(`${line}\n`, true);
-    else if (this.plan.notice === 'auto') this.#say(`\u001b[2m${line}\u001b[0m\n`, false);
-  }
-}
-
-function ms(value: number): string {
-  return value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${value.toFixed(0)} ms`;
 }
 
 function parseJson(json: Buffer): unknown {

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { noOpMake, oneEdit } from './big-tree.ts';
 import { bulkReturn } from './bulk.ts';
+import { hook } from './hook.ts';
 import { table, type Line } from './measure.ts';
 import { memory } from './memory.ts';
 import { passThrough } from './pass-through.ts';
@@ -13,6 +14,7 @@ type Benchmark = (stage: Stage, rounds: number) => Promise<readonly Line[]>;
 /** In the order they are run. */
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   'pass-through': passThrough,
+  hook,
   'no-op-make': noOpMake,
   'one-edit': oneEdit,
   'bulk-return': bulkReturn,

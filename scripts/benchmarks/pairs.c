@@ -1,6 +1,7 @@
 /*
  * pairs N A... -- B...: runs both commands N times, by turns and with the order changed each time, with their output
- * thrown away. Prints a line a pair: the ns that A and B took from spawn to the end.
+ * thrown away and the file named by PAIRS_INPUT (by default nothing) as their input. Prints a line a pair: the ns that
+ * A and B took from spawn to the end.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -47,7 +48,8 @@ int main(int argc, char **argv)
         return 64;
     }
     posix_spawn_file_actions_init(&quiet);
-    posix_spawn_file_actions_addopen(&quiet, 0, "/dev/null", O_RDONLY, 0);
+    const char *input = getenv("PAIRS_INPUT");
+    posix_spawn_file_actions_addopen(&quiet, 0, input ? input : "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
     for (int n = atoi(argv[1]), i = 0; i < n; i++) {

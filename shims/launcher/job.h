@@ -30,6 +30,7 @@
 static struct {
   struct wire link;
   uint8_t id[JOB_BYTES];
+  char *worker;
   int *locks; /* descriptors held by flock(2) */
   size_t lock_count;
   bool started;
@@ -181,6 +182,7 @@ static bool next_signal(uint32_t *number) {
 static void job_started(void) {
   struct winsize asked = job.size;
   job.started = true;
+  if (job.worker) tell_where(job.worker);
   text_clear();
   signals_take();
   outputs_open((uint8_t[3]){descriptors[0].kind, descriptors[1].kind, descriptors[2].kind});

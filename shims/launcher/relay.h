@@ -46,6 +46,7 @@ static _Noreturn void job_exec_here(void) {
     _exit(EXIT_LOST);
   }
   job_release();
+  tell_where("local");
   signals_give_back();
   become(path, argv, env);
 }
@@ -166,6 +167,7 @@ static _Noreturn void job_run(struct wire *front, const struct rch_shim_remote *
               input_open(descriptors[0].kind) && take_locks(remote->locks);
   int fd = able ? connect_socket(socket, now_ms() + ACK_MS) : -1;
   if (able) memcpy(job.id, remote->job.at, JOB_BYTES);
+  job.worker = text_of(remote->worker);
   wire_close(front);
   if (fd < 0) job_run_here();
   job.size = terminal_size();

@@ -1,7 +1,15 @@
-/** `rch exec -- CMD…`: a command with the shims first on its PATH, whatever this shell's PATH is. */
-import { spawn } from 'node:child_process';
-import { constants } from 'node:os';
+/**
+ * `rch exec -- CMD…`: a command with the shims first on its PATH, whatever this shell's PATH is. On request its output
+ * is filtered or marked by line, which changes bytes.
+ */
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { fail, type Result } from '../base/result.ts';
+import { LineFilter, type Filter } from './line-filter.ts';
 import type { Context } from './report.ts';
 
 /** Shells answer alike: not found, and found but not to be run. */
@@ -13,15 +21,84 @@ const passed = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const;
 /** The terminal sends these to the child too. */
 const shared = ['SIGINT', 'SIGQUIT'] as const;
 
-/** Ends as the command ended: with its code, or of its signal. Comes back only when it could not be run. */
+export type ExecOptions = {
+  readonly filter: Filter;
+  /** Each line begins with the worker that its command runs on. */
+  readonly prefix: boolean;
+};
+
+/** A file to which launchers append the worker of each command, or `local`; the last line is the latest. */
+class WorkerFile {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'rch-exec-'));
+  readonly file = join(this.#folder, 'workers');
+
+  constructor() {
+    writeFileSync(this.file, '');
+    process.once('exit', () => {
+      rmSync(this.#folder, { recursive: true, force: true });
+    });
+  }
+
+  mark(terminal: boolean): Buffer {
+    const name = readFileSync(this.file, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+    const text = `[${name === '' ? 'local' : name}]`;
+    return Buffer.from(terminal ? `\u001b[36m${text}\u001b[0m ` : `${text} `);
+  }
+}
+
+/** Passes a stream on by lines; settles when all of it is written. */
+async function forward(from: Readable, to: NodeJS.WriteStream, filter: LineFilter): Promise<void> {
+  await pipeline(from, filter, to, { end: false }).catch(() => undefined);
+  await new Promise<void>((resolve) => {
+    if (to.writable)
+      to.write('', () => {
+        resolve();
+      });
+    else resolve();
+  });
+}
+
+/** Ends as the command ended: with its code, or of its signal. */
+function endAs(code: number | null, signal: NodeJS.Signals | null): void {
+  if (signal === null) process.exit(code ?? 0);
+  for (const name of [...passed, ...shared]) process.removeAllListeners(name);
+  process.kill(process.pid, signal);
+  // A signal that does not end us (its default is to be ignored) is told as a shell would.
+  setTimeout(() => process.exit(128 + constants.signals[signal]), 1000);
+}
+
+/** What forwards the child's output, where it is not the caller's own. */
+function forwarding(
+  child: ChildProcess,
+  filter: Filter,
+  workers: WorkerFile | undefined,
+): Promise<void>[] {
+  const pairs = [
+    { from: child.stdout, to: process.stdout },
+    { from: child.stderr, to: process.stderr },
+  ];
+  const nothing = Buffer.alloc(0);
+  return pairs.flatMap(({ from, to }) => {
+    const before = (): Buffer => workers?.mark(to.isTTY) ?? nothing;
+    return from === null ? [] : [forward(from, to, new LineFilter(filter, before))];
+  });
+}
+
+/** Comes back only when the command could not be run. */
 export async function exec(
   { layout, env }: Context,
   argv: readonly string[],
+  options: ExecOptions,
 ): Promise<Result<never>> {
   const [program, ...rest] = argv;
   if (program === undefined) return fail('there is no command to run', 'rch exec -- make -j8');
   const PATH = `${layout.shims}:${env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'}`;
-  const child = spawn(program, rest, { stdio: 'inherit', env: { ...env, PATH } });
+  const workers = options.prefix ? new WorkerFile() : undefined;
+  const told = workers === undefined ? {} : { RCH_WORKER_FILE: workers.file };
+  const alters = options.prefix || options.filter !== 'all';
+  const stdio: StdioOptions = alters ? ['inherit', 'pipe', 'pipe'] : 'inherit';
+  const child = spawn(program, rest, { stdio, env: { ...env, ...told, PATH } });
+  const written = Promise.all(forwarding(child, options.filter, workers));
   for (const signal of passed) process.on(signal, () => child.kill(signal));
   for (const signal of shared) process.on(signal, () => undefined);
   return new Promise((resolve) => {
@@ -30,11 +107,9 @@ export async function exec(
       resolve(fail(`${program}: ${error.code === 'ENOENT' ? 'command not found' : error.message}`));
     });
     child.once('exit', (code, signal) => {
-      if (signal === null) process.exit(code ?? 0);
-      for (const name of [...passed, ...shared]) process.removeAllListeners(name);
-      process.kill(process.pid, signal);
-      // A signal that does not end us (its default is to be ignored) is told as a shell would.
-      setTimeout(() => process.exit(128 + constants.signals[signal]), 1000);
+      void written.then(() => {
+        endAs(code, signal);
+      });
     });
   });
 }

@@ -1,8 +1,10 @@
 /** The commands of `rch`, their options and help. What they do is loaded when one is called. */
 import { Command, Option } from 'commander';
 import { leaf, wholeNumber, type Bind } from './leaf.ts';
+import { filters } from './line-filter.ts';
 import { perform } from './perform.ts';
 import { workersCommands } from './program-workers.ts';
+import { hookCommands } from './program-hook.ts';
 import { shimCommands } from './program-shim.ts';
 
 function daemonCommands(program: Command, bind: Bind): void {
@@ -80,8 +82,24 @@ function doingCommands(program: Command, bind: Bind): void {
     .description('run a command with the shims first on PATH; ends as the command ends')
     .argument('<command...>')
     .passThroughOptions()
-    .addHelpText('after', '\nExample:\n  rch exec -- make -j8')
-    .action(bind(async (context, _, args) => (await import('./exec.ts')).exec(context, args)));
+    .addOption(
+      new Option('--filter <lines>', 'show only such lines of its output (this changes bytes)')
+        .choices(filters)
+        .default('all'),
+    )
+    .option('--prefix', 'begin each line with the worker that its command runs on, or [local]')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  rch exec -- make -j8\n  rch exec --filter errors -- cargo build',
+    )
+    .action(
+      bind(async (context, options, args) =>
+        (await import('./exec.ts')).exec(context, args, {
+          filter: filters.find((name) => name === options['filter']) ?? 'all',
+          prefix: options['prefix'] === true,
+        }),
+      ),
+    );
   leaf(
     program,
     'demo',
@@ -141,6 +159,7 @@ export function programFor(moduleUrl: string): Command {
   daemonCommands(program, bind);
   workersCommands(program, bind);
   shimCommands(program, bind);
+  hookCommands(program, bind);
   seeingCommands(program, bind);
   doingCommands(program, bind);
   return program;

@@ -55,6 +55,10 @@ export const plannedJob = z.object({
   /** All that the command writes, absolute, where that is known: it may then run beside others in its project. */
   outputs: z.array(raw).optional(),
   network: z.boolean(),
+  /** Why it goes to this worker, in words. */
+  reason: z.string(),
+  /** ms from the question to the answer. */
+  waitedMs: z.number(),
   /** The caller wants each phase on stderr (RCH_VERBOSE). */
   verbose: z.boolean(),
   notice: z.enum(['auto', 'never', 'always']),

@@ -82,6 +82,11 @@ export const shimMessages = {
   where: { number: 2, fields: { protocol: 'u16', job: 'bytes' } },
   /** How the command of `first` ended. */
   firstDone: { number: 3, fields: { kind: 'u8', value: 'u32' } },
+  /**
+   * From rch-hook, before an agent runs a shell command: is the shell line `line` one that should find the shims on
+   * PATH? `cwd` is where it will run, empty when the agent did not say. Both are UTF-8.
+   */
+  hookQuestion: { number: 4, fields: { protocol: 'u16', line: 'bytes', cwd: 'bytes' } },
 
   // front → launcher
   /** The question arrived; due within 250 ms of it. */
@@ -108,6 +113,8 @@ export const shimMessages = {
    * needs no internet), then say `firstDone` and wait on. When it fails, its end is the launcher's end.
    */
   first: { number: 20, fields: { path: 'bytes', argv: 'bytesList' } },
+  /** To `hookQuestion`, within a few ms. */
+  hookAnswer: { number: 21, fields: { wrap: 'bool' } },
 
   // launcher → link
   /** From here on the link may act; until `started` it may still answer `local`. */
@@ -166,3 +173,4 @@ export const shimMessages = {
 
 export type ShimMessage = MessageOf<typeof shimMessages>;
 export type Ask = Extract<ShimMessage, { type: 'ask' }>;
+export type HookQuestion = Extract<ShimMessage, { type: 'hookQuestion' }>;

@@ -70,7 +70,8 @@ const compiled = new Map<string, string>();
 
 /** Compiles `source` (relative to the repository), or finds what an earlier call made of the same text. */
 export function compile(source: string, variant: Variant, extra: readonly string[] = []): string {
-  const known = compiled.get(`${source} ${variant}`);
+  const name = [source, variant, ...extra].join(' ');
+  const known = compiled.get(name);
   if (known !== undefined) return known;
   header ??= generateHeader();
   const parts = [
@@ -84,7 +85,7 @@ export function compile(source: string, variant: Variant, extra: readonly string
   ];
   const key = createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 16);
   const program = join(out, `${source.replaceAll(/[/.]/g, '-')}-${variant}-${key}`);
-  compiled.set(`${source} ${variant}`, program);
+  compiled.set(name, program);
   if (existsSync(program)) return program;
   const beside = `${program}.${process.pid}`;
   execFileSync('cc', [

@@ -4,7 +4,8 @@ import { ok } from '../../base/result.ts';
 import { table } from '../render/text.ts';
 import type { Context, Outcome } from '../report.ts';
 import { pathLines, profilesWithBlock, shells, type Shell } from './profiles.ts';
-import { shimRows } from './tools.ts';
+import { foldersInFront, type InFront } from './in-front.ts';
+import { shimRows, shimsOnPath } from './tools.ts';
 
 export function shimStatus({ layout, env }: Context): Outcome {
   const rows = shimRows(layout, env['PATH'] ?? '');
@@ -12,8 +13,10 @@ export function shimStatus({ layout, env }: Context): Outcome {
   const profiles = profilesWithBlock(env);
   const linked = rows.value.filter((row) => row.link !== null);
   const reached = linked.filter((row) => row.first_on_path);
+  const onPath = shimsOnPath(layout, env['PATH'] ?? '');
+  const inFront = onPath ? foldersInFront(rows.value, layout.shims, env['DIRENV_DIR']) : [];
   return ok({
-    facts: { dir: layout.shims, tools: rows.value, profiles },
+    facts: { dir: layout.shims, tools: rows.value, profiles, in_front: inFront },
     text: ({ width }) =>
       [
         `shims in ${layout.shims}`,
@@ -27,11 +30,17 @@ export function shimStatus({ layout, env }: Context): Outcome {
         profiles.length === 0
           ? 'no profile has our lines'
           : `lines of ours in ${profiles.join(', ')}`,
-        ...(reached.length < linked.length
+        ...inFront.map(lineOf),
+        ...(reached.length < linked.length && inFront.length === 0
           ? ['the shims are not first on this PATH: eval "$(rch shim env)", or rch shim install']
           : []),
       ].join('\n'),
   });
+}
+
+function lineOf({ folder, by, tools, next }: InFront): string {
+  const whose = by === '' ? folder : `${folder} (${by})`;
+  return `${whose} stands before the shims on this PATH, with ${tools.join(' ')}; to mend it: ${next}`;
 }
 
 function stateOf(row: { link: string | null; first_on_path: boolean }): string {

@@ -67,6 +67,15 @@ export function realTool(layout: Layout, path: string, name: string): string | u
   return onPath(layout, path, name).find((each) => !each.ours)?.file;
 }
 
+/** Whether the shim folder, under whatever name, is on PATH. */
+export function shimsOnPath(layout: Layout, path: string): boolean {
+  const own = statOf(layout.shims);
+  return path.split(':').some((folder) => {
+    const stat = folder.startsWith('/') ? statOf(folder) : undefined;
+    return own !== undefined && stat?.dev === own.dev && stat.ino === own.ino;
+  });
+}
+
 /** The tools that are linked without being named: lib/tools.list, one a line. */
 export function usualTools(layout: Layout): Result<string[]> {
   try {

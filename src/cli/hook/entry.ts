@@ -1,0 +1,157 @@
+/** Our entry in the settings of an agent, as text in and text out: found, put first, taken out. */
+import { fail, ok, type Result } from '../../base/result.ts';
+import type { Point } from './agents.ts';
+import {
+  memberOf,
+  parseJsonText,
+  valueOf,
+  withFirstItem,
+  withMember,
+  without,
+  type JsonNode,
+} from './json-text.ts';
+
+/** What is installed: the point, and the command that the agent runs. */
+export type Entry = { readonly point: Point; readonly command: string };
+
+/** A hook of ours in a list of groups, by its places. */
+type Place = { readonly group: number; readonly hook: number; readonly command: string };
+
+type Groups = { readonly root: JsonNode; readonly list: JsonNode | undefined };
+
+const empty = '{}';
+const textOf = (text: string): string => (text.trim() === '' ? empty : text);
+
+/** The list of groups of the event; a failure when the file is not laid out as an agent reads it. */
+function groupsOf(text: string, point: Point): Result<Groups> {
+  const parsed = parseJsonText(text);
+  if (!parsed.ok) {
+    const { reason, line, column } = parsed.flaw;
+    return fail(`line ${line}, column ${column}: ${reason}`);
+  }
+  const root = parsed.value;
+  if (root.kind !== 'object') return fail('it is no object');
+  const hooks = memberOf(root, 'hooks');
+  if (hooks === undefined) return ok({ root, list: undefined });
+  if (hooks.kind !== 'object') return fail('"hooks" is no object');
+  const list = memberOf(hooks, point.event);
+  if (list === undefined) return ok({ root, list });
+  if (list.kind !== 'array') return fail(`"hooks.${point.event}" is no list`);
+  for (const [at, group] of list.items.entries())
+    if (memberOf(group, 'hooks')?.kind !== 'array')
+      return fail(`"hooks.${point.event}[${at}].hooks" is no list`);
+  return ok({ root, list });
+}
+
+/** Whether a command of a hook runs our program, wherever that is. */
+const isOurs = (command: string): boolean => /(^|\/)rch-hook'?(\s|$)/.test(command);
+
+function itemsOf(node: JsonNode | undefined): readonly JsonNode[] {
+  return node?.kind === 'array' ? node.items : [];
+}
+
+function placesIn(list: JsonNode | undefined): Place[] {
+  return itemsOf(list).flatMap((group, at) =>
+    itemsOf(memberOf(group, 'hooks')).flatMap((hook, number) => {
+      const node = memberOf(hook, 'command');
+      const command = node?.kind === 'scalar' ? node.value : undefined;
+      return typeof command === 'string' && isOurs(command)
+        ? [{ group: at, hook: number, command }]
+        : [];
+    }),
+  );
+}
+
+/** Takes every hook of ours out, and each group that held nothing else. */
+function withoutOurs(text: string, point: Point): Result<string> {
+  let rest = text;
+  for (;;) {
+    const groups = groupsOf(rest, point);
+    if (!groups.ok) return groups;
+    const { list } = groups.value;
+    const [place] = placesIn(list);
+    if (place === undefined || list === undefined) return ok(rest);
+    const hooks = memberOf(itemsOf(list)[place.group] ?? list, 'hooks');
+    rest =
+      hooks === undefined || itemsOf(hooks).length === 1
+        ? without(rest, list, place.group)
+        : without(rest, hooks, place.hook);
+  }
+}
+
+function groupFor({ point, command }: Entry): unknown {
+  return { matcher: point.matcher, hooks: [{ type: 'command', command, ...point.entry }] };
+}
+
+/** The text with our hook before all others of its event; the same text where it stands there already. */
+export function withEntry(before: string, entry: Entry): Result<string> {
+  const { point } = entry;
+  const found = groupsOf(textOf(before), point);
+  if (!found.ok) return found;
+  const group = groupFor(entry);
+  const first = itemsOf(found.value.list)[0];
+  const alone = placesIn(found.value.list).length === 1;
+  if (alone && first !== undefined && JSON.stringify(valueOf(first)) === JSON.stringify(group))
+    return ok(before);
+  const rest = withoutOurs(textOf(before), point);
+  if (!rest.ok) return rest;
+  const groups = groupsOf(rest.value, point);
+  if (!groups.ok) return groups;
+  const { root, list } = groups.value;
+  if (list !== undefined) return ok(withFirstItem(rest.value, list, group));
+  const hooks = memberOf(root, 'hooks');
+  if (hooks !== undefined) return ok(withMember(rest.value, hooks, point.event, [group]));
+  return ok(withMember(rest.value, root, 'hooks', { [point.event]: [group] }));
+}
+
+/** Takes a member out of an object when it holds nothing. */
+function withoutEmpty(text: string, path: readonly string[]): string {
+  const parsed = parseJsonText(text);
+  let node = parsed.ok ? parsed.value : undefined;
+  for (const key of path.slice(0, -1)) node = node === undefined ? undefined : memberOf(node, key);
+  if (node?.kind !== 'object') return text;
+  const index = node.members.findLastIndex((member) => member.key === path.at(-1));
+  const value = node.members[index]?.value;
+  const held = value?.kind === 'object' ? value.members : itemsOf(value);
+  return value === undefined || held.length > 0 ? text : without(text, node, index);
+}
+
+/** The text without our hook, and without what would be left empty: but for what stood empty in `before`. */
+export function withoutEntry(
+  text: string,
+  point: Point,
+  before: string | undefined,
+): Result<string> {
+  const rest = withoutOurs(textOf(text), point);
+  if (!rest.ok) return rest;
+  if (rest.value === textOf(text)) return ok(text);
+  const was = before === undefined ? undefined : parseJsonText(textOf(before));
+  const hooks = was?.ok === true ? memberOf(was.value, 'hooks') : undefined;
+  let left = rest.value;
+  if (hooks === undefined || memberOf(hooks, point.event) === undefined)
+    left = withoutEmpty(left, ['hooks', point.event]);
+  if (hooks === undefined) left = withoutEmpty(left, ['hooks']);
+  return ok(left);
+}
+
+/** What a settings file says about our hook. */
+export type EntryState = {
+  /** The command of ours, or null. */
+  readonly command: string | null;
+  /** No other hook of the event stands before it. */
+  readonly first: boolean;
+  /** The file turns all hooks off. */
+  readonly disabled: boolean;
+};
+
+export function entryState(text: string, point: Point): Result<EntryState> {
+  const groups = groupsOf(textOf(text), point);
+  if (!groups.ok) return groups;
+  const [place] = placesIn(groups.value.list);
+  const off = memberOf(groups.value.root, 'disableAllHooks');
+  return ok({
+    command: place?.command ?? null,
+    first: place?.group === 0 && place.hook === 0,
+    disabled: off?.kind === 'scalar' && off.value === true,
+  });
+}

@@ -1,0 +1,89 @@
+/** `rch hook status`: where the hook is, and whether it has anything to do. */
+import { existsSync } from 'node:fs';
+import { ok } from '../../base/result.ts';
+import { printable } from '../render/text.ts';
+import { shimsOnPath } from '../shim/tools.ts';
+import { exitCodes, type Context, type Outcome } from '../report.ts';
+import { pointOf, type AgentName, type Point, type Scope } from './agents.ts';
+import { entryState } from './entry.ts';
+import { entryFor, fileFor, hookProgram, recipeReport } from './install.ts';
+import { readSettings } from './settings-file.ts';
+
+type Row = {
+  readonly scope: Scope;
+  readonly file: string;
+  readonly installed: boolean;
+  readonly first: boolean;
+  readonly command: string | null;
+  readonly disabled: boolean;
+  /** Why the file cannot be read; empty when it can. */
+  readonly problem: string;
+};
+
+function rowOf(context: Context, point: Point, scope: Scope): Row | undefined {
+  const file = fileFor(context, point, scope);
+  if (!file.ok) return undefined;
+  const none = { installed: false, first: false, command: null, disabled: false };
+  const read = readSettings(file.value);
+  if (!read.ok) return { scope, file: file.value, ...none, problem: read.failure.reason };
+  const state = entryState(read.value ?? '', point);
+  if (!state.ok) return { scope, file: file.value, ...none, problem: state.failure.reason };
+  const { command, first, disabled } = state.value;
+  return {
+    scope,
+    file: file.value,
+    installed: command !== null,
+    first,
+    command,
+    disabled,
+    problem: '',
+  };
+}
+
+function lineOf(row: Row, wanted: string): string {
+  const said =
+    row.problem !== ''
+      ? `cannot be read: ${row.problem}`
+      : !row.installed
+        ? 'not installed'
+        : row.disabled
+          ? 'installed, but the file turns all hooks off'
+          : row.command !== wanted
+            ? 'installed by another installation: rch hook install renews it'
+            : row.first
+              ? 'installed'
+              : 'installed, but other hooks stand before it: rch hook install mends that';
+  return `${row.scope.padEnd(8)}${printable(row.file)}: ${said}`;
+}
+
+export function hookStatus(context: Context, agent: AgentName): Outcome {
+  const { layout, env } = context;
+  const point = pointOf(agent);
+  if (point === undefined) return recipeReport(context, agent);
+  const rows = point.scopes.flatMap((scope) => rowOf(context, point, scope) ?? []);
+  const program = hookProgram(layout);
+  const onPath = shimsOnPath(layout, env['PATH'] ?? '');
+  const { command } = entryFor(layout, point);
+  const missing = rows.some((row) => row.installed) && !existsSync(program);
+  return ok({
+    facts: {
+      ...{ agent, offers: 'hook', installed: rows.some((row) => row.installed), files: rows },
+      ...{
+        program,
+        program_exists: existsSync(program),
+        shims: layout.shims,
+        shims_on_path: onPath,
+      },
+    },
+    text: ({ colors }) =>
+      [
+        `${point.title}:`,
+        ...rows.map((row) => `  ${lineOf(row, command)}`),
+        ...(missing ? [colors.red(`${program} is missing: rch hook install`)] : []),
+        onPath
+          ? 'the shims are on this PATH: for an agent started here, the hook has nothing to do'
+          : 'the shims are not on this PATH: the hook puts them before the commands that they stand for',
+      ].join('\n'),
+    exit: rows.some((row) => row.problem !== '') ? exitCodes.failed : exitCodes.done,
+  });
+}
