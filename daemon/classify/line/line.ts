@@ -78,6 +78,7 @@ function requestOf(bare: Bare, context: LineContext, words: readonly Word[]): Re
     cwd: raw(bare.cwd),
     env,
     streams: [closed, closed, closed],
+    shared: 0,
   };
 }
 
