@@ -95,7 +95,14 @@ export class Front {
       call: (call, caller) => {
         void control.handle(call, caller);
       },
-      hook: (question) => this.#closing === undefined && answerHook(question, settings),
+      hook: (question) => {
+        const log = (what: string): void => {
+          logger.error(what);
+        };
+        return (
+          this.#closing === undefined && answerHook(question, { layout, settings, decider, log })
+        );
+      },
       complain: (what) => {
         logger.warn(what);
       },

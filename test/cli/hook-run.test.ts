@@ -72,6 +72,9 @@ describe('an agent with the hook', () => {
 
   it('is left alone with commands that name no tool of ours', async () => {
     expect(await rewritten('ls -l | grep maker; git status')).toBeUndefined();
+    expect(await rewritten('echo "make it"; cargo fmt && make clean')).toBeUndefined();
+    const text = 'x\n'.repeat(100_000);
+    expect(await rewritten(`cat > file <<'END'\n${text}END\nmake`)).toMatch(/^export PATH=/);
     expect(await rewritten("bash -c 'cargo build'")).toContain("; bash -c 'cargo build'");
   });
 });

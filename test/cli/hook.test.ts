@@ -235,6 +235,17 @@ describe('install', () => {
     expect(existsSync(settings)).toBe(false);
   });
 
+  it('points out rules that a changed line does not match', () => {
+    const deny = ['Bash(cd x && make *)', 'Bash(make:*)', 'Read(a;b)'];
+    put(
+      JSON.stringify({ permissions: { deny, ask: ['Bash(make | tee *)'], allow: ['Bash(a; b)'] } }),
+    );
+    expect(facts('install')).toMatchObject({
+      spanning: ['Bash(cd x && make *)', 'Bash(make | tee *)'],
+    });
+    expect(hook('status').out).toContain('note: the rule Bash(cd x && make *) is for several');
+  });
+
   it('goes by CLAUDE_CONFIG_DIR', () => {
     const moved = join(home, 'dotfiles', 'claude');
     hookIn({ CLAUDE_CONFIG_DIR: moved }, 'install');

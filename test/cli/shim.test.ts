@@ -65,21 +65,14 @@ describe('links', () => {
     expect(make).toMatchObject({ first_on_path: true, real: '/usr/bin/make' });
   });
 
-  it.each([
-    ['mise', '.local/share/mise/shims', 'above the lines of rch', ''],
-    ['asdf', '.asdf/shims', 'above those of rch', ''],
-    ['rustup', '.cargo/bin', '.cargo/env', ''],
-    ['direnv', 'work/bin', 'work/.envrc with: PATH_add', 'work'],
-    ['', 'bin', 'export PATH=', ''],
-  ])('are said to be behind what stands before them: %s', async (by, name, next, direnv) => {
-    const folder = join(home, name);
+  it('are said to be behind what stands before them', async () => {
+    const folder = join(home, '.local/share/mise/shims');
     mkdirSync(folder, { recursive: true });
     symlinkSync('/bin/true', join(folder, 'make'));
-    const env = { PATH: `${folder}:${line.shims}:/usr/bin:/bin`, DIRENV_DIR: `-${home}/${direnv}` };
-    const said = await line.say(['shim', 'status'], env);
-    const whose = by === '' ? folder : `${folder} (${by})`;
-    expect(said.out).toContain(`${whose} stands before the shims on this PATH, with make;`);
-    expect(said.out).toContain(next);
+    const said = await line.say(['shim', 'status'], {
+      PATH: `${folder}:${line.shims}:/usr/bin:/bin`,
+    });
+    expect(said.out).toContain(`${folder} (mise) stands before the shims on this PATH, with make;`);
   });
 
   it('refuse a name that is no name', async () => {

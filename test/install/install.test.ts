@@ -102,6 +102,8 @@ it('installs with the demo, says where, and uninstalls without a trace', async (
   const pid = await daemonPid();
   expect((await rch('shim', 'install')).code).toBe(0);
   expect(readFileSync(join(home, '.bashrc'), 'utf8')).toContain('rch shims');
+  expect((await rch('hook', 'install')).code).toBe(0);
+  expect(readFileSync(join(home, '.claude/settings.json'), 'utf8')).toContain('lib/rch-hook');
   const gone = await install('--uninstall', '--purge');
   expect(gone.code).toBe(0);
   expect(startTimeOf(pid)).toBeUndefined();

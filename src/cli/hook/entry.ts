@@ -142,7 +142,19 @@ export type EntryState = {
   readonly first: boolean;
   /** The file turns all hooks off. */
   readonly disabled: boolean;
+  /** Deny and ask rules for shell lines of several commands, which a line that begins otherwise does not match. */
+  readonly spanning: readonly string[];
 };
+
+function spanningRules(root: JsonNode): string[] {
+  const permissions = memberOf(root, 'permissions');
+  if (permissions === undefined) return [];
+  return ['deny', 'ask']
+    .flatMap((list) => itemsOf(memberOf(permissions, list)))
+    .map(valueOf)
+    .filter((rule) => typeof rule === 'string')
+    .filter((rule) => /^Bash\([^)]*(&&|\|\||[;|\n])/.test(rule));
+}
 
 export function entryState(text: string, point: Point): Result<EntryState> {
   const groups = groupsOf(textOf(text), point);
@@ -153,5 +165,6 @@ export function entryState(text: string, point: Point): Result<EntryState> {
     command: place?.command ?? null,
     first: place?.group === 0 && place.hook === 0,
     disabled: off?.kind === 'scalar' && off.value === true,
+    spanning: spanningRules(groups.value.root),
   });
 }

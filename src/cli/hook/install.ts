@@ -6,7 +6,7 @@ import { fail, messageOf, ok, type Result } from '../../base/result.ts';
 import { printable } from '../render/text.ts';
 import type { Context, Outcome } from '../report.ts';
 import { pointOf, recipeFor, type AgentName, type Point, type Scope } from './agents.ts';
-import { entryState, withEntry, withoutEntry, type Entry } from './entry.ts';
+import { entryState, withEntry, withoutEntry, type Entry, type EntryState } from './entry.ts';
 import {
   allRecords,
   backupOf,
@@ -110,28 +110,40 @@ export function hookInstall(context: Context, options: HookOptions): Outcome {
     const written = install(layout, at, { before, after: text, renews });
     if (!written.ok) return written;
   }
-  return ok(
-    installed(context, options, { file: file.value, change, off: state.value.disabled, entry }),
-  );
+  return ok(installed(context, options, { file: file.value, change, state: state.value, entry }));
 }
+
+/** A rule that a changed line may no longer match. */
+export const spanningNote = (rule: string): string =>
+  `note: the rule ${printable(rule)} is for several commands at once, and does not match a line that the hook changed; write it for one command`;
 
 type Installed = {
   readonly file: string;
   readonly change: 'added' | 'renewed' | 'unchanged';
-  readonly off: boolean;
+  /** Before the change. */
+  readonly state: EntryState;
   readonly entry: Entry;
 };
 
 function installed(
   { layout }: Context,
   { agent, scope }: HookOptions,
-  { file, change, off, entry }: Installed,
+  { file, change, state, entry }: Installed,
 ): { facts: unknown; text: () => string } {
   const known = recordOf(layout, file);
   const backup = known?.existed === true ? backupOf(layout, file) : null;
   const { point, command } = entry;
   return {
-    facts: { agent, offers: 'hook', scope, file, change, command, backup },
+    facts: {
+      agent,
+      offers: 'hook',
+      scope,
+      file,
+      change,
+      command,
+      backup,
+      spanning: state.spanning,
+    },
     text: () =>
       [
         `${change === 'unchanged' ? 'as it was' : change}: rch-hook, before all other hooks, in ${printable(file)}`,
@@ -139,7 +151,8 @@ function installed(
           ? []
           : [`as it was before: ${printable(backup)}`]),
         ...(change === 'unchanged' ? [] : [`new sessions of ${point.title} use it`]),
-        ...(off ? ['note: this file turns all hooks off ("disableAllHooks")'] : []),
+        ...(state.disabled ? ['note: this file turns all hooks off ("disableAllHooks")'] : []),
+        ...state.spanning.map(spanningNote),
         ...(scope === 'project'
           ? ['note: the entry names a folder of yours; --local keeps it out of what others share']
           : []),

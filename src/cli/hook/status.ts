@@ -6,7 +6,7 @@ import { shimsOnPath } from '../shim/tools.ts';
 import { exitCodes, type Context, type Outcome } from '../report.ts';
 import { pointOf, type AgentName, type Point, type Scope } from './agents.ts';
 import { entryState } from './entry.ts';
-import { entryFor, fileFor, hookProgram, recipeReport } from './install.ts';
+import { entryFor, fileFor, hookProgram, recipeReport, spanningNote } from './install.ts';
 import { readSettings } from './settings-file.ts';
 
 type Row = {
@@ -16,6 +16,7 @@ type Row = {
   readonly first: boolean;
   readonly command: string | null;
   readonly disabled: boolean;
+  readonly spanning: readonly string[];
   /** Why the file cannot be read; empty when it can. */
   readonly problem: string;
 };
@@ -23,20 +24,14 @@ type Row = {
 function rowOf(context: Context, point: Point, scope: Scope): Row | undefined {
   const file = fileFor(context, point, scope);
   if (!file.ok) return undefined;
-  const none = { installed: false, first: false, command: null, disabled: false };
+  const none = { installed: false, first: false, command: null, disabled: false, spanning: [] };
   const read = readSettings(file.value);
   if (!read.ok) return { scope, file: file.value, ...none, problem: read.failure.reason };
   const state = entryState(read.value ?? '', point);
   if (!state.ok) return { scope, file: file.value, ...none, problem: state.failure.reason };
-  const { command, first, disabled } = state.value;
   return {
-    scope,
-    file: file.value,
-    installed: command !== null,
-    first,
-    command,
-    disabled,
-    problem: '',
+    ...{ scope, file: file.value, ...state.value },
+    ...{ installed: state.value.command !== null, problem: '' },
   };
 }
 
@@ -79,6 +74,7 @@ export function hookStatus(context: Context, agent: AgentName): Outcome {
       [
         `${point.title}:`,
         ...rows.map((row) => `  ${lineOf(row, command)}`),
+        ...rows.flatMap((row) => row.spanning).map(spanningNote),
         ...(missing ? [colors.red(`${program} is missing: rch hook install`)] : []),
         onPath
           ? 'the shims are on this PATH: for an agent started here, the hook has nothing to do'
