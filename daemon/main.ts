@@ -7,16 +7,12 @@ import { setFlagsFromString } from 'node:v8';
 import { daemonLog, historyFile, layoutOf } from '../src/base/layout.ts';
 import { messageOf } from '../src/base/result.ts';
 import { loadConfig } from '../src/config/load.ts';
-import { Front } from './front/front.ts';
+import { Front, type StopKind } from './front/front.ts';
 import { listen, type Listener } from './front/listener.ts';
 import { History } from './journal/history.ts';
 import { Learned } from './journal/learned.ts';
 import { Speeds } from './journal/speeds.ts';
 import { openLog, type Log } from './journal/log.ts';
-
-/** ms that running jobs get by a plain stop, and by one that is in a hurry. */
-const STOP_DEADLINE = 20_000;
-const STOP_NOW_DEADLINE = 1000;
 
 const version = process.env['RCH_BUILD_VERSION'] ?? '0.0.0';
 
@@ -55,12 +51,12 @@ async function run(foreground: boolean): Promise<string | undefined> {
   };
   const state: { listener?: Listener; stopping: boolean } = { stopping: false };
   const history = History.open(historyFile(layout), complain);
-  const stop = (now: boolean): void => {
+  const stop = (how: StopKind): void => {
     if (state.stopping) return;
     state.stopping = true;
-    logger.info(now ? 'stopping now' : 'stopping');
+    logger.info(`stopping: ${how}`);
     void front
-      .stop(now ? STOP_NOW_DEADLINE : STOP_DEADLINE)
+      .stop(how)
       .then(() => {
         state.listener?.close();
         return history.close();
@@ -87,10 +83,10 @@ async function run(foreground: boolean): Promise<string | undefined> {
   }
   state.listener = listening.value;
   process.on('SIGTERM', () => {
-    stop(false);
+    stop('drain');
   });
   process.on('SIGINT', () => {
-    stop(true);
+    stop('now');
   });
   process.on('SIGHUP', () => undefined);
   logger.info({ version, home: layout.home }, 'listening');

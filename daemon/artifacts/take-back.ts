@@ -4,20 +4,24 @@
  */
 import { readFile } from 'node:fs/promises';
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
+import { sameEntry } from '../../src/tree/diff.ts';
 import { hashBytes } from '../../src/tree/hash.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
-import type { Change, Entry, Hash, RawPath } from '../../src/tree/manifest.ts';
+import type { Change, Entry, Hash, Manifest, RawPath } from '../../src/tree/manifest.ts';
 import { mapNinjaDeps, mapNinjaLog } from '../../src/tree/ninja.ts';
 import { placeChanges, type Placed } from '../../src/tree/place.ts';
 import { stamp, type StampRule } from '../../src/tree/stamps.ts';
 import type { Snapshot } from '../../src/tree/tree.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
+import type { Edits } from '../sync/shared-root.ts';
 import type { RedoJournal } from './redo.ts';
 import type { Spool } from './spool.ts';
 import { stageOf } from './stages.ts';
 
 /** A cap stays this far below the earliest local change, ns (DESIGN, "Times"). */
 const BEFORE_EDIT = 1000n;
+/** A ctime may lag so far behind the clock that a scan reads (one tick of the kernel's coarse clock), ns. */
+const COARSE_CLOCK = 10_000_000n;
 
 /** What the agent said a job changed in one root. */
 export type RootResult = {
@@ -37,6 +41,16 @@ export type TakeBackNeeds = {
   readonly redo: RedoJournal;
   /** Goes into the name of what is kept beside a file that changed on both sides. */
   readonly job: string;
+  /**
+   * How the paths of the result stood before the run, where another process took the scan: what is not in it was not
+   * there. It comes from the worker, which can do no harm by lying: it cannot name the hash and time of an edit it
+   * has never seen.
+   */
+  readonly before: Manifest | undefined;
+  /** The rule by which an earlier process began to place this result. */
+  readonly rule: StampRule | undefined;
+  /** From here on files may be in place, stamped by this rule: whoever begins anew must use it too. */
+  readonly placing: (rule: StampRule) => void;
 };
 
 export type TakenBack = {
@@ -48,15 +62,6 @@ export type TakenBack = {
   /** Absolute paths that both sides changed. */
   readonly conflicts: readonly string[];
 };
-
-/** The stamps' rule for a return that happens now. */
-function ruleFor(held: HeldRoot, now: Snapshot, result: RootResult, offset: bigint): StampRule {
-  // What is edited after the scan began is newer than everything the run made.
-  let cap = now.scanTime;
-  const { earliest } = held.edits;
-  if (earliest !== undefined && earliest - BEFORE_EDIT < cap) cap = earliest - BEFORE_EDIT;
-  return { from: result.from, till: result.till, offset, floor: held.snapshot.scanTime, cap };
-}
 
 /** For a return of nothing. */
 const noRule: StampRule = { from: 0n, till: -1n, offset: 0n, floor: 0n, cap: 0n };
@@ -72,14 +77,48 @@ function stamped(entry: Entry, rule: StampRule): Entry {
   return entry.kind === 'hardlink' ? entry : { ...entry, mtime: stamp(entry.mtime, rule) };
 }
 
-/** One return; made anew for each root of each job. */
+/** Whether a change is true here already: an attempt before this one made it so. */
+function isMade(change: Change, now: Manifest): boolean {
+  const here = now.get(change.path);
+  return change.op === 'gone' ? here === undefined : sameEntry(here, change.entry);
+}
+
+/** Whether an attempt before this one may have left it so: the content is there, mode and time are not. */
+function isHalfMade(change: Change, now: Manifest): boolean {
+  const here = now.get(change.path);
+  if (change.op === 'gone' || here === undefined) return false;
+  if (change.entry.kind === 'file') return here.kind === 'file' && here.hash === change.entry.hash;
+  // What was placed in a folder gave it our time.
+  return change.entry.kind === 'dir' && here.kind === 'dir';
+}
+
+/** Whether an attempt before this one put this version beside the one here. */
+function isKept(change: Change, suffix: string, now: Manifest): boolean {
+  if (change.op === 'gone' || change.entry.kind !== 'file') return false;
+  const beside = now.get(`${change.path}.rch-${suffix}`);
+  return beside?.kind === 'file' && beside.hash === change.entry.hash;
+}
+
+/** One return of one root of one job. Where it fails, `run` may be called again: it goes on with what is left. */
 export class TakeBack {
   readonly #held: HeldRoot;
   readonly #needs: TakeBackNeeds;
 
+  /** What changed here since the scan before the run. */
+  readonly #edits: Edits;
+  /** The same, where it is found out here. */
+  readonly #found: { readonly paths: Set<RawPath>; earliest: bigint | undefined } = {
+    paths: new Set(),
+    earliest: undefined,
+  };
+  /** Fixed once placing has begun. */
+  #rule: StampRule | undefined;
+
   constructor(held: HeldRoot, needs: TakeBackNeeds) {
     this.#held = held;
     this.#needs = needs;
+    this.#rule = needs.rule;
+    this.#edits = needs.before === undefined ? held.edits : this.#found;
   }
 
   /** `placed` is called when the tree here is as `TakenBack` says, before anybody else looks at it. */
@@ -108,20 +147,46 @@ export class TakeBack {
     ]);
     if (!now.ok) return now;
     if (!early.ok) return early;
-    const rule = ruleFor(this.#held, now.value, result, this.#needs.offset);
+    if (this.#needs.before !== undefined) this.#compare(this.#needs.before, result, now.value);
     const fetched = await this.#fetch(result.changes, now.value);
     if (!fetched.ok) return fetched;
+    const resumed = this.#rule !== undefined;
+    const rule = (this.#rule ??= this.#ruleFor(now.value, result));
     const there = await this.#stampAll(result.changes, rule);
     if (!there.ok) return there;
-    return this.#place(there.value, {
-      now: now.value,
-      touchedHere: this.#held.edits.paths,
-      rule,
-    });
+    if (!resumed) this.#needs.placing(rule);
+    return this.#place(there.value, { now: now.value, rule, resumed });
+  }
+
+  /** Finds out what changed here since a scan that another process took. */
+  #compare(before: Manifest, result: RootResult, now: Snapshot): void {
+    const { tree } = this.#held.root;
+    for (const { path } of result.changes)
+      if (!sameEntry(before.get(path), now.manifest.get(path))) this.#found.paths.add(path);
+    const since = this.#held.snapshot.scanTime - COARSE_CLOCK;
+    for (const [path, entry] of now.manifest) {
+      if (entry.kind === 'hardlink' || (tree.stat(path)?.ctime ?? 0n) < since) continue;
+      const { earliest } = this.#found;
+      if (earliest === undefined || entry.mtime < earliest) this.#found.earliest = entry.mtime;
+    }
+  }
+
+  /** The stamps' rule for a return that happens now. */
+  #ruleFor(now: Snapshot, result: RootResult): StampRule {
+    // What is edited after the scan began is newer than everything the run made.
+    let cap = now.scanTime;
+    const { earliest } = this.#edits;
+    if (earliest !== undefined && earliest - BEFORE_EDIT < cap) cap = earliest - BEFORE_EDIT;
+    const { offset } = this.#needs;
+    const floor = this.#held.snapshot.scanTime;
+    return { from: result.from, till: result.till, offset, floor, cap };
   }
 
   /** Contents that are not here yet. */
-  async #fetch(changes: readonly Change[], now: Snapshot): Promise<Result<undefined>> {
+  async #fetch(
+    changes: readonly Change[],
+    now: Pick<Snapshot, 'manifest'>,
+  ): Promise<Result<undefined>> {
     const wanted = new Map<Hash, number>();
     for (const change of changes) {
       if (change.op !== 'put' || change.entry.kind !== 'file') continue;
@@ -173,21 +238,34 @@ export class TakeBack {
     there: readonly Change[],
     at: {
       readonly now: Snapshot;
-      readonly touchedHere: ReadonlySet<RawPath>;
       readonly rule: StampRule;
+      /** An earlier attempt may have placed some of it. */
+      readonly resumed: boolean;
     },
   ): Promise<Result<TakenBack>> {
     const unsettled = new Set<RawPath>();
     const conflicts: string[] = [];
     const { tree, path: rootPath } = this.#held.root;
+    const suffix = this.#needs.job.slice(0, 8);
+    const touched = this.#edits.paths;
     const todo = there.filter((change) => {
+      if (at.resumed && isMade(change, at.now.manifest)) return false;
+      if (at.resumed && touched.has(change.path) && isKept(change, suffix, at.now.manifest)) {
+        unsettled.add(change.path);
+        conflicts.push(`${rootPath}/${change.path}`);
+      }
       // A folder that gained a file here has our time; the next sync tells the worker.
-      const mine = at.touchedHere.has(change.path);
+      const mine = !at.resumed && touched.has(change.path);
       if (mine && change.op === 'put' && change.entry.kind === 'dir') unsettled.add(change.path);
       return !unsettled.has(change.path);
     });
     const root = Buffer.from(rootPath, 'latin1');
-    const suffix = this.#needs.job.slice(0, 8);
+    const halfMade = new Set(
+      todo
+        .filter((change) => at.resumed && isHalfMade(change, at.now.manifest))
+        .map((change) => change.path),
+    );
+    const spared = (path: RawPath): boolean => touched.has(path) && !halfMade.has(path);
     const over: (() => void)[] = [];
     const result = await placeChanges({
       helper: this.#needs.helper,
@@ -195,11 +273,11 @@ export class TakeBack {
       changes: todo,
       contentOf: (hash) => this.#contentOf(hash, at.now, todo),
       // What was touched here must not be replaced, and 'absent' is what it certainly is not.
-      guard: (path) => (at.touchedHere.has(path) ? 'absent' : (tree.stat(path) ?? 'absent')),
+      guard: (path) => (spared(path) ? 'absent' : (tree.stat(path) ?? 'absent')),
       before: (path) => at.now.manifest.get(path),
       stage: stageOf,
       intend: (all) => {
-        const operations = all.filter((operation) => !at.touchedHere.has(operation.path));
+        const operations = all.filter((operation) => !spared(operation.path));
         const name = `${this.#needs.job}-${this.#held.root.key}`;
         over.push(this.#needs.redo.intend(name, { root: rootPath, suffix, operations }));
       },

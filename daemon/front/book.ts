@@ -8,17 +8,17 @@ import type { Learned } from '../journal/learned.ts';
 import { quoted, type JournalLine } from '../journal/record.ts';
 import type { ExperienceBook } from '../select/experience.ts';
 import type { Decision, Subject } from './decision.ts';
-import type { Job, Jobs } from './jobs.ts';
+import { jobOfMemo, type Job, type Jobs } from './jobs.ts';
 import type { LeaseDesk, LeaseHolder } from './leases.ts';
 import type { Worker } from './worker.ts';
 
 export type Counts = { remote: number; local: number; returned: number; lost: number };
 type Done = Extract<LinkToFront, { type: 'done' }>;
 
-/** Exit code of the launcher when a remote run was lost after its start. */
-const LOST = 102;
 /** How much a job that came back before its start says against its worker; one that was lost counts 1. */
 const RETURNED_WEIGHT = 0.5;
+
+const CALLER_GONE = 'the caller went away before the end';
 
 const pool = Buffer.alloc(4096);
 let used = pool.length;
@@ -78,11 +78,11 @@ export class Book {
     for (const line of parts.history.recent()) this.#relive(line);
   }
 
-  /** Records a decision; `waitedMs`: from the question to the answer. */
-  decided(id: string, ask: Ask, decision: Decision, waitedMs: number): JournalLine {
+  /** The record of a decision; `waitedMs`: from the question to the answer. */
+  lineOf(id: string, ask: Ask, decision: Decision, waitedMs: number): JournalLine {
     const remote = decision.kind === 'remote';
     const argv = ask.argv.map((word) => word.toString('utf8'));
-    const line: JournalLine = {
+    return {
       id,
       command: quoted(argv),
       argv,
@@ -101,9 +101,49 @@ export class Book {
       ...subjectOf(decision),
       ended: !remote,
     };
-    this.counts[decision.kind]++;
+  }
+
+  decided(line: JournalLine): JournalLine {
+    this.counts[line.decision]++;
     this.#parts.history.record(line);
     return line;
+  }
+
+  /**
+   * A new link has said what it took over from the one before, maybe of a daemon before this one. Whatever else that
+   * one had been sent, no worker was told of it, so the launchers went on by themselves.
+   */
+  recovered(worker: Worker, told: Extract<LinkToFront, { type: 'recovered' }>['jobs']): void {
+    const { history, jobs } = this.#parts;
+    const theirs = new Set(told.map(({ job }) => job));
+    for (const { job: id, memo } of told) {
+      const known = jobs.get(id);
+      if (known !== undefined) known.orphan = known.left = false;
+      else if (history.find(id)?.ended !== true) this.#takeOver(memo);
+    }
+    const reason = 'the link went away before it told the worker';
+    for (const job of jobs.all()) {
+      if (job.worker !== worker.id || !job.orphan || theirs.has(job.line.id)) continue;
+      jobs.remove(job.line.id);
+      this.counts.returned++;
+      const line = { ...job.line, ended: true };
+      if (job.left) this.#runsHere(job, { ...line, reason });
+      else this.#parts.history.record({ ...line, reason: CALLER_GONE });
+    }
+    for (const line of [...history.recent()]) {
+      const open = line.decision === 'remote' && !line.ended && line.worker === worker.id;
+      if (open && jobs.get(line.id) === undefined && !theirs.has(line.id))
+        history.record({ ...line, reason, decision: 'local', worker: null, ended: true });
+    }
+  }
+
+  /** Learns of a job that a daemon before this one sent away. */
+  #takeOver(memo: unknown): void {
+    const { history, jobs } = this.#parts;
+    const job = jobOfMemo(memo);
+    if (job === undefined) return;
+    jobs.add(job);
+    if (history.find(job.line.id) === undefined) history.record(job.line);
   }
 
   /** A command that ran here under a lease has ended after `ms`. */
@@ -129,13 +169,12 @@ export class Book {
     this.#outcome({ worker, job, line, done });
   }
 
-  /** The launcher of a job whose link died is gone too: nobody will tell how it ended. */
-  orphaned(worker: Worker | undefined, job: Job): void {
+  /** The launcher of a job whose link died for good is gone too: nobody will tell how it ended. */
+  orphaned(job: Job): void {
     if (this.#parts.jobs.remove(job.line.id) === undefined) return;
     this.counts.lost++;
-    worker?.failed(1);
     const reason = `the link process died while it ran on ${job.worker}`;
-    this.#parts.history.record({ ...job.line, reason, exit: LOST, ended: true });
+    this.#parts.history.record({ ...job.line, reason, ended: true });
   }
 
   #outcome(end: { worker: Worker; job: Job; line: JournalLine; done: Done }): void {
@@ -167,7 +206,7 @@ export class Book {
       case 'lost':
         this.counts.lost++;
         worker.failed(1);
-        history.record({ ...line, reason: outcome.reason, exit: LOST });
+        history.record({ ...line, reason: outcome.reason });
         return;
     }
   }
@@ -177,10 +216,7 @@ export class Book {
     if (line.phases.run === undefined && startTimeOf(job.holder.pid) === job.holder.startTime) {
       const reason = 'the build folder is locked by another command here';
       this.#runsHere(job, { ...line, reason });
-      return;
-    }
-    const reason = 'the caller went away before the end';
-    this.#parts.history.record({ ...line, reason });
+    } else this.#parts.history.record({ ...line, reason: CALLER_GONE });
   }
 
   #runsHere(job: Job, line: JournalLine): void {
@@ -226,7 +262,7 @@ export class Book {
     const { run } = line.phases;
     if (line.decision === 'local') {
       if (run !== undefined) this.#parts.experience.ranHere(line.project, line.kind, run);
-    } else if (line.worker !== null && line.exit !== null && line.exit !== LOST) {
+    } else if (line.worker !== null && line.exit !== null) {
       this.#experienced(line.worker, line);
     }
   }

@@ -17,14 +17,17 @@ import type { JournalLine } from '../journal/record.ts';
 import { classifyLine } from '../classify/line/line.ts';
 import type { Decider } from './decider.ts';
 import { environmentOf } from './request.ts';
-import { problemsOf, statusOf, workerStatus, type StatusParts } from './status.ts';
+import type { StopKind } from './front.ts';
+import { jobsOf, problemsOf, statusOf, workerStatus, type StatusParts } from './status.ts';
 
 export type ControlParts = StatusParts & {
   readonly history: History;
   readonly learned: Learned;
   readonly decider: Decider;
-  /** Begins to stop; running jobs are ended when `now`. */
-  readonly stop: (now: boolean) => void;
+  /** Begins to stop. */
+  readonly stop: (how: StopKind) => void;
+  /** ms that running jobs get by such a stop. */
+  readonly stopMs: (how: StopKind) => number;
 };
 
 type Caller = {
@@ -80,12 +83,15 @@ export class Control {
       ),
       probe: checked('probe', (params, caller) => this.#probe(params, caller)),
       reload: checked('reload', () => ok({ problems: problemsOf(parts.settings.reload()) })),
-      stop: checked('stop', ({ now }) => {
+      stop: checked('stop', ({ now, handover }) => {
+        const how = now === true ? 'now' : handover === true ? 'handover' : 'drain';
         setImmediate(() => {
-          parts.stop(now ?? false);
+          parts.stop(how);
         });
-        return ok({});
+        return ok({ withinMs: parts.stopMs(how) });
       }),
+      jobs: checked('jobs', () => ok(jobsOf(parts))),
+      fetch: checked('fetch', ({ job }) => this.#fetch(job)),
       collect: checked('collect', ({ worker, bytes }) => {
         return parts.fleet.get(worker)?.collect(bytes) ?? this.#unknown(worker);
       }),
@@ -228,6 +234,20 @@ export class Control {
       aliasesOf: (request) => decider.aliasesOf(request),
       clock: () => performance.now() * 1000,
     });
+  }
+
+  async #fetch(job: string): Promise<Result<ReplyOf<'fetch'>>> {
+    const found = jobsOf(this.#parts).kept.filter(({ id }) => id.startsWith(job));
+    const [only] = found;
+    if (only === undefined)
+      return fail(`no results of a job whose id starts with ${job} are kept`, 'rch jobs');
+    if (found.length > 1)
+      return fail(`the results of ${found.length} jobs with ids that start with ${job} are kept`);
+    const fetched = await this.#parts.fleet.get(only.worker)?.fetch(only.id);
+    if (fetched?.ok !== true) return fetched ?? this.#unknown(only.worker);
+    const { files, conflicts } = fetched.value;
+    const names = conflicts.map((path) => Buffer.from(path, 'latin1').toString('utf8'));
+    return ok({ id: only.id, worker: only.worker, files, conflicts: names });
   }
 
   #cancel(job: string): Result<ReplyOf<'cancel'>> {

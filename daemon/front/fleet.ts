@@ -15,7 +15,7 @@ const FACTS_FRESH = 30_000;
 const PROBE_DEADLINE = 10_000;
 
 export type FleetHooks = {
-  readonly [Name in 'onPhase' | 'onDone' | 'onDeath' | 'log']: (
+  readonly [Name in 'onPhase' | 'onDone' | 'onRecovered' | 'onDeath' | 'log']: (
     worker: Worker,
     ...rest: Parameters<WorkerHooks[Name]>
   ) => void;
@@ -95,6 +95,12 @@ export class Fleet {
     await Promise.all(links.map((worker) => worker.stop(deadlineMs, reason)));
   }
 
+  /** Ends every link at once; what runs is left to the links of the next daemon. */
+  async leave(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all([...this.#ending, ...this.all()].map((worker) => worker.leave()));
+  }
+
   #remove(id: string, member: Member): void {
     this.#members.delete(id);
     this.#ending.add(member.worker);
@@ -124,6 +130,9 @@ export class Fleet {
       },
       onDone: (done) => {
         this.#hooks.onDone(worker, done);
+      },
+      onRecovered: (jobs) => {
+        this.#hooks.onRecovered(worker, jobs);
       },
       onDeath: (how) => {
         this.#hooks.onDeath(worker, how);

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
 import { startTimeOf } from '../../src/base/processes.ts';
 import type { Layout } from '../../src/base/layout.ts';
+import { defaultConfig } from '../../src/config/schema.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import type { Speeds } from '../journal/speeds.ts';
@@ -27,6 +28,15 @@ import { answerWhere } from './where.ts';
 /** ms between looks at jobs whose link died and at configuration files that nobody asked about. */
 const LOOK = 2000;
 
+/**
+ * How the daemon ends: `drain` gives running jobs their time and ends them then, `now` ends them, `handover` leaves them
+ * to the daemon that comes next.
+ */
+export type StopKind = 'drain' | 'now' | 'handover';
+
+/** ms that running jobs get by a stop that is in a hurry. */
+const STOP_NOW = 1000;
+
 export type FrontOptions = {
   readonly layout: Layout;
   readonly version: string;
@@ -37,7 +47,7 @@ export type FrontOptions = {
   readonly learned: Learned;
   readonly speeds: Speeds;
   /** Begins to stop the whole daemon. */
-  readonly onStop: (now: boolean) => void;
+  readonly onStop: (how: StopKind) => void;
 };
 
 export class Front {
@@ -75,6 +85,7 @@ export class Front {
       version: options.version,
       startedAt: new Date(),
       stop: options.onStop,
+      stopMs: (how) => this.#stopMs(how),
     });
     this.#leases = leases;
     this.#settings = settings;
@@ -125,13 +136,23 @@ export class Front {
     new Connection(socket, this.#handlers);
   };
 
-  /** Sends nothing more away, ends links (their jobs have `deadlineMs`), and lets all connections go. */
-  async stop(deadlineMs: number): Promise<void> {
-    this.#closing = 'rch is stopping';
-    await this.#fleet.stop(deadlineMs);
+  /** Sends nothing more away, ends links, and lets all connections go. */
+  async stop(how: StopKind): Promise<void> {
+    this.#closing = how === 'handover' ? 'rch is restarting' : 'rch is stopping';
+    if (how === 'handover') await this.#fleet.leave();
+    else await this.#fleet.stop(this.#stopMs(how));
     clearInterval(this.#timer);
     this.#leases.close();
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** ms that running jobs get. */
+  #stopMs(how: StopKind): number {
+    if (how === 'handover') return 0;
+    if (how === 'now') return STOP_NOW;
+    const outcome = this.#settings.current();
+    const { daemon } = outcome.ok ? outcome.value.config : defaultConfig();
+    return daemon.drainTimeoutSec * 1000;
   }
 
   #asked(...[ask, reply]: Parameters<ConnectionHandlers['ask']>): Asking {
@@ -188,8 +209,15 @@ export class Front {
         this.#book.done(worker, done);
         this.#fleet.changes.ring();
       },
+      onRecovered: (worker, jobs) => {
+        this.#book.recovered(worker, jobs);
+      },
       onDeath: (worker) => {
-        for (const job of this.#jobs.all()) if (job.worker === worker.id) job.orphan = true;
+        for (const job of this.#jobs.all()) {
+          if (job.worker !== worker.id || job.orphan) continue;
+          job.orphan = true;
+          job.left = startTimeOf(job.holder.pid) === job.holder.startTime;
+        }
       },
       log: (worker, level, what) => {
         logger[level]({ worker: worker.id }, what);
@@ -201,8 +229,9 @@ export class Front {
     this.#settings.current();
     this.#speeds.look(performance.now());
     for (const job of this.#jobs.all()) {
-      if (!job.orphan || startTimeOf(job.holder.pid) === job.holder.startTime) continue;
-      this.#book.orphaned(this.#fleet.get(job.worker), job);
+      // Its next link will tell what became of it, if there is to be one.
+      if (!job.orphan || this.#fleet.get(job.worker)?.worker.enabled === true) continue;
+      if (startTimeOf(job.holder.pid) !== job.holder.startTime) this.#book.orphaned(job);
     }
   }
 }

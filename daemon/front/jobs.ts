@@ -1,5 +1,6 @@
 /** Commands that were sent to a worker and have not ended. */
-import type { JournalLine } from '../journal/record.ts';
+import { z } from 'zod';
+import { journalLine, type JournalLine } from '../journal/record.ts';
 import type { Subject } from './decision.ts';
 import type { LeaseHolder } from './leases.ts';
 
@@ -14,7 +15,44 @@ export type Job = {
   phase: string;
   /** Its link died since: nothing may ever be heard of it. */
   orphan: boolean;
+  /** Its launcher lived when that was seen: it runs the command here, unless the worker had been told. */
+  left: boolean;
 };
+
+/** What a link keeps of a job for a front that does not know it. */
+const jobMemo = z.object({
+  worker: z.string(),
+  slots: z.number(),
+  subject: z.object({ project: z.string(), kind: z.string() }),
+  holder: z.object({
+    pid: z.number(),
+    startTime: z.string(),
+    ppid: z.number(),
+    command: z.string(),
+    cwd: z.string(),
+  }),
+  line: journalLine,
+});
+
+export function memoOf({ worker, slots, subject, holder, line }: Job): z.infer<typeof jobMemo> {
+  const startTime = holder.startTime.toString();
+  return { worker, slots, subject, holder: { ...holder, startTime }, line };
+}
+
+/** The job of a memo; undefined when it is none of this version. */
+export function jobOfMemo(memo: unknown): Job | undefined {
+  const parsed = jobMemo.safeParse(memo);
+  if (!parsed.success) return undefined;
+  const { holder, line } = parsed.data;
+  return {
+    ...parsed.data,
+    holder: { ...holder, startTime: BigInt(holder.startTime) },
+    since: performance.now() - Math.max(0, Date.now() - Date.parse(line.startedAt)),
+    phase: 'running',
+    orphan: false,
+    left: false,
+  };
+}
 
 export class Jobs {
   readonly #jobs = new Map<string, Job>();

@@ -2,8 +2,10 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { linkToFront, type FrontToLink, type LinkToFront } from '../../src/protocol/ipc.ts';
 
-/** ms after the deadline given to a link before it is killed. */
-const KILL_GRACE = 2000;
+/** ms after the deadline given to a link before it is killed: what is being placed is let end. */
+const KILL_GRACE = 35_000;
+/** ms for a link that is to leave at once. */
+const LEAVE_GRACE = 3000;
 
 export type LinkOptions = {
   /** link.mjs */
@@ -71,10 +73,24 @@ export class LinkProcess {
 
   /** Tells it to end within `deadlineMs`, and kills it when it does not. Settles when it is gone. */
   async stop(deadlineMs: number): Promise<void> {
-    if (!this.send({ type: 'stop', deadlineMs })) this.#child.kill('SIGTERM');
+    if (!this.send({ type: 'stop', deadlineMs })) this.kill();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), deadlineMs + KILL_GRACE);
     await this.exited;
     clearTimeout(timer);
+  }
+
+  /** Tells it to go and leave its jobs to the next. Settles when it is gone. */
+  async leave(): Promise<void> {
+    if (!this.send({ type: 'leave' })) this.kill();
+    const timer = setTimeout(() => {
+      this.kill();
+    }, LEAVE_GRACE);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
   }
 
   #receive(value: unknown): void {

@@ -78,5 +78,6 @@ export function plannedJob(
     notice: config.output.notice,
     maxRootBytes: config.transfer.maxTransferSizeMb * 1e6,
     timeoutMs: config.execution.timeoutSec * 1000,
+    launcher: { pid: ask.pid, startTime: ask.startTime.toString() },
   };
 }

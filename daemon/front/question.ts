@@ -9,7 +9,7 @@ import type { Decider } from './decider.ts';
 import type { LocalDecision, RemoteDecision } from './decision.ts';
 import { dryRunBox } from './dry-run.ts';
 import type { Fleet } from './fleet.ts';
-import type { Jobs } from './jobs.ts';
+import { memoOf, type Job, type Jobs } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
 import { plannedJob } from './planned-job.ts';
 import { requestOf, settingsOf } from './request.ts';
@@ -178,7 +178,8 @@ export class Question {
     this.#answered = true;
     this.#reply({ type: 'local', reason: decision.reason, notice, lease: BigInt(lease) });
     const waited = performance.now() - this.#begun;
-    return this.#parts.book.decided(this.#id, this.#ask, decision, waited);
+    const { book } = this.#parts;
+    return book.decided(book.lineOf(this.#id, this.#ask, decision, waited));
   }
 
   /** Text for the caller's stderr, only where it was asked for. */
@@ -203,14 +204,10 @@ export class Question {
     const { fleet, jobs, book, layout } = this.#parts;
     const worker = fleet.get(decision.worker);
     const waited = performance.now() - this.#begun;
-    const job = plannedJob(this.#id, this.#ask, { ...decision, waitedMs: waited }, caller);
-    if (worker?.plan(job) !== true) {
-      await this.#runLeased(here(`the link of ${decision.worker} went away`, 'heavy'));
-      return;
-    }
-    const line = book.decided(this.#id, this.#ask, decision, waited);
-    jobs.add({
-      worker: worker.id,
+    const planned = plannedJob(this.#id, this.#ask, { ...decision, waitedMs: waited }, caller);
+    const line = book.lineOf(this.#id, this.#ask, decision, waited);
+    const job: Job = {
+      worker: decision.worker,
       slots: decision.slots,
       subject: decision.subject,
       holder: holderOf(this.#ask),
@@ -218,7 +215,14 @@ export class Question {
       since: performance.now(),
       phase: 'planned',
       orphan: false,
-    });
+      left: false,
+    };
+    if (worker?.plan(planned, memoOf(job)) !== true) {
+      await this.#runLeased(here(`the link of ${decision.worker} went away`, 'heavy'));
+      return;
+    }
+    book.decided(line);
+    jobs.add(job);
     this.#answered = true;
     this.#reply({
       type: 'remote',

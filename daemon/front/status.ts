@@ -1,7 +1,8 @@
 /** What the front says of itself and of its workers. */
 import { daemonLog, frontSocket, type Layout } from '../../src/base/layout.ts';
 import type { ConfigOutcome } from '../../src/config/load.ts';
-import type { StatusReply, WorkerStatus } from '../../src/protocol/methods.ts';
+import type { JobsReply, StatusReply, WorkerStatus } from '../../src/protocol/methods.ts';
+import type { History } from '../journal/history.ts';
 import { breakerAt } from '../lifecycle/breaker.ts';
 import type { WorkerState } from '../lifecycle/worker.ts';
 import type { Book } from './book.ts';
@@ -110,9 +111,39 @@ function localOf(leases: LeaseDesk): StatusReply['local'] {
   };
 }
 
+function runningOf(jobs: Jobs): StatusReply['jobs'] {
+  const now = performance.now();
+  return jobs.all().map((job) => ({
+    id: job.line.id,
+    worker: job.worker,
+    command: job.line.command,
+    cwd: job.line.cwd,
+    phase: job.phase,
+    sinceMs: Math.round(now - job.since),
+  }));
+}
+
+/** What runs elsewhere, and what waits there to be fetched. */
+export function jobsOf({
+  jobs,
+  fleet,
+  history,
+}: StatusParts & { readonly history: History }): JobsReply {
+  const kept = fleet.all().flatMap((worker) =>
+    worker.kept.map(({ job, cwd, reason, since }) => ({
+      id: job,
+      worker: worker.id,
+      command: history.find(job)?.command ?? '',
+      cwd: Buffer.from(cwd, 'latin1').toString('utf8'),
+      reason,
+      since,
+    })),
+  );
+  return { running: runningOf(jobs), kept };
+}
+
 export function statusOf(parts: StatusParts): StatusReply {
   const outcome = parts.settings.current();
-  const now = performance.now();
   return {
     version: parts.version,
     pid: process.pid,
@@ -123,14 +154,7 @@ export function statusOf(parts: StatusParts): StatusReply {
     config: { files: [...parts.settings.files], problems: problemsOf(outcome) },
     log: (outcome.ok ? outcome.value.config.general.logFile : undefined) ?? daemonLog(parts.layout),
     workers: parts.fleet.all().map((worker) => workerStatus(worker, parts)),
-    jobs: parts.jobs.all().map((job) => ({
-      id: job.line.id,
-      worker: job.worker,
-      command: job.line.command,
-      cwd: job.line.cwd,
-      phase: job.phase,
-      sinceMs: Math.round(now - job.since),
-    })),
+    jobs: runningOf(parts.jobs),
     local: localOf(parts.leases),
     counts: { ...parts.book.counts },
     memory: process.memoryUsage.rss(),

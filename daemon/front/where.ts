@@ -21,7 +21,12 @@ function workerOf(id: string, parts: WhereParts): string | undefined {
   const job = parts.jobs.get(id);
   if (job !== undefined) return job.worker;
   const line = parts.history.find(id);
-  return line?.decision === 'remote' && !line.ended ? (line.worker ?? undefined) : undefined;
+  return line?.decision === 'remote' ? (line.worker ?? undefined) : undefined;
+}
+
+/** Whether every link has said what it took over, so that a job nobody spoke of is none. */
+function allTold({ fleet }: WhereParts): boolean {
+  return fleet.all().every((worker) => worker.recovered);
 }
 
 /**
@@ -33,24 +38,26 @@ export async function answerWhere(
   parts: WhereParts,
   caller: { readonly signal: AbortSignal; readonly reply: (message: ShimMessage) => void },
 ): Promise<void> {
-  const id = workerOf(job.toString('hex'), parts);
+  const hex = job.toString('hex');
   const lost = (reason: string): void => {
     caller.reply({ type: 'local', reason, notice: '', lease: 0n });
   };
-  if (id === undefined) {
-    lost('the daemon does not know this job');
-    return;
-  }
   const begun = performance.now();
   while (performance.now() - begun < PATIENCE && !caller.signal.aborted) {
-    const worker = parts.fleet.get(id);
-    if (worker?.listening === true) {
+    const id = workerOf(hex, parts);
+    const worker = id === undefined ? undefined : parts.fleet.get(id);
+    if (id !== undefined && worker?.listening === true) {
       const socket = Buffer.from(linkSocket(parts.layout, id), 'utf8');
       caller.reply({ type: 'remote', job, worker: id, socket, locks: [] });
       return;
     }
-    caller.reply({ type: 'wait', text: `rch: waiting for the link to ${id}` });
+    if (id === undefined && allTold(parts)) {
+      lost('the daemon does not know this job');
+      return;
+    }
+    // Nothing to show: the user need not see that the daemon was restarted.
+    caller.reply({ type: 'wait', text: '' });
     await parts.fleet.changes.next(HEARTBEAT, caller.signal);
   }
-  lost(`the link to ${id} did not come back`);
+  lost('the link to its worker did not come back');
 }

@@ -2,7 +2,7 @@
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config, WorkerConfig } from '../../src/config/schema.ts';
 import type { AgentFacts, BenchmarkFacts } from '../../src/protocol/facts.ts';
-import type { FrontToLink, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
+import type { FrontToLink, KeptJob, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
 import {
   closedBreaker,
   jobFailed,
@@ -19,12 +19,17 @@ const FIRST_BACKOFF = 250;
 const LONGEST_BACKOFF = 30_000;
 /** ms of life after which a link's death starts the backoff anew. */
 const STABLE = 60_000;
+/** ms between two looks at whether the link lives, and of silence after which it does not: it beats every 5 s. */
+const PULSE = 5000;
+const SILENCE = 30_000;
 
 export type WorkerHooks = {
   /** The state changed, or slots, or facts. */
   readonly onChange: () => void;
   readonly onPhase: (job: string, phase: string) => void;
   readonly onDone: (done: Extract<LinkToFront, { type: 'done' }>) => void;
+  /** A new link says what it took over from the one before. */
+  readonly onRecovered: (jobs: Extract<LinkToFront, { type: 'recovered' }>['jobs']) => void;
   /** The link died with its knowledge of jobs. */
   readonly onDeath: (how: string) => void;
   readonly log: (level: 'info' | 'warn', what: string) => void;
@@ -38,8 +43,9 @@ export type WorkerOptions = {
   readonly hooks: WorkerHooks;
 };
 
+type Fetched = { readonly files: number; readonly conflicts: readonly string[] };
 type Pending = (
-  reply: Result<{ freed: number; held: number } | AgentFacts | BenchmarkFacts>,
+  reply: Result<{ freed: number; held: number } | AgentFacts | BenchmarkFacts | Fetched>,
 ) => void;
 
 export class Worker {
@@ -49,6 +55,10 @@ export class Worker {
   #breaker: Breaker = closedBreaker;
   #link: LinkProcess | undefined;
   #listening = false;
+  #recovered = false;
+  #kept: readonly KeptJob[] = [];
+  #heardAt = 0;
+  #pulse: NodeJS.Timeout | undefined;
   #bornAt = 0;
   #backoff = FIRST_BACKOFF;
   #restart: NodeJS.Timeout | undefined;
@@ -77,6 +87,14 @@ export class Worker {
   get listening(): boolean {
     return this.#listening;
   }
+  /** Whether its link has said which jobs it took over; a worker without a link has none to speak of. */
+  get recovered(): boolean {
+    return this.#recovered || !this.worker.enabled;
+  }
+  /** Jobs whose results wait there. */
+  get kept(): readonly KeptJob[] {
+    return this.#kept;
+  }
   get probed(): ReadonlySet<string> {
     return this.#probed;
   }
@@ -103,6 +121,23 @@ export class Worker {
     this.#apply({ type: 'forked' });
     const { config, worker } = this.#options;
     link.send({ type: 'configure', worker, config });
+    this.#watch(link);
+  }
+
+  /** Kills a link that says nothing any more: the next one takes up what it ran. */
+  #watch(link: LinkProcess): void {
+    this.#heardAt = performance.now();
+    let looked = this.#heardAt;
+    clearInterval(this.#pulse);
+    this.#pulse = setInterval(() => {
+      const now = performance.now();
+      // Whoever stood still ourselves (a stopped daemon) has not listened either.
+      if (now - looked > 2 * PULSE) this.#heardAt = now;
+      looked = now;
+      if (now - this.#heardAt < SILENCE) return;
+      this.#options.hooks.log('warn', `its link was silent for ${SILENCE / 1000} s and is killed`);
+      link.kill();
+    }, PULSE);
   }
 
   /** Takes no more jobs, lets what runs end within `deadlineMs`, and settles when the process is gone. */
@@ -111,11 +146,20 @@ export class Worker {
     clearTimeout(this.#restart);
     this.#apply({ type: 'drain', reason });
     await this.#link?.stop(deadlineMs);
+    clearInterval(this.#pulse);
   }
 
-  /** Hands a job over; false when there is no link to take it. */
-  plan(job: PlannedJob): boolean {
-    if (!this.#listening || !this.#send({ type: 'plan', job })) return false;
+  /** Ends the link and lets its jobs run on, for the link of the next daemon. */
+  async leave(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#restart);
+    await this.#link?.leave();
+    clearInterval(this.#pulse);
+  }
+
+  /** Hands a job over; false when there is no link to take it. `memo` comes back by onRecovered. */
+  plan(job: PlannedJob, memo: unknown): boolean {
+    if (!this.#listening || !this.#send({ type: 'plan', job, memo })) return false;
     this.#breaker = jobSent(this.#breaker, performance.now());
     return true;
   }
@@ -158,6 +202,13 @@ export class Worker {
     const reply = await this.#ask((request) => ({ type: 'benchmark', request }), 60_000);
     if (!reply.ok) return reply;
     return 'single' in reply.value ? ok(reply.value) : fail('the link answered something else');
+  }
+
+  /** Brings the kept results of a job here. */
+  async fetch(job: string): Promise<Result<Fetched>> {
+    const reply = await this.#ask((request) => ({ type: 'fetch', request, job }), 3_600_000);
+    if (!reply.ok) return reply;
+    return 'files' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
 
   succeeded(): void {
@@ -204,7 +255,21 @@ export class Worker {
   }
 
   #receive(message: LinkToFront): void {
+    this.#heardAt = performance.now();
     switch (message.type) {
+      case 'beat':
+        return;
+      case 'recovered':
+        this.#recovered = true;
+        this.#options.hooks.onRecovered(message.jobs);
+        this.#options.hooks.onChange();
+        return;
+      case 'kept':
+        this.#kept = message.jobs;
+        return;
+      case 'fetched':
+        this.#pending.get(message.request)?.(ok(message));
+        return;
       case 'listening':
         this.#listening = true;
         this.#apply(message);
@@ -242,6 +307,7 @@ export class Worker {
         return;
       case 'done':
         this.#options.hooks.onDone(message);
+        this.#send({ type: 'heard', job: message.job });
         return;
     }
   }
@@ -264,6 +330,8 @@ export class Worker {
   #died(how: string): void {
     this.#link = undefined;
     this.#listening = false;
+    this.#recovered = false;
+    clearInterval(this.#pulse);
     this.#failPending(how);
     if (this.#stopping) return;
     this.#apply({ type: 'died', reason: how });

@@ -2,11 +2,17 @@
  * The life of one job on its link, from the plan to its end.
  * ```
  *  planned ─commit─▶ preparing ─prepared─▶ starting ─started─▶ running ─ended─▶ returning ─returned─▶ over
- *     │                  │                     │                  │                 │
- *     └─────────── refused: the shim runs it here ──┘             └── lost: exit 102 ┘
+ *     │                  │                  │    ▲                │  ▲              │
+ *     │                  │              local    └─── resumed ────│──┘              │
+ *     └─ refused: the shim runs it here ────┘          │          │                 │
+ *                                                  recovering     └── lost: 102 ────┘
  * ```
- * A launcher that goes away ends the job wherever it is. After `started` nothing leads back to "here"; a link that
- * lost its agent while `starting` asks it after the reconnect, and only a clear "never seen" is a refusal.
+ * A job that a link before this one was told to run begins as `recovering`: nothing is known of it until its launcher
+ * is back, says whether it saw the start, and the agent was asked. After `started` nothing leads back to "here"; a link
+ * that lost its agent while `starting` asks it after the reconnect, and only a clear "never seen" is a refusal.
+ *
+ * A launcher that goes away ends the job wherever it is; one that is alive, and merely not connected, is waited for
+ * (that is for job.ts to find out). Results that cannot be brought back stay on the worker.
  */
 import { never } from '../../src/base/result.ts';
 import type { JobOutcome } from '../../src/protocol/ipc.ts';
@@ -22,29 +28,39 @@ export type JobState =
   | { readonly at: 'starting' }
   | { readonly at: 'running' }
   | { readonly at: 'returning'; readonly end: End }
+  | { readonly at: 'recovering' }
   | { readonly at: 'over'; readonly outcome: JobOutcome };
 
 export type JobEvent =
   | { readonly type: 'commit' }
   | { readonly type: 'prepared' }
+  /** The launcher of a job is on a new connection; `started`: it was told of the start. */
+  | { readonly type: 'resumed'; readonly started: boolean }
   /** Nothing was started there: the command runs here. */
   | { readonly type: 'refused'; readonly reason: string; readonly learn: boolean }
   | { readonly type: 'started' }
   | { readonly type: 'ended'; readonly end: End }
   | { readonly type: 'returned' }
+  /** The tool has ended; what it made cannot be brought here now. `kept`: it stays on the worker. */
+  | { readonly type: 'returnFailed'; readonly reason: string; readonly kept: boolean }
   | { readonly type: 'launcherGone' }
   | { readonly type: 'lost'; readonly reason: string };
 
 /** What the job must do on a transition, in this order. */
 export type JobEffect =
   | 'prepare'
+  /** Tells the launcher that a later link may have the job. */
+  | 'announce'
   | 'run'
+  /** Asks the agent to go on from what the launcher has. */
+  | 'attach'
   | 'sayStarted'
   | 'return'
   | 'sayEnd'
   | 'sayLocal'
   | 'sayLost'
   | 'killThere'
+  /** Tells the front; before the launcher hears, so that whoever asks after it ended finds the end recorded. */
   | 'report';
 
 export type Transition = { readonly state: JobState; readonly effects: readonly JobEffect[] };
@@ -54,17 +70,57 @@ function stay(state: JobState): Transition {
 }
 
 function over(outcome: JobOutcome, ...effects: JobEffect[]): Transition {
-  return { state: { at: 'over', outcome }, effects: [...effects, 'report'] };
+  return { state: { at: 'over', outcome }, effects: ['report', ...effects] };
 }
 
 /** Whether the tool may be running there, so that it has to be ended when its launcher goes. */
 function mayRun(state: JobState): boolean {
-  return state.at === 'starting' || state.at === 'running' || state.at === 'returning';
+  return (
+    state.at === 'starting' ||
+    state.at === 'running' ||
+    state.at === 'returning' ||
+    state.at === 'recovering'
+  );
+}
+
+function resumed(state: JobState, started: boolean): Transition {
+  switch (state.at) {
+    case 'recovering':
+      return { state: { at: started ? 'running' : 'starting' }, effects: ['attach'] };
+    case 'starting':
+      // It was told, and this link's own word of it came later than its going.
+      return { state: started ? { at: 'running' } : state, effects: ['attach'] };
+    case 'running':
+      return { state, effects: started ? ['attach'] : ['sayStarted', 'attach'] };
+    case 'returning':
+      return { state, effects: started ? ['attach'] : ['sayStarted', 'attach'] };
+    case 'over':
+      return { state, effects: [repeats(state.outcome) ? 'attach' : 'sayLost'] };
+    case 'planned':
+    case 'preparing':
+      return stay(state);
+    default:
+      return never(state);
+  }
+}
+
+/** Whether the end is one that the agent can tell again, after the output before it. */
+function repeats(outcome: JobOutcome): boolean {
+  return outcome.kind === 'exited' || outcome.kind === 'signaled' || outcome.kind === 'execHere';
+}
+
+/** Over, but its launcher did not get the end: it asks again. */
+function afterwards(state: JobState & { at: 'over' }, event: JobEvent): Transition {
+  if (event.type === 'resumed') return resumed(state, event.started);
+  if (!repeats(state.outcome)) return stay(state);
+  if (event.type === 'ended') return { state, effects: ['sayEnd'] };
+  if (event.type === 'lost' || event.type === 'refused') return { state, effects: ['sayLost'] };
+  return stay(state);
 }
 
 /** The one rule of a job's life; an event that does not fit its state changes nothing. */
 export function transition(state: JobState, event: JobEvent): Transition {
-  if (state.at === 'over') return stay(state);
+  if (state.at === 'over') return afterwards(state, event);
   switch (event.type) {
     case 'commit':
       return state.at === 'planned'
@@ -72,8 +128,10 @@ export function transition(state: JobState, event: JobEvent): Transition {
         : stay(state);
     case 'prepared':
       return state.at === 'preparing'
-        ? { state: { at: 'starting' }, effects: ['run'] }
+        ? { state: { at: 'starting' }, effects: ['announce', 'run'] }
         : stay(state);
+    case 'resumed':
+      return resumed(state, event.started);
     case 'started':
       return state.at === 'starting'
         ? { state: { at: 'running' }, effects: ['sayStarted'] }
@@ -90,18 +148,26 @@ export function transition(state: JobState, event: JobEvent): Transition {
         : stay(state);
     case 'returned':
       return state.at === 'returning' ? over(state.end, 'sayEnd') : stay(state);
+    case 'returnFailed':
+      if (state.at !== 'returning') return stay(state);
+      return event.kept
+        ? over({ kind: 'lost', reason: event.reason, kept: true }, 'sayLost')
+        : lost(event.reason);
     case 'refused':
-      if (state.at === 'running' || state.at === 'returning')
-        return over({ kind: 'lost', reason: event.reason }, 'sayLost', 'killThere');
+      if (mayRun(state) && state.at !== 'starting') return lost(event.reason);
       return over({ kind: 'local', reason: event.reason, learn: event.learn }, 'sayLocal');
     case 'launcherGone':
       return mayRun(state) ? over({ kind: 'abandoned' }, 'killThere') : over({ kind: 'abandoned' });
     case 'lost':
       // `starting`: nobody knows whether the tool ran, so it must not run here as well.
       return mayRun(state)
-        ? over({ kind: 'lost', reason: event.reason }, 'sayLost', 'killThere')
+        ? lost(event.reason)
         : over({ kind: 'local', reason: event.reason, learn: false }, 'sayLocal');
     default:
       return never(event);
   }
+}
+
+function lost(reason: string): Transition {
+  return over({ kind: 'lost', reason, kept: false }, 'killThere', 'sayLost');
 }

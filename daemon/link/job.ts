@@ -1,91 +1,114 @@
-/** One job from the launcher's commit to its end: acts on what job-state.ts decides. */
+/** One job from the launcher's commit to its end, over several links if need be: acts on what job-state.ts decides. */
 import { performance } from 'node:perf_hooks';
 import { fail, messageOf, never } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
-import type { JobOutcome, LinkToFront, Phases, PlannedJob } from '../../src/protocol/ipc.ts';
+import type { LastingPlan, LinkToFront, Phases, PlannedJob } from '../../src/protocol/ipc.ts';
 import { jobUsage } from '../../src/protocol/jobs.ts';
 import { EndKind, type ShimMessage } from '../../src/protocol/shim.ts';
-import type { FsHelper } from '../../src/tree/fs-helper.ts';
-import type { Hasher } from '../../src/tree/hash.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
-import type { RedoJournal } from '../artifacts/redo.ts';
-import type { Spool } from '../artifacts/spool.ts';
 import { jobSpecOf } from '../exec/spec.ts';
+import type { JobRecord } from '../journal/job-file.ts';
 import { prepare, type Prepared } from '../sync/prepare.ts';
 import type { PushPeer } from '../sync/push.ts';
-import type { RootBook } from '../sync/shared-root.ts';
-import type { AgentClient } from './agent-client.ts';
-import type { Launcher } from './launchers.ts';
-import { Results } from './results.ts';
+import { Caller } from './caller.ts';
+import { Holdings, type HoldingsNeeds } from './holdings.ts';
 import { transition, type End, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
-import { Notices } from './notices.ts';
-import { outsideOf, temporariesOf } from './outside.ts';
+import type { Launcher } from './launchers.ts';
+import { outsideOf } from './outside.ts';
 import { agentMessageFor, Relay } from './relay.ts';
-import { Returning, type Returned } from './returning.ts';
+import { Results } from './results.ts';
+import type { Returned } from './returning.ts';
 import { Reunion } from './reunion.ts';
+import { Talk } from './talk.ts';
 
 type Done = Extract<LinkToFront, { type: 'done' }>;
 
-export type JobNeeds = {
-  readonly client: AgentClient;
-  readonly book: RootBook;
-  readonly spool: Spool;
-  readonly helper: FsHelper;
+export type JobNeeds = HoldingsNeeds & {
   readonly peer: Omit<PushPeer, 'progress'>;
-  readonly redo: RedoJournal;
-  readonly spoolFolder: string;
-  readonly hasher: Hasher;
   readonly worker: string;
-  /** ms a started job waits for its agent to come back before it is given up. */
+  /** ms a started job waits for its agent, or its launcher, to come back before it is given up. */
   readonly patienceMs: number;
   readonly phase: (phase: string) => void;
   readonly report: (done: Done) => void;
+  /** Everybody has heard of the end, and nothing is held any more. `kept`: its results stay on the worker. */
+  readonly closed: (kept: boolean) => void;
 };
+
+/** Where a job comes from: the front, or a link before this one. */
+export type JobOrigin =
+  | { readonly from: 'front'; readonly plan: PlannedJob; readonly memo: unknown }
+  | { readonly from: 'file'; readonly record: JobRecord };
 
 const raw = (text: string): Buffer => Buffer.from(text, 'latin1');
 
+function stateOf(origin: JobOrigin): JobState {
+  if (origin.from === 'front') return { at: 'planned' };
+  const { done, returned } = origin.record;
+  // What ended well can be told again by the agent; anything else is over.
+  return done === undefined || returned !== undefined
+    ? { at: 'recovering' }
+    : { at: 'over', outcome: done.outcome };
+}
+
 export class Job {
-  readonly plan: PlannedJob;
+  readonly plan: LastingPlan;
+  readonly #origin: JobOrigin;
   readonly #needs: JobNeeds;
   readonly #id: Buffer;
   readonly #abort = new AbortController();
   readonly #relay: Relay;
   readonly #results = new Results();
   readonly #reunion: Reunion;
-  readonly #notices: Notices;
+  readonly #caller: Caller;
+  readonly #talk: Talk;
+  readonly #holdings: Holdings;
   readonly #times = { queue: 0, scan: 0, sync: 0, sent: 0 };
-  readonly #returning: Returning;
-  #state: JobState = { at: 'planned' };
-  #launcher: Launcher | undefined;
+  #state: JobState;
   #prepared: Prepared | undefined;
-  #began = 0;
-  #startedAt = 0;
+  #began = performance.now();
+  #startedAt = performance.now();
   #phases: Phases = {};
-  #received = 0;
   #returned: Returned = { conflicts: [], missedEnv: [], unseen: '' };
   #deniedPath: RawPath = '';
   #timeout: NodeJS.Timeout | undefined;
-  /** Settles what goes on after the launcher had its exit. */
-  #aftermath: Promise<void> = Promise.resolve();
+  #late: NodeJS.Timeout | undefined;
+  #heard = false;
+  #parted = false;
+  #closed = false;
+  /** Its launcher came back for the end. */
+  #again = false;
 
-  constructor(plan: PlannedJob, needs: JobNeeds) {
+  constructor(origin: JobOrigin, needs: JobNeeds) {
+    const plan = origin.from === 'front' ? origin.plan : origin.record.run.plan;
     this.plan = plan;
+    this.#origin = origin;
     this.#needs = needs;
+    this.#state = stateOf(origin);
     this.#id = Buffer.from(plan.job, 'hex');
     this.#relay = new Relay(this.#id, (message) => needs.client.send(message));
     this.#reunion = new Reunion(needs.patienceMs);
-    this.#returning = new Returning({
-      ...needs,
-      folder: needs.spoolFolder,
-      temporaries: temporariesOf(plan.env),
-      job: plan.job,
+    this.#holdings = new Holdings(origin, needs, {
       results: this.#results,
       reunion: this.#reunion,
-      withheld: new Set(plan.withheld),
     });
-    this.#notices = new Notices(plan, (text, always) => {
-      this.#launcher?.send({ type: 'notice', text, always });
+    this.#caller = new Caller(plan.launcher, {
+      message: (message) => {
+        const forward = agentMessageFor(this.#id, message);
+        if (forward !== undefined) this.#relay.toAgent(forward);
+      },
+      gone: () => {
+        this.#handle({ type: 'launcherGone' });
+      },
+      parted: () => {
+        this.#parted = true;
+        void this.#close();
+      },
     });
+    this.#talk = new Talk(plan, needs.worker, this.#caller);
+    if (origin.from === 'file') {
+      this.#began -= Math.max(0, Date.now() - origin.record.run.at);
+      this.#startedAt = this.#began;
+    }
   }
 
   get state(): JobState['at'] {
@@ -95,32 +118,37 @@ export class Job {
   /** The launcher is here: from now on the link acts. */
   commit(launcher: Launcher): void {
     this.#began = performance.now();
-    this.#serve(launcher);
-    this.#notices.step(`remote: on ${this.#needs.worker}: ${this.plan.reason}`);
+    this.#caller.serve(launcher);
+    if (this.#origin.from === 'front')
+      this.#talk.step(`remote: on ${this.#needs.worker}: ${this.#origin.plan.reason}`);
     this.#handle({ type: 'commit' });
   }
 
-  /** The launcher is back on a new connection and says what it has written. */
-  resume(launcher: Launcher, message: Extract<ShimMessage, { type: 'resume' }>): void {
-    this.#launcher?.drop();
-    this.#serve(launcher);
-    this.#relay.resumed(message);
-    this.#needs.client.send(this.#relay.attach());
+  /** Takes up what a link before this one left; its launcher will come, or is gone. */
+  recover(): void {
+    this.#late = setTimeout(() => {
+      this.#handle({ type: 'lost', reason: 'its caller did not come back' });
+      this.#caller.part();
+    }, this.#needs.patienceMs);
+    if (this.#origin.from === 'file' && this.#origin.record.done !== undefined)
+      this.#needs.report(this.#origin.record.done);
+    this.#caller.expect();
   }
 
-  #serve(launcher: Launcher): void {
-    this.#launcher = launcher;
-    launcher.onMessage = (message) => {
-      const forward = agentMessageFor(this.#id, message);
-      if (forward !== undefined) this.#relay.toAgent(forward);
-    };
-    launcher.onGone = () => {
-      if (this.#launcher === launcher) this.#handle({ type: 'launcherGone' });
-    };
+  /** The launcher is back on a new connection and says what it has written; nothing before it heard of the start. */
+  resume(launcher: Launcher, message: Extract<ShimMessage, { type: 'resume' | 'rejoin' }>): void {
+    clearTimeout(this.#late);
+    this.#caller.serve(launcher);
+    const started = message.type === 'resume';
+    if (started) this.#relay.resumed(message);
+    this.#again = this.#state.at === 'over';
+    this.#handle({ type: 'resumed', started });
+    if (started) this.#limitTime();
   }
 
-  /** Ends the job on somebody's wish (rch cancel, a time limit). */
+  /** Ends the job on somebody's wish (rch cancel, a time limit). What is being placed is let be. */
   cancel(reason: string): void {
+    if (this.#state.at === 'returning' || this.#state.at === 'over') return;
     if (this.#state.at === 'planned' || this.#state.at === 'preparing')
       this.#handle({ type: 'refused', reason, learn: false });
     else this.#handle({ type: 'lost', reason });
@@ -143,13 +171,21 @@ export class Job {
     if (
       this.#state.at === 'starting' ||
       this.#state.at === 'running' ||
-      this.#state.at === 'returning'
+      this.#state.at === 'returning' ||
+      (this.#state.at === 'over' && this.#again)
     )
-      this.#needs.client.send(this.#relay.attach());
+      this.#attach();
+  }
+
+  /** The front has written the end down. */
+  heard(): void {
+    this.#heard = true;
+    void this.#close();
   }
 
   /** Takes a message of the agent that names this job. */
   agentMessage(message: Extract<AgentMessage, { job: Buffer }>): void {
+    if (this.#state.at === 'over' && !this.#again) return;
     switch (message.type) {
       case 'notStarted':
         this.#handle({
@@ -159,13 +195,10 @@ export class Job {
         });
         return;
       case 'unknownJob':
-        this.#handle(
-          this.#state.at === 'starting'
-            ? { type: 'refused', reason: 'the worker was restarted', learn: false }
-            : { type: 'lost', reason: `${this.#needs.worker} no longer knows the job` },
-        );
+        this.#handle({ type: 'lost', reason: `${this.#needs.worker} no longer knows the job` });
         return;
       case 'started':
+        this.#results.restart();
         this.#started();
         this.#handle({ type: 'started' });
         return;
@@ -175,7 +208,7 @@ export class Job {
         return;
       }
       case 'ready':
-        if (this.#state.at === 'running') this.#returning.offered(message);
+        if (this.#state.at === 'running') this.#holdings.offered(message);
         return;
       case 'execHere':
         this.#relay.execHere(message);
@@ -187,7 +220,7 @@ export class Job {
         // Whatever the tool says, it says after its start, also when the word of that is still on its way.
         if (this.#state.at === 'starting') this.#handle({ type: 'started' });
         const forward = this.#relay.fromAgent(message);
-        if (forward !== undefined) this.#launcher?.send(forward);
+        if (forward !== undefined) this.#caller.send(forward);
       }
     }
   }
@@ -215,8 +248,14 @@ export class Job {
       case 'prepare':
         void this.#prepare();
         return;
+      case 'announce':
+        this.#announce();
+        return;
       case 'run':
         this.#run();
+        return;
+      case 'attach':
+        this.#attach();
         return;
       case 'sayStarted':
         this.#sayStarted();
@@ -225,17 +264,14 @@ export class Job {
         void this.#takeBack();
         return;
       case 'sayEnd':
-        this.#sayEnd();
-        return;
       case 'sayLocal':
-        this.#sayLocal();
+        this.#sayEnd();
         return;
       case 'sayLost':
         this.#sayLost();
         return;
       case 'killThere':
         this.#needs.client.send({ type: 'kill', job: this.#id });
-        for (const held of this.#prepared?.roots ?? []) held.root.distrust();
         return;
       case 'report':
         this.#report();
@@ -246,24 +282,24 @@ export class Job {
   }
 
   async #prepare(): Promise<void> {
-    this.#notices.progress.begin(`preparing ${this.#needs.worker}`);
-    const result = await prepare(this.plan, {
+    if (this.#origin.from !== 'front') throw new Error('prepared before');
+    this.#talk.begin(`preparing ${this.#needs.worker}`);
+    const result = await prepare(this.#origin.plan, {
       book: this.#needs.book,
       peer: {
         ...this.#needs.peer,
         progress: (done, total) => {
-          this.#notices.progress.update(done, total);
+          this.#talk.progress(done, total);
         },
       },
       signal: this.#abort.signal,
       times: this.#times,
       phase: (text) => {
         this.#needs.phase(text);
-        this.#notices.progress.begin(text);
-        this.#notices.step(text);
+        this.#talk.phase(text);
       },
     }).catch((thrown: unknown) => ({ ok: false as const, failure: { reason: messageOf(thrown) } }));
-    this.#notices.progress.end();
+    this.#talk.endPhase();
     if (!result.ok) {
       this.#handle({ type: 'refused', reason: result.failure.reason, learn: false });
       return;
@@ -273,12 +309,30 @@ export class Job {
       return;
     }
     this.#prepared = result.value;
-    this.#handle({ type: 'prepared' });
+    // Written before anybody is told: whoever comes after us must know of everything that may run.
+    if (this.#holdings.prepared(result.value.roots)) this.#handle({ type: 'prepared' });
+    else
+      this.#handle({
+        type: 'refused',
+        reason: 'the job cannot be written down (see the log)',
+        learn: false,
+      });
+  }
+
+  /** Before the worker is told: the launcher knows that from now on a later link may have its job. */
+  #announce(): void {
+    this.#caller.bind();
+    this.#caller.send({ type: 'starting' });
+  }
+
+  #attach(): void {
+    if (this.#needs.client.connected) this.#needs.client.send(this.#relay.attach());
+    else this.agentLost();
   }
 
   /** Told again after a reconnect: the first time counts. */
   #started(): void {
-    if (this.#phases.start !== undefined) return;
+    if (this.#phases.start !== undefined || this.#origin.from === 'file') return;
     const now = performance.now();
     this.#phases = { ...this.#phases, start: now - this.#startedAt };
     this.#startedAt = now;
@@ -286,17 +340,19 @@ export class Job {
 
   #run(): void {
     const prepared = this.#prepared;
-    if (prepared === undefined) throw new Error('run before prepare');
-    const spec = jobSpecOf(this.plan, prepared.ready, prepared.newest);
+    if (prepared === undefined || this.#origin.from !== 'front')
+      throw new Error('run before prepare');
+    const { plan } = this.#origin;
+    const spec = jobSpecOf(plan, prepared.ready, prepared.newest);
     this.#startedAt = performance.now();
     const sent = this.#needs.client.send({
       type: 'run',
       job: this.#id,
       json: Buffer.from(JSON.stringify(spec)),
-      argv: this.plan.argv.map(raw),
-      env: this.plan.env.map(raw),
-      cwd: raw(this.plan.cwd),
-      tool: raw(this.plan.tool),
+      argv: plan.argv.map(raw),
+      env: plan.env.map(raw),
+      cwd: raw(plan.cwd),
+      tool: raw(plan.tool),
     });
     if (!sent)
       this.#handle({
@@ -308,98 +364,51 @@ export class Job {
 
   #sayStarted(): void {
     this.#needs.phase('running');
-    this.#notices.step(`running on ${this.#needs.worker}`);
-    this.#launcher?.send({ type: 'started' });
+    this.#talk.started();
     this.#relay.start();
-    if (this.plan.timeoutMs > 0)
-      this.#timeout = setTimeout(() => {
+    this.#limitTime();
+  }
+
+  #limitTime(): void {
+    if (this.plan.timeoutMs === 0 || this.#state.at !== 'running') return;
+    clearTimeout(this.#timeout);
+    const left = this.plan.timeoutMs - (performance.now() - this.#startedAt);
+    this.#timeout = setTimeout(
+      () => {
         this.#handle({
           type: 'lost',
           reason: `the command took longer than ${this.plan.timeoutMs} ms (execution.timeout_sec)`,
         });
-      }, this.plan.timeoutMs);
+      },
+      Math.max(0, left),
+    );
   }
 
   async #takeBack(): Promise<void> {
     clearTimeout(this.#timeout);
     this.#phases = { ...this.#phases, run: performance.now() - this.#startedAt };
     this.#needs.phase('returning');
-    this.#notices.step(`returning from ${this.#needs.worker}`);
-    this.#notices.progress.begin(`fetching results from ${this.#needs.worker}`);
+    this.#talk.step(`returning from ${this.#needs.worker}`);
+    this.#talk.begin(`fetching results from ${this.#needs.worker}`);
     const began = performance.now();
-    const returning = this.#returning;
-    const roots = this.#prepared?.roots ?? [];
-    const result = await returning
-      .take(roots.filter((root) => root.plan.policy === 'project'))
-      .catch((thrown: unknown) => fail(messageOf(thrown)));
-    this.#notices.progress.end();
-    this.#received = returning.received;
+    const result = await this.#holdings.take().catch((thrown: unknown) => fail(messageOf(thrown)));
+    this.#talk.endPhase();
     this.#phases = { ...this.#phases, return: performance.now() - began };
+    if (this.#state.at !== 'returning') return;
     if (!result.ok) {
       const reason = `the results could not be brought back: ${result.failure.reason}`;
-      this.#handle({ type: 'lost', reason });
+      const kept = await this.#holdings.keep(reason);
+      this.#handle({ type: 'returnFailed', reason, kept });
       return;
     }
     this.#returned = result.value;
-    this.#aftermath = returning.settle();
     this.#handle({ type: 'returned' });
   }
 
   #sayEnd(): void {
     if (this.#state.at !== 'over') return;
-    const outcome = this.#state.outcome;
-    this.#sayResults();
-    const program = this.#relay.program;
-    if (outcome.kind === 'execHere' && program !== undefined) this.#launcher?.finish(program);
-    else if (outcome.kind === 'signaled')
-      this.#launcher?.finish({ type: 'exit', kind: EndKind.signaled, value: outcome.signal });
-    else if (outcome.kind === 'exited')
-      this.#launcher?.finish({ type: 'exit', kind: EndKind.exited, value: outcome.code });
-  }
-
-  #sayLocal(): void {
-    const outcome: JobOutcome | undefined =
-      this.#state.at === 'over' ? this.#state.outcome : undefined;
-    const reason = outcome?.kind === 'local' ? outcome.reason : '';
-    this.#notices.progress.end();
-    this.#notices.step(`here: ${reason}`);
-    this.#launcher?.finish({ type: 'local', reason, notice: '', lease: 0n });
-  }
-
-  #sayLost(): void {
-    const reason =
-      this.#state.at === 'over' && this.#state.outcome.kind === 'lost'
-        ? this.#state.outcome.reason
-        : '';
-    this.#notices.progress.end();
-    this.#launcher?.finish({
-      type: 'lost',
-      text: `the run on ${this.#needs.worker} was lost: ${reason}`,
-    });
-  }
-
-  #report(): void {
-    if (this.#state.at !== 'over') return;
-    const outcome = this.#state.outcome;
-    clearTimeout(this.#timeout);
-    this.#reunion.end();
-    this.#abort.abort();
-    const roots = this.#prepared?.roots ?? [];
-    if (outcome.kind === 'lost' || outcome.kind === 'abandoned') void this.#returning.giveUp();
-    void this.#aftermath.finally(() => {
-      for (const held of roots) held.release();
-    });
-    const { queue, scan, sync, sent } = this.#times;
-    this.#needs.report({
-      type: 'done',
-      job: this.plan.job,
-      outcome,
-      phases: { queue, scan, sync, ...this.#phases, total: performance.now() - this.#began },
-      bytes: { sent, received: this.#received, output: this.#relay.output },
-      conflicts: [...this.#returned.conflicts],
-      missedEnv: [...this.#returned.missedEnv],
-      deniedPath: this.#deniedPath || this.#returned.unseen,
-    });
+    const facts = { conflicts: this.#returned.conflicts, phases: this.#wholePhases() };
+    this.#talk.end(this.#state.outcome, facts, this.#relay.program);
   }
 
   /** From the question on: what the front took counts as queueing. */
@@ -410,9 +419,48 @@ export class Job {
     return { queue: waitedMs + queue, scan, sync, ...this.#phases, total };
   }
 
-  #sayResults(): void {
-    for (const path of this.#returned.conflicts) this.#notices.kept(raw(path).toString('utf8'));
-    this.#notices.end(this.#needs.worker, this.#wholePhases());
+  #sayLost(): void {
+    if (this.#state.at !== 'over') return;
+    const { outcome } = this.#state;
+    const lost = outcome.kind === 'lost' ? outcome : ({ kind: 'abandoned' } as const);
+    this.#talk.end(lost, { conflicts: [], phases: {} }, undefined);
+  }
+
+  #report(): void {
+    if (this.#state.at !== 'over') return;
+    const outcome = this.#state.outcome;
+    clearTimeout(this.#timeout);
+    clearTimeout(this.#late);
+    this.#reunion.end();
+    this.#abort.abort();
+    if (outcome.kind === 'lost' || outcome.kind === 'abandoned') void this.#holdings.giveUp();
+    const { queue, scan, sync, sent } = this.#times;
+    const done: Done = {
+      type: 'done',
+      job: this.plan.job,
+      outcome,
+      phases: { queue, scan, sync, ...this.#phases, total: performance.now() - this.#began },
+      bytes: { sent, received: this.#holdings.received, output: this.#relay.output },
+      conflicts: [...this.#returned.conflicts],
+      missedEnv: [...this.#returned.missedEnv],
+      deniedPath: this.#deniedPath || this.#returned.unseen,
+    };
+    this.#holdings.over(done);
+    this.#needs.report(done);
+    // Its launcher went, or went on by itself: there is nobody to wait for.
+    if (outcome.kind === 'abandoned') this.#caller.part();
+  }
+
+  /** Gives back what it holds once the launcher has the end, and forgets the job once the front has it too. */
+  async #close(): Promise<void> {
+    if (this.#state.at !== 'over' || !this.#parted) return;
+    const { outcome } = this.#state;
+    await this.#holdings.release(outcome);
+    if (!this.#heard || this.#closed) return;
+    this.#closed = true;
+    const kept = outcome.kind === 'lost' && outcome.kept;
+    if (!kept) this.#needs.file.remove();
+    this.#needs.closed(kept);
   }
 }
 

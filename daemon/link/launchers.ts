@@ -8,15 +8,20 @@ import { shimMessages, type ShimMessage } from '../../src/protocol/shim.ts';
 /** A launcher that has not said what it wants after this is dropped, ms. */
 const SILENCE_MS = 30_000;
 
-/** Until the tool starts a launcher hears from us this often, ms; it gives up a link that is silent for 30 s. */
+/** A launcher hears from us this often, ms; it looks for another link when this one is silent for 30 s. */
 const BEAT_MS = 2000;
 
-export type Opening = Extract<ShimMessage, { type: 'commit' | 'resume' }>;
+export type Opening = Extract<ShimMessage, { type: 'commit' | 'resume' | 'rejoin' }>;
+
+function isOpening(message: ShimMessage): message is Opening {
+  return message.type === 'commit' || message.type === 'resume' || message.type === 'rejoin';
+}
 
 /** One launcher on the line. */
 export class Launcher {
   readonly #socket: Socket;
   #heart: NodeJS.Timeout | undefined;
+  #finished = false;
   /** Set by the job that serves this launcher. */
   onMessage: (message: ShimMessage) => void = () => undefined;
   onGone: () => void = () => undefined;
@@ -28,7 +33,7 @@ export class Launcher {
     });
   }
 
-  /** Begins to beat, until the tool has started. */
+  /** Begins to beat, until the last message. */
   beat(): void {
     this.#heart = setInterval(() => {
       this.send({ type: 'wait', text: '' });
@@ -36,15 +41,16 @@ export class Launcher {
   }
 
   send(message: ShimMessage): void {
-    if (message.type === 'started') clearInterval(this.#heart);
-    if (!this.#socket.destroyed) this.#socket.write(encode(shimMessages, message));
+    if (!this.#finished && !this.#socket.destroyed)
+      this.#socket.write(encode(shimMessages, message));
   }
 
   /** Sends a last message and closes once it is out. */
   finish(message: ShimMessage): void {
-    this.onGone = () => undefined;
     clearInterval(this.#heart);
-    if (!this.#socket.destroyed) this.#socket.end(encode(shimMessages, message));
+    if (this.#finished || this.#socket.destroyed) return;
+    this.#finished = true;
+    this.#socket.end(encode(shimMessages, message));
   }
 
   drop(): void {
@@ -73,10 +79,10 @@ export function serveLaunchers(
       }
       for (const message of messages.value) {
         if (open) launcher.onMessage(message);
-        else if (message.type === 'commit' || message.type === 'resume') {
+        else if (isOpening(message)) {
           open = true;
           socket.setTimeout(0);
-          if (message.type === 'commit') launcher.beat();
+          launcher.beat();
           opened(message, launcher);
         } else socket.destroy();
       }

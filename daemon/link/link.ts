@@ -3,25 +3,35 @@ import { rmSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { fail, ok, type Result } from '../../src/base/result.ts';
-import { treesFolder, type Layout } from '../../src/base/layout.ts';
+import { jobsFolder, treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { BlobPacker } from '../../src/protocol/blob-packer.ts';
 import type { AgentFacts, HelloFacts } from '../../src/protocol/facts.ts';
 import { agentFacts, benchmarkFacts } from '../../src/protocol/facts.ts';
-import type { FrontToLink, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
+import type { FrontToLink, LinkToFront } from '../../src/protocol/ipc.ts';
+import type { ShimMessage } from '../../src/protocol/shim.ts';
 import { FsHelper } from '../../src/tree/fs-helper.ts';
 import { Hasher } from '../../src/tree/hash.ts';
 import { Store } from '../../src/tree/store.ts';
 import { RedoJournal } from '../artifacts/redo.ts';
 import { Spool } from '../artifacts/spool.ts';
+import { JobFile, loadJobFiles } from '../journal/job-file.ts';
 import { RootBook } from '../sync/shared-root.ts';
 import type { AgentConnection } from '../transport/transport.ts';
 import { AgentClient } from './agent-client.ts';
-import { Job } from './job.ts';
+import { Job, type JobOrigin } from './job.ts';
+import type { HoldingsNeeds } from './holdings.ts';
+import { KeptJobs } from './kept.ts';
+import { lostText } from './talk.ts';
 import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
 /** A plan whose launcher never commits is forgotten after this, ms. */
 const PLAN_MS = 30_000;
+/** Between two signs of life for the front, ms. */
+const BEAT_MS = 5000;
+/** For jobs that are ended by force to tell their callers, and for what is being placed to get done, ms. */
+const LAST_WORDS_MS = 2000;
+const PLACING_MS = 30_000;
 /** Bytes of returned contents kept for the next return. */
 const SPOOL_BYTES = 2e9;
 
@@ -36,6 +46,8 @@ export type LinkNeeds = {
   /** Seconds a job waits for its agent. */
   readonly ownerDeadline: number;
   readonly tell: (message: LinkToFront) => void;
+  /** What the daemon's log should know. */
+  readonly complain: (what: string) => void;
 };
 
 function spoolFolder({ layout, worker }: LinkNeeds): string {
@@ -61,6 +73,8 @@ export class Link {
   readonly #redo: RedoJournal;
   readonly #jobs = new Map<string, Job>();
   readonly #drops = new Map<string, NodeJS.Timeout>();
+  readonly #kept: KeptJobs;
+  #beat: NodeJS.Timeout | undefined;
   #epochsThere: Readonly<Record<string, string>> = {};
   #server: Server | undefined;
   #drained: (() => void) | undefined;
@@ -98,6 +112,16 @@ export class Link {
         blob: (blob) => this.#spool.take(blob),
       },
     });
+    this.#kept = new KeptJobs({
+      ...this.#holdingParts(),
+      folder: this.#jobsFolder,
+      patienceMs: needs.ownerDeadline * 1000,
+      complain: needs.complain,
+    });
+  }
+
+  get #jobsFolder(): string {
+    return jobsFolder(this.#needs.layout, this.#needs.worker);
   }
 
   /** Listens for launchers and begins to connect. The working folder must be the run folder. */
@@ -116,10 +140,14 @@ export class Link {
       hasher,
     });
     await link.#redo.recover(link.#parts.placer);
+    link.#recover();
     link.#server = await serveLaunchers(`link-${needs.worker}.sock`, (opening, launcher) => {
       link.#opened(opening, launcher);
     });
     needs.tell({ type: 'listening' });
+    link.#beat = setInterval(() => {
+      needs.tell({ type: 'beat' });
+    }, BEAT_MS);
     link.#client.start();
     return ok(link);
   }
@@ -130,7 +158,7 @@ export class Link {
       case 'configure':
         return;
       case 'plan':
-        this.#plan(message.job);
+        this.#plan({ from: 'front', plan: message.job, memo: message.memo });
         return;
       case 'probe':
         void this.#probe(message.request, message.tools);
@@ -147,25 +175,33 @@ export class Link {
       case 'cancel':
         this.#jobs.get(message.job)?.cancel('it was cancelled');
         return;
+      case 'heard':
+        this.#jobs.get(message.job)?.heard();
+        return;
+      case 'fetch':
+        void this.#fetch(message.request, message.job);
+        return;
       case 'stop':
+      case 'leave':
         return;
     }
+  }
+
+  /** Writes down what costs to learn again; the process ends now, and its jobs are the next link's. */
+  async leave(): Promise<void> {
+    this.#server?.close();
+    await this.#book.save();
   }
 
   /** Resolves once the running jobs are done or the deadline, ms, has passed. */
   async stop(deadlineMs: number): Promise<void> {
     this.#server?.close();
     rmSync(`link-${this.#needs.worker}.sock`, { force: true });
-    if (this.#jobs.size > 0 && deadlineMs > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, deadlineMs);
-        this.#drained = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
+    await this.#drain(deadlineMs);
     for (const job of this.#jobs.values()) job.cancel('the daemon was stopped');
+    const placing = [...this.#jobs.values()].some((job) => job.state === 'returning');
+    await this.#drain(placing ? PLACING_MS : LAST_WORDS_MS);
+    clearInterval(this.#beat);
     await this.#client.stop();
     await this.#book.close();
     this.#parts.helper.close();
@@ -174,12 +210,57 @@ export class Link {
     await this.#parts.hasher.close();
   }
 
-  #plan(plan: PlannedJob): void {
-    const job = new Job(plan, {
+  /** Resolves when no job is left, or after so many ms. */
+  async #drain(ms: number): Promise<void> {
+    if (this.#jobs.size === 0 || ms <= 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#drained = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #holdingParts(): Omit<HoldingsNeeds, 'file'> {
+    return {
       client: this.#client,
       book: this.#book,
       spool: this.#spool,
       helper: this.#parts.placer,
+      redo: this.#redo,
+      spoolFolder: spoolFolder(this.#needs),
+      hasher: this.#parts.hasher,
+    };
+  }
+
+  /** Takes up what a link before this one left, and tells the front of it. */
+  #recover(): void {
+    const records = loadJobFiles(this.#jobsFolder, this.#needs.complain);
+    const running = records.filter((record) => record.kept === undefined);
+    this.#needs.tell({
+      type: 'recovered',
+      jobs: records.map(({ run }) => ({ job: run.plan.job, memo: run.memo })),
+    });
+    for (const record of records) {
+      if (record.kept === undefined) continue;
+      this.#kept.add(record);
+      if (record.done !== undefined) this.#needs.tell(record.done);
+    }
+    this.#tellKept();
+    const jobs = running.map((record) => this.#add({ from: 'file', record }));
+    for (const job of jobs) job.recover();
+  }
+
+  #tellKept(): void {
+    this.#needs.tell({ type: 'kept', jobs: this.#kept.list });
+  }
+
+  #add(origin: JobOrigin): Job {
+    const plan = origin.from === 'front' ? origin.plan : origin.record.run.plan;
+    const job = new Job(origin, {
+      ...this.#holdingParts(),
+      file: JobFile.of(this.#jobsFolder, plan.job, this.#needs.complain),
       peer: {
         request: (build, partial) => this.#client.request(build, partial),
         withdraw: (request) => this.#client.send({ type: 'withdraw', request }),
@@ -190,9 +271,6 @@ export class Link {
           ),
         packer: this.#packer,
       },
-      redo: this.#redo,
-      spoolFolder: spoolFolder(this.#needs),
-      hasher: this.#parts.hasher,
       worker: this.#needs.worker,
       patienceMs: this.#needs.ownerDeadline * 1000,
       phase: (phase) => {
@@ -200,7 +278,13 @@ export class Link {
       },
       report: (done) => {
         this.#needs.tell(done);
+      },
+      closed: (kept) => {
         this.#jobs.delete(plan.job);
+        if (kept) {
+          this.#kept.reload(plan.job);
+          this.#tellKept();
+        }
         if (this.#jobs.size === 0) {
           this.#drained?.();
           void this.#idle();
@@ -208,13 +292,28 @@ export class Link {
       },
     });
     this.#jobs.set(plan.job, job);
+    return job;
+  }
+
+  #plan(origin: JobOrigin & { from: 'front' }): void {
+    const job = this.#add(origin);
+    const id = origin.plan.job;
     this.#drops.set(
-      plan.job,
+      id,
       setTimeout(() => {
-        this.#drops.delete(plan.job);
-        if (job.state === 'planned') this.#jobs.delete(plan.job);
+        this.#drops.delete(id);
+        if (job.state === 'planned') this.#jobs.delete(id);
       }, PLAN_MS),
     );
+  }
+
+  async #fetch(request: number, job: string): Promise<void> {
+    const fetched = await this.#kept.fetch(job);
+    if (!fetched.ok) this.#needs.tell({ type: 'failed', request, reason: fetched.failure.reason });
+    else {
+      this.#needs.tell({ type: 'fetched', request, ...fetched.value });
+      this.#tellKept();
+    }
   }
 
   /** Between jobs: what was learned is written down, and old returns go. */
@@ -230,17 +329,24 @@ export class Link {
       launcher.finish(
         opening.type === 'commit'
           ? { type: 'local', reason: 'the plan was no longer there', notice: '', lease: 0n }
-          : {
-              type: 'lost',
-              text: `the link to ${this.#needs.worker} was restarted during the run`,
-            },
+          : this.#unknown(id, opening.type),
       );
       return;
     }
     clearTimeout(this.#drops.get(id));
     this.#drops.delete(id);
-    if (opening.type === 'resume') job.resume(launcher, opening);
-    else job.commit(launcher);
+    if (opening.type === 'commit') job.commit(launcher);
+    else job.resume(launcher, opening);
+  }
+
+  /** For a launcher whose job is not here: a link before this one wrote down every job before it told the worker. */
+  #unknown(id: string, asked: 'resume' | 'rejoin'): ShimMessage {
+    const { worker } = this.#needs;
+    const kept = this.#kept.get(id)?.done?.outcome;
+    if (kept !== undefined) return { type: 'lost', text: lostText(worker, id, kept) };
+    const reason = `the link to ${worker} went away before it told the worker`;
+    if (asked === 'rejoin') return { type: 'local', reason, notice: '', lease: 0n };
+    return { type: 'lost', text: `the run on ${worker} was lost: nothing is known of it any more` };
   }
 
   #connected(facts: AgentFacts): void {
@@ -271,7 +377,10 @@ export class Link {
       });
       return;
     }
-    if ('job' in message) this.#jobs.get(message.job.toString('hex'))?.agentMessage(message);
+    if (!('job' in message)) return;
+    const job = this.#jobs.get(message.job.toString('hex'));
+    if (job !== undefined) job.agentMessage(message);
+    else if (message.type === 'result') this.#kept.agentMessage(message);
   }
 
   async #probe(request: number, tools: readonly string[]): Promise<void> {

@@ -1,5 +1,6 @@
 /** The link process: forked by the front, one a worker; does everything that carries payload. */
 import { mkdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { layoutOf, type Layout } from '../../src/base/layout.ts';
 import { messageOf } from '../../src/base/result.ts';
 import { workstationId } from '../../src/base/workstation.ts';
@@ -15,8 +16,8 @@ import { connect } from '../transport/connect.ts';
 import { Link } from './link.ts';
 
 const version = process.env['RCH_BUILD_VERSION'] ?? 'unbuilt';
-/** Seconds a started job outlives the connection of its owner. */
-const OWNER_DEADLINE = 120;
+/** For the stat caches to be written when the front hands its jobs over, ms. */
+const SAVING_MS = 1000;
 
 function tell(message: LinkToFront): void {
   if (process.connected) process.send?.(message);
@@ -27,7 +28,7 @@ function helloOf(layout: Layout, worker: WorkerConfig, config: Config): HelloFac
     workstation: workstationId(layout),
     storeLimit: (worker.storeLimitGb ?? config.store.limitGb) * 1e9,
     ...(worker.totalSlots === undefined ? {} : { totalSlots: worker.totalSlots }),
-    ownerDeadline: OWNER_DEADLINE,
+    ownerDeadline: config.execution.resumeTimeoutSec,
     clockShift: worker.clockShiftNs,
     compression: config.transfer.compressionLevel,
   };
@@ -47,8 +48,11 @@ async function configure(message: Extract<FrontToLink, { type: 'configure' }>): 
     connect: () => connect(worker, { layout }),
     hello: helloOf(layout, worker, config),
     compression: config.transfer.compressionLevel,
-    ownerDeadline: OWNER_DEADLINE,
+    ownerDeadline: config.execution.resumeTimeoutSec,
     tell,
+    complain: (what) => {
+      process.stderr.write(`${what}\n`);
+    },
   });
   if (!started.ok) throw new Error(started.failure.reason);
   return started.value;
@@ -67,6 +71,11 @@ async function handle(message: FrontToLink): Promise<void> {
     await running?.stop(message.deadlineMs);
     process.exit(0);
   }
+  if (message.type === 'leave') {
+    const late = delay(SAVING_MS, undefined, { ref: false });
+    await Promise.race([running?.leave(), late]);
+    process.exit(0);
+  }
   running?.handle(message);
 }
 
@@ -79,13 +88,7 @@ process.on('message', (value: unknown) => {
   });
 });
 
-function end(): void {
-  const running = link;
-  if (running === undefined) process.exit(0);
-  void running.then((started) => started.stop(0)).finally(() => process.exit(0));
-}
-
-// Without a front nobody plans jobs for us: end what runs in order, so that no worker keeps it.
-process.on('disconnect', end);
-process.on('SIGTERM', end);
-for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+// The front died. What runs goes on at the worker, and the link that the next front forks takes it up from its files.
+process.on('disconnect', () => process.exit(0));
+// The front ends its links itself, in its own time; a service manager signals all processes of the daemon at once.
+for (const signal of ['SIGINT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => undefined);

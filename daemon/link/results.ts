@@ -8,25 +8,32 @@ import type { RootResult } from '../artifacts/take-back.ts';
 const MAX_CHANGES = 5_000_000;
 
 type Part = Extract<AgentMessage, { type: 'result' }>;
-type Gathered = { changes: Change[]; from: bigint; till: bigint; complete: boolean };
+type Gathered = { readonly changes: Change[]; readonly from: bigint; readonly till: bigint };
 
 export class Results {
+  readonly #arriving = new Map<string, Gathered>();
+  /** Told whole. After a reconnect the agent tells everything again, maybe while it is placed. */
   readonly #roots = new Map<string, Gathered>();
 
   /** Takes a part; gives the reason when it is not to be believed. */
   add(part: Part): string | undefined {
-    let root = this.#roots.get(part.root);
-    // After a reconnect the agent tells everything again.
-    if (root === undefined || root.complete)
-      root = { changes: [], from: part.from, till: part.till, complete: false };
-    this.#roots.set(part.root, root);
+    const root = this.#arriving.get(part.root) ?? { changes: [], from: part.from, till: part.till };
+    this.#arriving.set(part.root, root);
     const changes = unpackChanges(part.changes);
     if (!changes.ok) return `the worker's list of changes is bad: ${changes.failure.reason}`;
     for (const change of changes.value) root.changes.push(change);
     if (root.changes.length > MAX_CHANGES)
       return 'the worker claims to have changed too many files';
-    root.complete = part.last;
+    if (part.last) {
+      this.#roots.set(part.root, root);
+      this.#arriving.delete(part.root);
+    }
     return undefined;
+  }
+
+  /** The agent begins to tell everything anew. */
+  restart(): void {
+    this.#arriving.clear();
   }
 
   /** Temporary folders in which the job left something. */

@@ -5,7 +5,9 @@ import { diskFreeOf } from '../../src/facts/machine.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Hasher } from '../../src/tree/hash.ts';
-import type { Change, Hash, RawPath } from '../../src/tree/manifest.ts';
+import type { Change, Hash, Manifest, RawPath } from '../../src/tree/manifest.ts';
+import { unpackChanges } from '../../src/tree/packed.ts';
+import type { StampRule } from '../../src/tree/stamps.ts';
 import { bring } from '../artifacts/bring.ts';
 import { EarlyReturn, type Offer, type Part } from '../artifacts/early.ts';
 import type { RedoJournal } from '../artifacts/redo.ts';
@@ -41,6 +43,12 @@ export type ReturningNeeds = {
   readonly reunion: Reunion;
   /** Names that were kept from the tool. */
   readonly withheld: ReadonlySet<string>;
+  /** A link before this one prepared the job: its scan is not known here. */
+  readonly recovered: boolean;
+  /** Rules by root key with which an earlier link began to place. */
+  readonly rules: ReadonlyMap<string, StampRule>;
+  /** Files of this root may be in place from here on, stamped by this rule. */
+  readonly placing: (root: string, rule: StampRule) => void;
 };
 
 export type Returned = {
@@ -60,6 +68,11 @@ export class Returning {
   readonly #stayed: RawPath[] = [];
   readonly #settling: Promise<void>[] = [];
   readonly #taken: { readonly held: HeldRoot; readonly back: TakenBack }[] = [];
+
+  /** Paths that came back. */
+  get count(): number {
+    return this.#taken.reduce((sum, { back }) => sum + back.changes.length, 0);
+  }
 
   constructor(needs: ReturningNeeds) {
     this.#needs = needs;
@@ -105,7 +118,8 @@ export class Returning {
       this.received = this.#needs.spool.receivedFor(this.#early);
     }
     const conflicts = [...this.#taken.flatMap(({ back }) => back.conflicts), ...this.#stayed];
-    const unseen = this.#stayed[0] ?? '';
+    // Files there that an earlier link placed look the same.
+    const unseen = this.#needs.recovered ? '' : (this.#stayed[0] ?? '');
     return ok({ conflicts, unseen, missedEnv: await this.#missedEnv() });
   }
 
@@ -128,20 +142,57 @@ export class Returning {
   async #takeOne(held: HeldRoot): Promise<Result<TakenBack>> {
     const { client, reunion } = this.#needs;
     const result = this.#needs.results.of(held.root.key);
+    let taking: TakeBack | undefined;
     for (let attempt = 1; ; attempt++) {
-      const back = await new TakeBack(held, {
-        helper: this.#needs.helper,
-        spool: this.#needs.spool,
-        offset: client.clock.offset,
-        redo: this.#needs.redo,
-        job: this.#needs.job,
-        bring: (wanted) => this.#bring(wanted),
-      }).run(result, (placed) => {
-        this.#settle(held, placed);
-      });
+      const made: Result<TakeBack> = taking === undefined ? await this.#takingOf(held) : ok(taking);
+      if (made.ok) taking = made.value;
+      const back = made.ok
+        ? await made.value.run(result, (placed) => {
+            this.#settle(held, placed);
+          })
+        : made;
       if (back.ok || client.connected || attempt === ATTEMPTS) return back;
       if (!(await reunion.wait(() => client.connected))) return back;
     }
+  }
+
+  async #takingOf(held: HeldRoot): Promise<Result<TakeBack>> {
+    const { key } = held.root;
+    const before = this.#needs.recovered ? await this.#before(key) : ok(undefined);
+    if (!before.ok) return before;
+    const taking = new TakeBack(held, {
+      helper: this.#needs.helper,
+      spool: this.#needs.spool,
+      offset: this.#needs.client.clock.offset,
+      redo: this.#needs.redo,
+      job: this.#needs.job,
+      bring: (wanted) => this.#bring(wanted),
+      before: before.value,
+      rule: this.#needs.rules.get(key),
+      placing: (rule) => {
+        this.#needs.placing(key, rule);
+      },
+    });
+    return ok(taking);
+  }
+
+  /** How the paths of the result stood before the run, as the agent knows it. */
+  async #before(root: string): Promise<Result<Manifest>> {
+    const manifest: Manifest = new Map();
+    const bad: { reason?: string } = {};
+    const answer = await this.#needs.client.request(
+      (request) => ({ type: 'before', request, job: this.#id, root }),
+      (part) => {
+        if (part.type !== 'baseline') return false;
+        const changes = unpackChanges(part.changes);
+        if (!changes.ok) bad.reason = changes.failure.reason;
+        for (const change of changes.ok ? changes.value : [])
+          if (change.op === 'put') manifest.set(change.path, change.entry);
+        return !part.last;
+      },
+    );
+    if (!answer.ok) return answer;
+    return bad.reason === undefined ? ok(manifest) : fail(bad.reason);
   }
 
   #bring(wanted: ReadonlyMap<Hash, number>): Promise<Result<undefined>> {
@@ -213,15 +264,16 @@ export class Returning {
     held.root.returned(back.changes, back.unsettled, to);
     this.#settling.push(
       answer.then((settled) => {
-        if (!settled.ok || settled.value.type !== 'settled') held.root.distrust();
+        // What was agreed on before the run, only a link that is gone knew.
+        const known = settled.ok && settled.value.type === 'settled' && !this.#needs.recovered;
+        if (!known) held.root.distrust();
       }),
     );
   }
 
-  /** Resolves when the agent has heard of all that was placed; then it may forget the job. */
+  /** Resolves when the agent has heard of all that was placed. */
   async settle(): Promise<void> {
     await Promise.all(this.#settling);
-    this.#needs.client.send({ type: 'finish', job: this.#id });
   }
 }
 

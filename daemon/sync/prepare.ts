@@ -16,7 +16,8 @@ const LOOKS = 6;
 export type HeldRoot = {
   readonly root: SharedRoot;
   readonly plan: PlannedRoot;
-  readonly snapshot: Snapshot;
+  /** As it was before the run; the manifest is empty where a link before this one took it. */
+  readonly snapshot: Pick<Snapshot, 'manifest' | 'scanTime'>;
   readonly edits: Edits;
   /** Other jobs may use the root meanwhile. */
   readonly shares: boolean;
@@ -64,7 +65,7 @@ export async function prepare(
     }
     held.push(one.value.held);
     ready.push(one.value.ready);
-    if (one.value.held.snapshot.newest > newest) newest = one.value.held.snapshot.newest;
+    if (one.value.newest > newest) newest = one.value.newest;
   }
   return ok({ roots: held, ready, newest });
 }
@@ -73,7 +74,7 @@ async function prepareOne(
   job: PlannedJob,
   plan: PlannedRoot,
   needs: PrepareNeeds,
-): Promise<Result<{ held: HeldRoot; ready: ReadyRoot }, PushFailure>> {
+): Promise<Result<{ held: HeldRoot; ready: ReadyRoot; newest: bigint }, PushFailure>> {
   const root = needs.book.get(plan);
   const taking = new Taking(root, needs);
   try {
@@ -103,6 +104,7 @@ async function prepareOne(
         },
       },
       ready: { root: root.key, path: root.path, policy: plan.policy, epoch },
+      newest: snapshot.newest,
     });
   } catch (thrown) {
     taking.release();

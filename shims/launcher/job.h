@@ -1,10 +1,13 @@
 /*
  * A command that runs on a worker, seen from here: streams, signals and the end.
  *
- *   committed ──started──▶ running ──exit | execHere──▶ ending (held output is written) ──▶ gone
- *      │ local, link lost      │ link lost ──▶ resuming ──▶ running
- *      ▼                       └─ lost, resume failed ──▶ exit 102
- *   exec of the real tool
+ *   committed ──starting──▶ announced ──started──▶ running ──exit | execHere──▶ ending (held output is written) ──▶ gone
+ *      │ local, link lost        │ │ link lost ──▶ resuming ──▶ as before
+ *      ▼                   local │ └─ lost, resume failed ──▶ exit 102
+ *   exec of the real tool ◀──────┘
+ *
+ * Until `starting` the worker was told nothing, so a lost link means that the tool runs here. After it nobody here knows
+ * whether it runs there: only a link that says `local` can tell.
  */
 #ifndef RCH_LAUNCHER_JOB_H
 #define RCH_LAUNCHER_JOB_H
@@ -17,10 +20,14 @@
 #include "input.h"
 #include "output.h"
 
-/* A link that has not started the tool says something at least this often, or is given up. */
+/* A link says something every 2 s: one that is silent for so long is given up. (Tests shorten both.) */
+#ifndef LINK_SILENCE_MS
 #define LINK_SILENCE_MS 30000
+#endif
 /* How long a lost job is looked for. */
+#ifndef RESUME_MS
 #define RESUME_MS 60000
+#endif
 /* A tool that was sent SIGTSTP has this long to say that it stopped. */
 #define STOP_ANSWER_MS 200
 #define JOB_BYTES 16
@@ -33,7 +40,7 @@ static struct {
   char *worker;
   int *locks; /* descriptors held by flock(2) */
   size_t lock_count;
-  bool started;
+  bool announced, started;
   bool ended, execs; /* the end came: as `end`, or as the program in `program` */
   struct rch_shim_exit end;
   uint8_t *program;
@@ -76,7 +83,7 @@ static _Noreturn void job_lost(struct rch_bytes why) {
 
 /* What a broken peer means: nothing lost before the start; after it the command is never run a second time. */
 static _Noreturn void job_broken(const char *why) {
-  if (!job.started) job_run_here();
+  if (!job.announced) job_run_here();
   job_lost(bytes_of(why));
 }
 
@@ -181,7 +188,7 @@ static bool next_signal(uint32_t *number) {
 
 static void job_started(void) {
   struct winsize asked = job.size;
-  job.started = true;
+  job.announced = job.started = true;
   if (job.worker) tell_where(job.worker);
   text_clear();
   signals_take();
@@ -280,13 +287,15 @@ static void job_frame(const struct frame *frame) {
     if (good) text_show(m.wait.text);
   } else if (frame->number == RCH_SHIM_LOST) {
     good = rch_get_shim_lost(frame->body, frame->n, &m.lost);
-    if (good && job.started) job_lost(m.lost.text);
+    if (good && job.announced) job_lost(m.lost.text);
     if (good) job_run_here();
   } else if (frame->number == RCH_SHIM_LOCAL && !job.started) {
     if (rch_get_shim_local(frame->body, frame->n, &m.local)) text_say(m.local.notice, true);
     job_run_here();
-  } else if (frame->number == RCH_SHIM_STARTED && !job.started) {
-    job_started();
+  } else if (frame->number == RCH_SHIM_STARTING) {
+    job.announced = true;
+  } else if (frame->number == RCH_SHIM_STARTED) {
+    if (!job.started) job_started();
   } else {
     good = job.started && !job.ended && job_running_frame(frame);
   }

@@ -79,8 +79,8 @@ static void job_wait(bool stalled, int64_t heard) {
       [ON_INPUT] = {job.started && !input.eof_sent ? input.edge : -1, POLLIN, 0},
       [ON_LINE] = {terminal.wanted ? terminal.line_fd : -1, POLLIN, 0},
   };
-  int64_t deadline = job.started ? INT64_MAX : heard + LINK_SILENCE_MS;
-  if (job.stop_by) deadline = job.stop_by;
+  int64_t deadline = reads ? heard + LINK_SILENCE_MS : INT64_MAX;
+  if (job.stop_by && job.stop_by < deadline) deadline = job.stop_by;
   if (input.look_at && input.look_at < deadline) deadline = input.look_at;
   if (poll(on, ON_COUNT, deadline == INT64_MAX ? -1 : left_ms(deadline)) < 0) return;
   uint32_t number;
@@ -102,28 +102,42 @@ static void job_move_output(void) {
   wire_flush(&job.link);
 }
 
+/* Whether the link has said nothing for too long; what arrived while we were stopped counts as said. */
+static bool job_is_silent(int64_t heard) {
+  if (job.link.closed || now_ms() < heard + LINK_SILENCE_MS) return false;
+  size_t before = job.link.in.n - job.link.in_at;
+  wire_fill(&job.link);
+  return job.link.in.n - job.link.in_at == before;
+}
+
 static _Noreturn void job_relay(void) {
   int64_t heard = now_ms();
   for (;;) {
     struct frame frame;
     bool stalled = false;
     while (!job.ended && !(stalled = outputs_held() >= OUTPUT_HELD) && wire_next(&job.link, &frame)) {
-      heard = now_ms();
       job.lost_at = 0;
       job_frame(&frame);
+      /* After it: the frame may have stopped us for a while. */
+      heard = now_ms();
     }
+    /* All of it is ours now; the link knows it by this. */
+    if (job.ended && !job.link.closed) wire_close(&job.link);
     job_move_output();
     if (job.ended && outputs_held() == 0) job_end();
     if (stalled && outputs_held() < OUTPUT_HELD) continue;
-    if (job.link.closed && !job.ended && !stalled) {
-      if (!job.started) job_run_here();
+    /* Nothing can be heard while we do not read. */
+    if (stalled) heard = now_ms();
+    if (!job.ended && !stalled && (job.link.closed || job_is_silent(heard))) {
+      if (!job.announced) job_run_here();
       job_resume();
+      heard = now_ms();
       continue;
     }
-    if (!job.started && now_ms() >= heard + LINK_SILENCE_MS) job_run_here();
     if (job.stop_by && now_ms() >= job.stop_by) {
       job.stop_answer_stale = true;
       job_stop(SIGTSTP);
+      heard = now_ms();
     }
     job_wait(stalled, heard);
   }

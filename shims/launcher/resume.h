@@ -55,7 +55,10 @@ static char *resume_where(int64_t limit, int *fatal) {
   int fd = -1;
   if (!check_run_folder() || !run_path(path, "front.sock") ||
       (fd = connect_socket(path, now_ms() + ACK_MS)) < 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) start_daemon();
+    if (errno == ENOENT || errno == ECONNREFUSED) {
+      if (run_has("stopped")) job_lost(bytes_of("the daemon was stopped while the command ran on a worker"));
+      start_daemon();
+    }
     return NULL;
   }
   wire_open(&front, fd);
@@ -82,6 +85,11 @@ static char *resume_where(int64_t limit, int *fatal) {
 static void resume_tell(void) {
   struct rch_shim_resume message = {{job.id, JOB_BYTES}, outputs[1].written, outputs[2].written,
                                     outputs[3].written, input.used};
+  struct rch_shim_rejoin unstarted = {{job.id, JOB_BYTES}};
+  if (!job.started) {
+    rch_put_shim_rejoin(&job.link.out, &unstarted);
+    return;
+  }
   rch_put_shim_resume(&job.link.out, &message);
   for (int stream = 1; stream < 4; stream++) {
     outputs[stream].acked = outputs[stream].written;

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nowNs } from '../base/clock.ts';
-import { messageOf, never, type Result } from '../base/result.ts';
+import { fail, messageOf, never, type Result } from '../base/result.ts';
 import { diskFreeOf } from '../facts/machine.ts';
 import type { AgentMessage } from '../protocol/agent.ts';
 import { type JobUsage, type RefusalKind } from '../protocol/jobs.ts';
@@ -58,8 +58,10 @@ export type JobNeeds = {
   readonly others: (root: PlannedRoot) => Others;
   /** Slots were taken or given back. */
   readonly changed: () => void;
+  /** Puts the results of an ended job aside; the value is their bytes. */
+  readonly keep: (job: ActiveJob) => Promise<Result<number>>;
   /** The job is over, and everything it held is given back. */
-  readonly over: () => void;
+  readonly over: (outcome: 'untouched' | 'settled' | 'dropped') => void;
 };
 
 type ExecHere = Extract<RunMessage, { type: 'execHere' }>;
@@ -86,6 +88,7 @@ export class ActiveJob {
   #shift = 0n;
   /** Since when nobody listens, ms; undefined while somebody does. */
   #alone: NodeJS.Timeout | undefined;
+  #keeping: Promise<Result<number>> | undefined;
 
   constructor(plan: JobPlan, listener: Listener, needs: JobNeeds) {
     this.plan = plan;
@@ -131,10 +134,22 @@ export class ActiveJob {
       this.kill();
       return;
     }
+    clearTimeout(this.#alone);
     this.#alone = setTimeout(() => {
       this.#needs.log(`job ${this.hex}: its owner stayed away`);
-      this.kill();
+      if (this.#state.at === 'ended') void this.keep();
+      else this.kill();
     }, this.owner.hello.ownerDeadline * 1000);
+  }
+
+  /** Nobody can take the results now: they are put aside, and everything else is given back. */
+  async keep(): Promise<Result<number>> {
+    if (this.#state.at !== 'ended') return fail('the job has no results yet');
+    this.#keeping ??= this.#needs.keep(this);
+    const kept = await this.#keeping;
+    if (!kept.ok) this.#needs.log(`job ${this.hex}: ${kept.failure.reason}`);
+    this.kill();
+    return kept;
   }
 
   /** Somebody takes the job up again, from what the launcher has written. */
@@ -500,7 +515,7 @@ export class ActiveJob {
     for (const release of this.#turns) release();
     this.#turns = [];
     this.#needs.changed();
-    this.#needs.over();
+    this.#needs.over(outcome);
   }
 }
 

@@ -14,7 +14,8 @@ import { benchmark } from './benchmark.ts';
 import { collect, type Collected, heldBytes } from './collect.ts';
 import { Contents } from './contents.ts';
 import { emptyTrash, type AgentFolder } from './folder.ts';
-import { Jobs, sweepOrphans } from './jobs.ts';
+import { Jobs, sweepOrphans, type JobsNeeds } from './jobs.ts';
+import { Kept } from './kept.ts';
 import type { Log } from './log.ts';
 import { Memory } from './memory.ts';
 import { Owner } from './owner.ts';
@@ -48,6 +49,7 @@ export class Agent {
   readonly contents: Contents;
   readonly helper: FsHelper;
   readonly jobs: Jobs;
+  readonly kept: Kept;
   readonly memory = new Memory({
     busy: () => this.jobs.all.length > 0,
     forget: () => {
@@ -69,7 +71,7 @@ export class Agent {
   #collecting: Promise<unknown> | undefined;
   #benchmark: Promise<BenchmarkFacts> | undefined;
 
-  private constructor(needs: AgentNeeds, store: Store, hasher: Hasher) {
+  private constructor(needs: AgentNeeds, store: Store, hasher: Hasher, past: readonly string[]) {
     this.#needs = needs;
     this.log = needs.log;
     this.version = needs.version;
@@ -80,7 +82,8 @@ export class Agent {
     this.#roots = new Roots(needs.folder, { helper: this.helper, hasher: this.#hasher });
     const runner = join(needs.lib, 'rch-run');
     this.#sandbox = findSandbox({ runner, path: needs.path, without: needs.without });
-    this.jobs = new Jobs({
+    this.kept = new Kept(needs.folder, (bytes) => this.room(bytes));
+    const jobs: JobsNeeds = {
       folder: needs.folder,
       runner,
       sandbox: () => this.#sandbox,
@@ -97,15 +100,23 @@ export class Agent {
         this.maybeCollect();
         this.#checkIdle();
       },
-    });
+      keep: (job) => {
+        const { hex, owner, results } = job;
+        return this.kept.keep({ hex, workstation: owner.workstation }, results);
+      },
+    };
+    this.jobs = new Jobs(jobs, past);
   }
 
   static async open(needs: AgentNeeds): Promise<Result<Agent>> {
-    await sweepOrphans(needs.folder, needs.log);
+    const past = await sweepOrphans(needs.folder, needs.log);
     await emptyTrash(needs.folder);
     const hasher = new Hasher();
     const store = await Store.open({ folder: needs.folder.store, hasher });
-    return store.ok ? ok(new Agent(needs, store.value, hasher)) : store;
+    if (!store.ok) return store;
+    const agent = new Agent(needs, store.value, hasher, past);
+    await agent.kept.sweep();
+    return ok(agent);
   }
 
   /** Called whenever the last connection or job went. */

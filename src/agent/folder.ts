@@ -6,6 +6,7 @@
  * store/         contents by hash
  * trees/WORKSTATION/ROOT/   meta.json, manifest, stats, t/ (the tree itself)
  * jobs/ID/       what one job needs while it runs: tmp/, shims/, passwd, group, owner
+ * kept/ID/       results of a job that could not be returned (src/agent/kept.ts)
  * log/           agent.log
  * ```
  */
@@ -21,6 +22,7 @@ export type AgentFolder = {
   readonly store: string;
   readonly trees: string;
   readonly jobs: string;
+  readonly kept: string;
   readonly log: string;
   /** What is being removed: renamed here first, so that a cut in the middle leaves nothing that looks whole. */
   readonly trash: string;
@@ -49,6 +51,7 @@ export function openFolder(path: string): Result<AgentFolder> {
     store: join(path, 'store'),
     trees: join(path, 'trees'),
     jobs: join(path, 'jobs'),
+    kept: join(path, 'kept'),
     log: join(path, 'log'),
     trash: join(path, 'trash'),
   };

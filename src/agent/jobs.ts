@@ -13,6 +13,9 @@ import type { Others } from './result.ts';
 import type { Roots } from './roots.ts';
 import type { Session } from './session.ts';
 
+/** Jobs that are remembered when they are over: a link asks within its patience, or never. */
+const MOST_PAST = 10_000;
+
 export type JobsNeeds = Omit<JobNeeds, 'owner' | 'others' | 'over'> & {
   readonly roots: Roots;
   /** A job is over. */
@@ -22,13 +25,22 @@ export type JobsNeeds = Omit<JobNeeds, 'owner' | 'others' | 'over'> & {
 export class Jobs {
   readonly #needs: JobsNeeds;
   readonly #jobs = new Map<string, ActiveJob>();
+  /** Jobs that had started and are over, also those of an agent before this one; the newest last. */
+  readonly #past: Set<string>;
 
-  constructor(needs: JobsNeeds) {
+  /** `past`: jobs that an agent before this one was running when it died. */
+  constructor(needs: JobsNeeds, past: readonly string[]) {
     this.#needs = needs;
+    this.#past = new Set(past);
   }
 
   get all(): ActiveJob[] {
     return [...this.#jobs.values()];
+  }
+
+  /** Whether a job that is not here any more had come so far that its tool may have run. */
+  hadBegun(id: Buffer): boolean {
+    return this.#past.has(id.toString('hex'));
   }
 
   /** The job, if it is one of this workstation's. */
@@ -53,13 +65,20 @@ export class Jobs {
       ...this.#needs,
       owner,
       others: (root) => this.#othersIn(root, id),
-      over: () => {
+      over: (outcome) => {
         this.#jobs.delete(job.hex);
+        if (outcome !== 'untouched') this.#remember(job.hex);
         this.#needs.ended();
       },
     });
     this.#jobs.set(job.hex, job);
     void job.begin();
+  }
+
+  #remember(hex: string): void {
+    this.#past.add(hex);
+    const [oldest] = this.#past;
+    if (this.#past.size > MOST_PAST && oldest !== undefined) this.#past.delete(oldest);
   }
 
   #othersIn({ root, path }: PlannedRoot, id: Buffer): Others {
@@ -88,9 +107,10 @@ export class Jobs {
   }
 }
 
-/** Ends what an agent that died left behind: processes still running, and the jobs' folders. */
-export async function sweepOrphans(folder: AgentFolder, log: Log): Promise<void> {
-  for (const name of readdirSync(folder.jobs)) {
+/** Ends what an agent that died left behind: processes still running, and the jobs' folders. Gives their names. */
+export async function sweepOrphans(folder: AgentFolder, log: Log): Promise<string[]> {
+  const names = readdirSync(folder.jobs);
+  for (const name of names) {
     const path = join(folder.jobs, name);
     const pid = aliveOf(ownerOf(path));
     if (pid !== undefined) {
@@ -100,6 +120,7 @@ export async function sweepOrphans(folder: AgentFolder, log: Log): Promise<void>
     }
     await discard(folder, path);
   }
+  return names;
 }
 
 function ownerOf(path: string): string {

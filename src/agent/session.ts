@@ -5,11 +5,12 @@ import type { RefusalKind } from '../protocol/jobs.ts';
 import { BlobPacker } from '../protocol/blob-packer.ts';
 import { probeRequest } from '../protocol/facts.ts';
 import { unpackChanges } from '../tree/packed.ts';
-import type { Change } from '../tree/manifest.ts';
+import type { Change, Hash } from '../tree/manifest.ts';
 import type { Agent } from './agent.ts';
 import { sendContent, sendPart, type Content } from './blobs-out.ts';
 import type { Missing } from './contents.ts';
 import type { Listener, Owner } from './owner.ts';
+import { beforeOf, type KeptResult } from './kept.ts';
 import { settleResult } from './result.ts';
 import type { AgentStream } from './stream.ts';
 import { syncIn } from './sync-in.ts';
@@ -31,6 +32,9 @@ const requests = [
   'collect',
   'withdraw',
   'benchmark',
+  'before',
+  'keep',
+  'reclaim',
 ] as const;
 const aboutJobs = [
   'run',
@@ -133,6 +137,15 @@ export class Session implements Listener {
       case 'settle':
         this.#answer(request, () => this.#settle(message));
         return;
+      case 'before':
+        this.#before(message);
+        return;
+      case 'keep':
+        this.#answer(request, () => this.#keep(message));
+        return;
+      case 'reclaim':
+        this.#reclaim(message);
+        return;
       case 'collect':
         this.#answer(request, async () => {
           const done = await this.#agent.collect(Number(message.bytes));
@@ -158,11 +171,13 @@ export class Session implements Listener {
     const job = this.#agent.jobs.find(message.job, this.owner);
     switch (message.type) {
       case 'attach':
-        if (job === undefined) this.send({ type: 'unknownJob', job: Buffer.from(message.job) });
+        if (job === undefined) this.#unknown(Buffer.from(message.job));
         else job.attach(this, message);
         return;
       case 'finish':
-        job?.finish();
+        if (job !== undefined) job.finish();
+        else
+          void this.#kept(message.job, () => this.#agent.kept.remove(message.job.toString('hex')));
         return;
       case 'kill':
         job?.kill();
@@ -271,11 +286,76 @@ export class Session implements Listener {
     this.send({ type: 'syncNeed', request, hashes, partial: held });
   }
 
+  /** For a job that is not here: whether its tool may have run decides what becomes of the command. */
+  #unknown(job: Buffer): void {
+    if (this.#agent.jobs.hadBegun(job)) this.send({ type: 'unknownJob', job });
+    else
+      this.send({
+        type: 'notStarted',
+        job,
+        kind: 'never-seen',
+        reason: 'the worker never began the job',
+      });
+  }
+
+  /** Runs `use` on what is kept of a job of this workstation, if anything is. */
+  #kept<T>(job: Buffer, use: (kept: KeptResult) => T): T | undefined {
+    const hex = job.toString('hex');
+    const kept = this.#agent.kept.open(hex, this.owner.workstation);
+    return kept === undefined ? undefined : use(kept);
+  }
+
+  #before(message: Of<'before'>): void {
+    const { request } = message;
+    const result = this.#agent.jobs
+      .find(message.job, this.owner)
+      ?.results.find(({ root }) => root.key === message.root);
+    const parts =
+      result === undefined
+        ? this.#kept(message.job, ({ roots }) => roots.find(({ key }) => key === message.root))
+            ?.before
+        : beforeOf(result);
+    if (parts === undefined) {
+      this.#refuse(request, 'no-root', 'the job has no such result');
+      return;
+    }
+    for (const [at, changes] of parts.entries())
+      this.send({ type: 'baseline', request, changes, last: at === parts.length - 1 });
+  }
+
+  async #keep(message: Of<'keep'>): Promise<void> {
+    const { request } = message;
+    const kept = await this.#agent.jobs.find(message.job, this.owner)?.keep();
+    if (kept?.ok === true) this.send({ type: 'kept', request, bytes: BigInt(kept.value) });
+    else this.#refuse(request, 'internal', kept?.failure.reason ?? 'the job is not there any more');
+  }
+
+  #reclaim(message: Of<'reclaim'>): void {
+    const { request } = message;
+    const job = Buffer.from(message.job);
+    const kept = this.#agent.kept.open(job.toString('hex'), this.owner.workstation);
+    if (kept === undefined) {
+      this.#refuse(request, 'never-seen', 'nothing is kept of that job on the worker');
+      return;
+    }
+    let bytes = 0n;
+    for (const { key, from, till, parts } of kept.roots)
+      for (const [at, changes] of parts.entries()) {
+        const last = at === parts.length - 1;
+        this.send({ type: 'result', job, root: key, from, till, changes, last });
+      }
+    for (const { size } of kept.contents.values()) bytes += BigInt(size);
+    this.send({ type: 'kept', request, bytes });
+  }
+
   /** Not awaited, and on every stream there is: control messages must get through meanwhile. */
   #fetch(message: Of<'fetch'>): void {
     const { request } = message;
     const job = this.#agent.jobs.find(message.job, this.owner);
-    const offered = job?.offered ?? new Map<string, Content>();
+    const offered =
+      job === undefined
+        ? (this.#kept(message.job, ({ contents }) => contents) ?? new Map<Hash, Content>())
+        : job.offered;
     const wanted: Content[] = [];
     for (let at = 0; at < message.hashes.length; at += HASH_BYTES) {
       const content = offered.get(message.hashes.toString('hex', at, at + HASH_BYTES));

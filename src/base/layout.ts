@@ -113,6 +113,10 @@ export function daemonLog(layout: Layout): string {
 export function historyFile(layout: Layout): string {
   return join(layout.state, 'history.jsonl');
 }
+/** What a link must know of the jobs that a link before it left running, a file a job, a folder a worker. */
+export function jobsFolder(layout: Layout, worker: string): string {
+  return join(layout.state, 'jobs', worker);
+}
 /** Stat cache and agreed manifests, a folder a worker. */
 export function treesFolder(layout: Layout, worker: string): string {
   return join(layout.state, 'trees', worker);

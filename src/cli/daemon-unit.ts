@@ -86,7 +86,7 @@ export async function daemonEnable(context: Context): Promise<Outcome> {
   }
   const file = unitFile(layout);
   // Whatever runs now was not started by systemd, which would wait for its lock in vain.
-  const stopped = await stopDaemon(layout, { unmarked: true });
+  const stopped = await stopDaemon(layout, { restart: true });
   if (!stopped.ok) return stopped;
   rmSync(stoppedMark(layout), { force: true });
   mkdirSync(dirname(file), { recursive: true });

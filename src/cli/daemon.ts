@@ -47,7 +47,7 @@ export async function daemonStop({ layout }: Context, now: boolean): Promise<Out
 
 export async function daemonRestart(context: Context, now: boolean): Promise<Outcome> {
   const { layout } = context;
-  const stopped = await stopDaemon(layout, { now, unmarked: true });
+  const stopped = await stopDaemon(layout, { now, restart: true });
   if (!stopped.ok) return stopped;
   await startedByUnit(context);
   const client = await ensureDaemon(layout, { explicit: true });

@@ -20,7 +20,7 @@ function daemonCommands(program: Command, bind: Bind): void {
         (await import('./daemon.ts')).daemonStop(context, options['now'] === true),
       ),
     );
-  leaf(daemon, 'restart', 'stop and start it')
+  leaf(daemon, 'restart', 'stop and start it; running remote jobs go on')
     .addOption(now)
     .action(
       bind(async (context, options) =>
@@ -74,6 +74,17 @@ function seeingCommands(program: Command, bind: Bind): void {
         (await import('./history.ts')).history(context, Number(options['number'])),
       ),
     );
+}
+
+function jobsCommands(program: Command, bind: Bind): void {
+  const jobs = leaf(
+    program,
+    'jobs',
+    'what runs on workers, and results that are kept there because they could not come back',
+  ).action(bind(async (context) => (await import('./jobs.ts')).jobs(context)));
+  leaf(jobs, 'fetch <job>', 'bring kept results here').action(
+    bind(async (context, _, [job]) => (await import('./jobs.ts')).fetchJob(context, job ?? '')),
+  );
 }
 
 function doingCommands(program: Command, bind: Bind): void {
@@ -161,6 +172,7 @@ export function programFor(moduleUrl: string): Command {
   shimCommands(program, bind);
   hookCommands(program, bind);
   seeingCommands(program, bind);
+  jobsCommands(program, bind);
   doingCommands(program, bind);
   return program;
 }

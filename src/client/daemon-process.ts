@@ -15,8 +15,8 @@ const LOOK = 10;
 const START_DEADLINE = 15_000;
 /** ms for a daemon to answer, or to end after it said it would. */
 const STOP_DEADLINE = 15_000;
-/** ms that a daemon may take to end its jobs and links: longer than any deadline of its own. */
-const STOP_LONGEST = 60_000;
+/** ms that a daemon may take to end its links beside the time that it gives running jobs. */
+const STOP_LONGEST = 40_000;
 
 /** The Node that runs our programs: the one the installer chose, else the one that runs us. */
 export function nodeOf(layout: Layout): string {
@@ -84,7 +84,9 @@ async function connected(
     const client = await DaemonClient.connect(layout);
     if (client.ok) return client;
     if (client.failure.kind !== 'absent') return client;
-    if (gone) {
+    // Another starter was quicker (a launcher that waits for its job); that daemon is about to listen.
+    const other = gone && existsSync(daemonLock(layout)) && lockHolder(layout) !== undefined;
+    if (gone && !other) {
       await delay(0);
       return fail(
         `the daemon did not start: ${complaint() || `it ended with ${child.exitCode ?? child.signalCode ?? 'an error'}`}`,
@@ -101,8 +103,8 @@ async function connected(
 export type StopOptions = {
   /** End running jobs instead of waiting for them. */
   readonly now?: boolean;
-  /** For a restart: launchers may start the daemon again. */
-  readonly unmarked?: boolean;
+  /** For a restart: launchers may start the daemon again, and unless `now`, running jobs are left to that one. */
+  readonly restart?: boolean;
   /** ms for a daemon that was asked, then for one that was signalled; by default STOP_DEADLINE. */
   readonly patienceMs?: number;
 };
@@ -119,19 +121,20 @@ export async function stopDaemon(
   const folder = RunFolder.create(layout.run);
   if (!folder.ok) return folder;
   folder.value.close();
-  if (options.unmarked !== true) writeFileSync(stoppedMark(layout), '', { mode: 0o600 });
+  if (options.restart !== true) writeFileSync(stoppedMark(layout), '', { mode: 0o600 });
   const client = await DaemonClient.connect(layout);
   if (!client.ok && client.failure.kind === 'foreign') return client;
   const holder = lockHolder(layout);
   if (client.ok) {
     const asked = await client.value.call(
       'stop',
-      { now: options.now ?? false },
+      { now: options.now ?? false, handover: options.restart ?? false },
       { timeoutMs: patience },
     );
-    // Running jobs may take the daemon's own deadline, which is longer than the patience for its answer.
-    if (asked.ok)
-      await Promise.race([client.value.closed, delay(STOP_LONGEST, undefined, { ref: false })]);
+    if (asked.ok) {
+      const longest = asked.value.withinMs + STOP_LONGEST;
+      await Promise.race([client.value.closed, delay(longest, undefined, { ref: false })]);
+    }
     client.value.close();
   }
   if (holder === undefined) return ok(client.ok ? 'stopped' : 'was not running');

@@ -107,6 +107,8 @@ const settings = {
       timeoutSec: z.number().int().min(0).default(0),
       /** The caller's rlimits hold there too. */
       resourceLimits: z.boolean().default(true),
+      /** Seconds that a started command goes on without connection, link or daemon; then it is ended with 102. */
+      resumeTimeoutSec: z.number().int().min(1).max(86_400).default(120),
     })
     .prefault({}),
   environment: z
@@ -149,6 +151,12 @@ const settings = {
       intervalHours: z.number().min(0).default(24),
       /** A cloud_benchmarker to ask for scores instead of measuring. */
       url: z.url({ protocol: /^https?$/ }).optional(),
+    })
+    .prefault({}),
+  daemon: z
+    .strictObject({
+      /** Seconds that running commands get when the daemon is told to stop. */
+      drainTimeoutSec: z.number().int().min(0).max(86_400).default(30),
     })
     .prefault({}),
   store: z

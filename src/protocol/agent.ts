@@ -144,6 +144,12 @@ export const agentMessages = {
     number: 22,
     fields: { request: 'u32', job: 'bytes', hash: 'bytes', offset: 'u64', length: 'u64' },
   },
+  /** Asks how the paths of a result stood before the run, for a link that does not know: answered by `baseline`. */
+  before: { number: 23, fields: { request: 'u32', job: 'bytes', root: 'str' } },
+  /** The results of an ended job cannot be returned now: keep them, and let go of all else. */
+  keep: { number: 24, fields: { request: 'u32', job: 'bytes' } },
+  /** Asks for kept results: they come as `result`, one list a root, then `kept`; contents by `fetch`, until `finish`. */
+  reclaim: { number: 25, fields: { request: 'u32', job: 'bytes' } },
 
   // agent → link
   /** `json` is AgentFacts. `now` is the agent's clock. */
@@ -195,7 +201,7 @@ export const agentMessages = {
   },
   fetched: { number: 81, fields: { request: 'u32' } },
   settled: { number: 82, fields: { request: 'u32', epoch: 'u64' } },
-  /** `attach` of a job that the agent does not know (any more). */
+  /** `attach` of a job that had started and is over. One that never came this far is answered by `notStarted`, never-seen. */
   unknownJob: { number: 83, fields: { job: 'bytes' } },
   collected: { number: 84, fields: { request: 'u32', freed: 'u64', held: 'u64' } },
   /** `json` is BenchmarkFacts. */
@@ -204,6 +210,10 @@ export const agentMessages = {
   ready: { number: 87, fields: { job: 'bytes', hashes: 'bytes', sizes: 'bytes' } },
   /** The agent's state changed: free slots and disk, sent when they do. */
   state: { number: 85, fields: { totalSlots: 'u32', usedSlots: 'u32', freeBytes: 'u64' } },
+  /** The entries of the agreed manifest at the paths of a result, packed like it; a path that was not there is `gone`. */
+  baseline: { number: 88, fields: { request: 'u32', changes: 'bytes', last: 'bool' } },
+  /** The results are kept; `bytes` of contents. */
+  kept: { number: 89, fields: { request: 'u32', bytes: 'u64' } },
 } as const;
 
 export type AgentMessage = MessageOf<typeof agentMessages>;

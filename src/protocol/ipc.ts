@@ -66,14 +66,37 @@ export const plannedJob = z.object({
   maxRootBytes: z.number(),
   /** ms; 0: none. */
   timeoutMs: z.number(),
+  /** The launcher, by pid and start time (clock ticks since boot, a decimal number). */
+  launcher: z.object({ pid: z.number(), startTime: z.string() }),
 });
 export type PlannedJob = z.infer<typeof plannedJob>;
+
+/** What of a plan outlives its link: no environment, no arguments. */
+export const lastingPlan = plannedJob.pick({
+  job: true,
+  cwd: true,
+  roots: true,
+  caches: true,
+  withheld: true,
+  verbose: true,
+  notice: true,
+  timeoutMs: true,
+  launcher: true,
+  outputs: true,
+  waitedMs: true,
+});
+export type LastingPlan = z.infer<typeof lastingPlan>;
 
 export const frontToLink = z.discriminatedUnion('type', [
   /** First: what the link is for. `config` is the worker's merged configuration (src/config). */
   z.object({ type: z.literal('configure'), worker: z.unknown(), config: z.unknown() }),
   /** A launcher was sent here and will commit; unless it does within 30 s the plan is dropped. */
-  z.object({ type: z.literal('plan'), job: plannedJob }),
+  z.object({
+    type: z.literal('plan'),
+    job: plannedJob,
+    /** What the front will want to know of the job if it is another one by then; the link only keeps it. */
+    memo: z.unknown(),
+  }),
   /** Takes facts anew, with these tools. */
   z.object({ type: z.literal('probe'), request: z.number(), tools: z.array(z.string()) }),
   z.object({ type: z.literal('collect'), request: z.number(), bytes: z.number() }),
@@ -83,8 +106,14 @@ export const frontToLink = z.discriminatedUnion('type', [
   z.object({ type: z.literal('connect') }),
   /** Ends a job (rch cancel). */
   z.object({ type: z.literal('cancel'), job: z.string() }),
+  /** Brings kept results here. */
+  z.object({ type: z.literal('fetch'), request: z.number(), job: z.string() }),
+  /** The front has written down how the job ended. */
+  z.object({ type: z.literal('heard'), job: z.string() }),
   /** No new jobs; exits when the running ones are done or `deadlineMs` has passed. */
   z.object({ type: z.literal('stop'), deadlineMs: z.number() }),
+  /** Exits at once; what runs goes on, and the next link takes it up. */
+  z.object({ type: z.literal('leave') }),
 ]);
 export type FrontToLink = z.infer<typeof frontToLink>;
 
@@ -113,12 +142,52 @@ export const jobOutcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('local'), reason: z.string(), learn: z.boolean() }),
   /** The launcher went away before the end. */
   z.object({ kind: z.literal('abandoned') }),
-  /** Started, then lost: the launcher ended with 102. */
-  z.object({ kind: z.literal('lost'), reason: z.string() }),
+  /** Started, then lost: the launcher ended with 102. `kept`: its results can still be fetched. */
+  z.object({ kind: z.literal('lost'), reason: z.string(), kept: z.boolean().default(false) }),
 ]);
 export type JobOutcome = z.infer<typeof jobOutcome>;
 
+/** How a job ended, to be written down. */
+export const doneMessage = z.object({
+  type: z.literal('done'),
+  job: z.string(),
+  outcome: jobOutcome,
+  phases,
+  bytes: jobBytes,
+  /** Files that stayed as they were here because both sides changed them; absolute, latin1. */
+  conflicts: z.array(raw),
+  /** Names withheld from the environment that the build turned out to read. */
+  missedEnv: z.array(z.string()),
+  /** A path outside all roots that the tool was refused to write; '' when none. */
+  deniedPath: raw,
+});
+
+/** A job whose results are kept on the worker. */
+export const keptJob = z.object({
+  job: z.string(),
+  cwd: raw,
+  reason: z.string(),
+  /** ISO 8601 */
+  since: z.string(),
+});
+export type KeptJob = z.infer<typeof keptJob>;
+
 export const linkToFront = z.discriminatedUnion('type', [
+  /** First: the jobs that a link before this one left running; all others of that one have come to nothing. */
+  z.object({
+    type: z.literal('recovered'),
+    jobs: z.array(z.object({ job: z.string(), memo: z.unknown() })),
+  }),
+  /** All jobs whose results are kept, at the start and at each change. */
+  z.object({ type: z.literal('kept'), jobs: z.array(keptJob) }),
+  /** A sign of life, every 5 s. */
+  z.object({ type: z.literal('beat') }),
+  z.object({
+    type: z.literal('fetched'),
+    request: z.number(),
+    files: z.number(),
+    conflicts: z.array(raw),
+  }),
   /** The link's socket listens. */
   z.object({ type: z.literal('listening') }),
   z.object({ type: z.literal('connecting'), attempt: z.number() }),
@@ -146,18 +215,6 @@ export const linkToFront = z.discriminatedUnion('type', [
   z.object({ type: z.literal('benchmarked'), request: z.number(), facts: benchmarkFacts }),
   z.object({ type: z.literal('failed'), request: z.number(), reason: z.string() }),
   z.object({ type: z.literal('phase'), job: z.string(), phase: z.string() }),
-  z.object({
-    type: z.literal('done'),
-    job: z.string(),
-    outcome: jobOutcome,
-    phases,
-    bytes: jobBytes,
-    /** Files that stayed as they were here because both sides changed them; absolute, latin1. */
-    conflicts: z.array(raw),
-    /** Names withheld from the environment that the build turned out to read. */
-    missedEnv: z.array(z.string()),
-    /** A path outside all roots that the tool was refused to write; '' when none. */
-    deniedPath: raw,
-  }),
+  doneMessage,
 ]);
 export type LinkToFront = z.infer<typeof linkToFront>;

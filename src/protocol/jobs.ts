@@ -12,6 +12,8 @@ export const refusalKinds = [
   'too-large',
   'no-tool',
   'clock-behind',
+  /** No such job ever began there. */
+  'never-seen',
   'internal',
 ] as const;
 export type RefusalKind = (typeof refusalKinds)[number];

@@ -179,6 +179,24 @@ export const statusReply = z.object({
 });
 export type StatusReply = z.infer<typeof statusReply>;
 
+/** `phase` in words; `since` ISO 8601. */
+export const jobsReply = z.object({
+  running: statusReply.shape.jobs,
+  kept: z.array(
+    z.object({
+      id: z.string(),
+      worker: z.string(),
+      /** Empty when it is not remembered. */
+      command: z.string(),
+      cwd: z.string(),
+      /** Why the results could not be brought back. */
+      reason: z.string(),
+      since: z.string(),
+    }),
+  ),
+});
+export type JobsReply = z.infer<typeof jobsReply>;
+
 const nothing = z.object({});
 
 /**
@@ -260,8 +278,27 @@ export const controlMethods = {
   benchmark: { params: z.object({ worker: z.string() }), reply: workerSpeed },
   /** Reads the configuration now. */
   reload: { params: nothing, reply: z.object({ problems: z.array(configProblem) }) },
-  /** `now`: running jobs are ended, not awaited. The reply comes first, the connection closes when the daemon is gone. */
-  stop: { params: z.object({ now: z.boolean().optional() }), reply: nothing },
+  /**
+   * `now`: running jobs are ended, not awaited; `handover`: they go on, and the daemon that is started next takes them
+   * up. The reply comes first, with the ms that running jobs get; the connection closes when the daemon is gone.
+   */
+  stop: {
+    params: z.object({ now: z.boolean().optional(), handover: z.boolean().optional() }),
+    reply: z.object({ withinMs: z.number().default(0) }),
+  },
+  /** What runs on workers, and what results are kept there because they could not be brought back. */
+  jobs: { params: nothing, reply: jobsReply },
+  /** Brings the kept results of the one job whose id starts so. */
+  fetch: {
+    params: z.object({ job: z.string().min(1) }),
+    reply: z.object({
+      id: z.string(),
+      worker: z.string(),
+      /** Files, folders and links that were made, changed or removed. */
+      files: z.number(),
+      conflicts: z.array(z.string()),
+    }),
+  },
   /** Shrinks a worker's store and trees to `bytes`; 0 means to its configured bound. Bytes in the reply. */
   collect: {
     params: z.object({ worker: z.string(), bytes: z.number().nonnegative() }),

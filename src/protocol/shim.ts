@@ -2,7 +2,7 @@
 import type { MessageOf } from './codec.ts';
 
 /** Raised when a message changes its meaning; the front answers `local` to any other number. */
-export const SHIM_PROTOCOL = 1;
+export const SHIM_PROTOCOL = 2;
 
 /** What a descriptor of the caller is, as the launcher found it by fstat(2) and isatty(3). */
 export const StreamKind = {
@@ -92,7 +92,7 @@ export const shimMessages = {
   /** The question arrived; due within 250 ms of it. */
   ack: { number: 16, fields: {} },
   /**
-   * A heartbeat, at least every 2 s: from the front until its answer, from a link until `started`. `text` is shown on a
+   * A heartbeat, at least every 2 s: from the front until its answer, from a link until the end. `text` is shown on a
    * terminal in one dim line, and rubbed out later; empty when there is nothing new to say.
    */
   wait: { number: 17, fields: { text: 'str' } },
@@ -117,7 +117,7 @@ export const shimMessages = {
   hookAnswer: { number: 21, fields: { wrap: 'bool' } },
 
   // launcher → link
-  /** From here on the link may act; until `started` it may still answer `local`. */
+  /** From here on the link may act; until `started` it may still answer `local`, and `starting` comes before `started`. */
   commit: { number: 32, fields: { job: 'bytes' } },
   /** Takes a started job up again on a fresh connection; offsets are what the launcher has written so far. */
   resume: {
@@ -136,6 +136,8 @@ export const shimMessages = {
   resize: { number: 39, fields: { rows: 'u16', cols: 'u16', xpixel: 'u16', ypixel: 'u16' } },
   /** The caller's descriptor of `stream` is gone (EPIPE): the tool must see SIGPIPE on its next write. */
   outClosed: { number: 40, fields: { stream: 'u8' } },
+  /** Asks on a fresh connection what became of a job that was `starting`: `local`, `started` or `lost` is the answer. */
+  rejoin: { number: 41, fields: { job: 'bytes' } },
 
   // link → launcher
   /**
@@ -154,7 +156,7 @@ export const shimMessages = {
   ttyModes: { number: 53, fields: { termios: 'bytes' } },
   /** The tool's group stopped by `signo`: stop ourselves alike, and send SIGCONT when continued. */
   stopped: { number: 54, fields: { signo: 'u32' } },
-  /** The end: everything was written and returned. */
+  /** The end: everything was written and returned. The launcher closes the connection once it has taken it. */
   exit: { number: 55, fields: { kind: 'u8', value: 'u32' } },
   /** Instead of `exit`: become this program here (cargo run). Environment changes are relative to the caller's. */
   execHere: {
@@ -169,6 +171,8 @@ export const shimMessages = {
   },
   /** The remote run was lost after its start: print `text`, end with exit code 102. */
   lost: { number: 57, fields: { text: 'str' } },
+  /** The worker is being told to run: from here on a link that goes away does not mean that nothing runs there. */
+  starting: { number: 58, fields: {} },
 } as const;
 
 export type ShimMessage = MessageOf<typeof shimMessages>;

@@ -123,29 +123,6 @@ describe.skipIf(noFleet !== undefined)('a build that is interrupted', () => {
     },
   );
 
-  it('survives that the daemon is killed', async () => {
-    const folder = scene.project('daemon', slow);
-    const build = await begin(folder);
-    const { pid } = JSON.parse(await scene.world.rch(['daemon', 'status', '--json'])) as {
-      pid: number;
-    };
-    process.kill(pid, 'SIGKILL');
-    // It may go on or be lost; if it goes on, its wait ends by a hand from outside.
-    await until(async () => {
-      const left = await Promise.race([
-        build.end.then(() => true),
-        scene.runsThere(sleeper).then((runs) => !runs),
-      ]);
-      return left;
-    }, 'was the job over on the worker');
-    const end = await within(build.end);
-    expect(end.code, words(end)).toBe(102);
-    expect(end.stderr.toString()).toMatch(/rch: /);
-    await goneThere();
-    await scene.world.start();
-    await nextIsRight(folder);
-  });
-
   it('brings every byte once though the connection is cut again and again', async () => {
     const lines = 30_000;
     const folder = scene.project('output', {
@@ -244,11 +221,14 @@ describe.skipIf(noFleet !== undefined)('a build that is interrupted', () => {
   });
 
   it('gives up a job, with 102 and no file touched, when its worker does not come back', async () => {
+    scene.world.writeConfig('config.toml', '[execution]\nresume_timeout_sec = 3\n');
+    // The link is made anew with it.
+    await scene.world.rch(['workers', 'probe', 'worker1']);
     const folder = scene.project('unplugged', slow);
     const build = await begin(folder);
     await scene.fleet.unplug(0);
     await order({ cut: true, refuse: true });
-    const end = await within(build.end, 'giving up', 200_000);
+    const end = await within(build.end, 'giving up');
     expect(end.code, words(end)).toBe(102);
     expect(end.stderr.toString()).toMatch(/rch: .*worker1/);
     expect(existsSync(join(folder, 'x'))).toBe(false);

@@ -16,7 +16,8 @@ import { buildSync } from 'esbuild';
 export const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const out = join(top, 'build', 'test-shims');
 
-export type Variant = 'plain' | 'sanitized';
+/** `hasty`: gives up a silent link, and then looking for its job, within seconds. */
+export type Variant = 'plain' | 'sanitized' | 'hasty';
 
 const common = [
   '-std=gnu11',
@@ -28,6 +29,7 @@ const common = [
 ];
 const flags: Readonly<Record<Variant, readonly string[]>> = {
   plain: ['-O2'],
+  hasty: ['-O2', '-DLINK_SILENCE_MS=3000', '-DRESUME_MS=30000'],
   sanitized: ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
 };
 

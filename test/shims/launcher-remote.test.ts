@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -457,3 +457,87 @@ describe.each(['plain', 'sanitized'] as const)(
     });
   },
 );
+
+describe('a launcher whose link falls silent', () => {
+  let world: LauncherWorld;
+  let front: Listener;
+  let link: Listener;
+  beforeEach(async () => {
+    world = new LauncherWorld('hasty');
+    front = await world.listen('front.sock');
+    link = await world.listen('link-w.sock');
+  });
+  afterEach(async () => {
+    await world.dispose();
+  });
+
+  it('looks for its job elsewhere, from what it has written', async () => {
+    const run = world.call('gcc', ['x']);
+    const { peer } = await started(world, front, link);
+    peer.send(out(1, 0, 'before '));
+    const asker = await front.accept();
+    expect((await asker.next('where')).job).toEqual(jobId);
+    asker.send(remoteTo(world));
+    const again = await link.accept();
+    expect((await again.next('resume')).stdoutAt).toBe(7n);
+    again.send(out(1, 7, 'after'), exited(3));
+    expect(await run.end).toMatchObject({ code: 3, stdout: Buffer.from('before after') });
+  });
+
+  it('stays with one that beats, however long the tool says nothing', async () => {
+    const run = world.call('gcc', ['x']);
+    const { peer } = await started(world, front, link);
+    const begun = performance.now();
+    let last = begun;
+    let longest = 0;
+    while (last - begun < 4000) {
+      peer.send({ type: 'wait', text: '' });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }
+    // Where this very process stood still, the silence was real.
+    if (longest > 1500) return;
+    peer.send(exited(0));
+    expect((await run.end).code).toBe(0);
+    expect(front.count).toBe(1);
+  });
+
+  it('asks what became of a command that was about to start, and runs it only when told to', async () => {
+    const answers = [
+      {
+        answer: { type: 'local', reason: 'r', notice: '', lease: 0n },
+        code: 0,
+        out: 'real gcc x\n',
+      },
+      { answer: { type: 'lost', text: 'gone' }, code: 102, out: '' },
+    ] as const;
+    for (const { answer, code, out: said } of answers) {
+      const run = world.call('gcc', ['x']);
+      const { peer: first } = await question(front);
+      first.send(remoteTo(world));
+      const peer = await link.accept();
+      await peer.next('commit');
+      peer.send({ type: 'starting' });
+      peer.socket.end();
+      const asker = await front.accept();
+      await asker.next('where');
+      asker.send(remoteTo(world));
+      const again = await link.accept();
+      expect((await again.next('rejoin')).job).toEqual(jobId);
+      again.send(answer);
+      expect(await run.end).toMatchObject({ code, stdout: Buffer.from(said) });
+    }
+  });
+
+  it('ends with 102 when the user stopped the daemon meanwhile', async () => {
+    const run = world.call('gcc', ['x']);
+    const { peer } = await started(world, front, link);
+    await front.close();
+    writeFileSync(world.run('stopped'), '');
+    peer.socket.end();
+    const end = await run.end;
+    expect(end.code).toBe(102);
+    expect(end.stderr.toString()).toMatch(/^rch: the daemon was stopped/);
+  });
+});

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { rmSync } from 'node:fs';
+import { historyFile } from '../../../src/base/layout.ts';
 import { startTimeOf } from '../../../src/base/processes.ts';
 import { stopDaemon } from '../../../src/client/daemon-process.ts';
 import { SHIM_PROTOCOL } from '../../../src/protocol/shim.ts';
@@ -10,6 +12,7 @@ let house: House;
 let link: LinkScript;
 let launcher: Launcher;
 let job: PlannedJob;
+let memo: unknown;
 
 beforeEach(async () => {
   house = new House();
@@ -20,7 +23,7 @@ beforeEach(async () => {
   await link.connected();
   launcher = await house.make(house.project());
   await launcher.expect('ack');
-  ({ job } = await link.expect('plan'));
+  ({ job, memo } = await link.expect('plan'));
   await launcher.expect('remote');
 });
 afterEach(async () => {
@@ -35,12 +38,13 @@ test('where waits for the link to come back, then leads to it again', async () =
   const asker = await house.launcher();
   asker.send(where(Buffer.from(job.job, 'hex')));
   const again = await house.link();
-  await again.connected();
+  await again.connected({}, [{ job: job.job, memo }]);
   const answer = await asker.expect('remote');
   expect(answer.job.toString('hex')).toBe(job.job);
   expect(answer.worker).toBe('css');
 
   again.done(job, { outcome: { kind: 'exited', code: 0 } });
+  expect((await again.expect('heard')).job).toBe(job.job);
   await house.until('the end', (status) => status.jobs.length === 0);
   expect(await house.call('history', { n: 1 })).toMatchObject([{ worker: 'css', exit: 0 }]);
 });
@@ -56,20 +60,59 @@ test('a job from before a crash of the daemon is found again', async () => {
   await house.crash();
   await house.start();
   const again = await house.link();
-  await again.connected();
+  await again.connected({}, [{ job: job.job, memo }]);
   const asker = await house.launcher();
   asker.send(where(Buffer.from(job.job, 'hex')));
   expect((await asker.expect('remote')).worker).toBe('css');
+  expect((await house.call('jobs', {})).running).toMatchObject([{ id: job.job, worker: 'css' }]);
+  again.done(job, { outcome: { kind: 'exited', code: 7 } });
+  await again.expect('heard');
+  expect(await house.call('history', { n: 1 })).toMatchObject([{ worker: 'css', exit: 7 }]);
 });
 
-test('a job whose link and launcher both died is recorded as lost', async () => {
-  link.exit(3);
-  await house.link();
-  await launcher.end();
-  const status = await house.until('the end', (each) => each.jobs.length === 0);
-  expect(status.counts.lost).toBe(1);
+test('a job that only its link remembers is found again and recorded', async () => {
+  await house.crash();
+  rmSync(historyFile(house.layout), { force: true });
+  await house.start();
+  const asker = await house.launcher();
+  asker.send(where(Buffer.from(job.job, 'hex')));
+  const again = await house.link();
+  await again.connected({}, [{ job: job.job, memo }]);
+  expect((await asker.expect('remote')).worker).toBe('css');
+  again.done(job, { outcome: { kind: 'lost', reason: 'r', kept: false } });
+  await again.expect('heard');
   const [row] = await house.call('history', { n: 1 });
-  expect(row).toMatchObject({ decision: 'remote', worker: 'css', exit: 102 });
+  expect(row).toMatchObject({ id: job.job, decision: 'remote', worker: 'css', exit: null });
+});
+
+test('a job that no worker was told of when the daemon died is recorded as run here', async () => {
+  await house.recorded(job.job);
+  await house.crash();
+  await house.start();
+  await (await house.link()).connected();
+  await house.until('the new link', (status) => status.workers[0]?.state === 'connected');
+  const [row] = await house.call('history', { n: 1 });
+  expect(row).toMatchObject({ id: job.job, decision: 'local', worker: null });
+});
+
+test('a job whose link died before the worker was told is no job any more', async () => {
+  await launcher.end();
+  link.exit(3);
+  await (await house.link()).connected();
+  const status = await house.until('the end', (each) => each.jobs.length === 0);
+  expect(status.counts).toMatchObject({ returned: 1, lost: 0 });
+  const [row] = await house.call('history', { n: 1 });
+  expect(row).toMatchObject({ exit: null, reason: 'the caller went away before the end' });
+});
+
+test('a command whose link died before the worker was told runs here, under a lease', async () => {
+  link.exit(3);
+  await (await house.link()).connected();
+  const status = await house.until('the end', (each) => each.jobs.length === 0);
+  expect(status.local.leases).toMatchObject([{ pid: launcher.pid }]);
+  const [row] = await house.call('history', { n: 1 });
+  expect(row).toMatchObject({ decision: 'local', worker: null });
+  expect(row?.reason).toBe('the link went away before it told the worker');
 });
 
 test('a link that does not end when it should is killed', async () => {

@@ -185,7 +185,7 @@ test('a worker that loses job after job rests', async () => {
     const { job } = await link.expect('plan');
     await launcher.expect('ack');
     await launcher.expect('remote');
-    link.done(job, { outcome: { kind: 'lost', reason: 'the agent vanished' } });
+    link.done(job, { outcome: { kind: 'lost', kept: false, reason: 'the agent vanished' } });
     await house.until('the end', (status) => status.jobs.length === 0);
   }
   const launcher = await house.make(folder);
@@ -195,7 +195,7 @@ test('a worker that loses job after job rests', async () => {
   expect(status.workers[0]?.breaker).toBe('open');
   expect(status.counts.lost).toBe(3);
   const [, lost] = await house.call('history', { n: 2 });
-  expect(lost).toMatchObject({ decision: 'remote', exit: 102, reason: 'the agent vanished' });
+  expect(lost).toMatchObject({ decision: 'remote', exit: null, reason: 'the agent vanished' });
 });
 
 test('RCH_DRY_RUN shows what would happen in a box, and runs here', async () => {

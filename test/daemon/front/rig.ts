@@ -202,14 +202,18 @@ export class LinkScript {
       if (message.type === 'probe') {
         const facts = await agentFactsLikeHere(message.tools, more);
         this.say({ type: 'probed', request: message.request, facts });
-      } else if (message.type !== 'configure')
+      } else if (message.type !== 'configure' && message.type !== 'heard')
         throw new Error(`${type} expected, got ${message.type}`);
     }
   }
 
   /** Goes through the motions of a link whose worker is like this machine, but for `more`. */
-  async connected(more: Partial<AgentFacts> = {}): Promise<void> {
+  async connected(
+    more: Partial<AgentFacts> = {},
+    recovered: Extract<LinkToFront, { type: 'recovered' }>['jobs'] = [],
+  ): Promise<void> {
     const facts = await agentFactsLikeHere([], more);
+    this.say({ type: 'recovered', jobs: recovered });
     this.say({ type: 'listening' });
     this.say({ type: 'connected', facts, clockOffset: '0', roundTrip: 0.2 });
   }

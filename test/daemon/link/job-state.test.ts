@@ -15,18 +15,24 @@ const event: fc.Arbitrary<JobEvent> = fc.oneof(
     { type: 'returned' },
     { type: 'launcherGone' },
   ),
+  fc.boolean().map((started): JobEvent => ({ type: 'resumed', started })),
   fc.boolean().map((learn): JobEvent => ({ type: 'refused', reason: 'r', learn })),
+  fc.boolean().map((kept): JobEvent => ({ type: 'returnFailed', reason: 'f', kept })),
   fc.constant<JobEvent>({ type: 'lost', reason: 'l' }),
   fc
     .integer({ min: 0, max: 255 })
     .map((code): JobEvent => ({ type: 'ended', end: { kind: 'exited', code } })),
 );
+const events = fc.array(event, { maxLength: 40 });
+const begin = fc.constantFrom<JobState>({ at: 'planned' }, { at: 'recovering' });
 
-function live(events: readonly JobEvent[]): { states: JobState[]; effects: JobEffect[] } {
-  let state: JobState = { at: 'planned' };
+type Life = { states: JobState[]; effects: JobEffect[] };
+
+function live(from: JobState, told: readonly JobEvent[]): Life {
+  let state = from;
   const states: JobState[] = [state];
   const effects: JobEffect[] = [];
-  for (const each of events) {
+  for (const each of told) {
     const next = transition(state, each);
     state = next.state;
     states.push(state);
@@ -35,40 +41,118 @@ function live(events: readonly JobEvent[]): { states: JobState[]; effects: JobEf
   return { states, effects };
 }
 
+const count = (effects: readonly JobEffect[], effect: JobEffect): number =>
+  effects.filter((each) => each === effect).length;
+
 describe('the life of a job', () => {
-  it('goes from commit to its end in order', () => {
-    const { effects, states } = live([
+  it('goes from commit to its end in order, and is recorded before its launcher hears', () => {
+    const { effects, states } = live({ at: 'planned' }, [
       { type: 'commit' },
       { type: 'prepared' },
       { type: 'started' },
       { type: 'ended', end: { kind: 'exited', code: 3 } },
       { type: 'returned' },
     ]);
-    expect(effects).toEqual(['prepare', 'run', 'sayStarted', 'return', 'sayEnd', 'report']);
+    const order = ['prepare', 'announce', 'run', 'sayStarted', 'return', 'report', 'sayEnd'];
+    expect(effects).toEqual(order);
     expect(states.at(-1)).toEqual({ at: 'over', outcome: { kind: 'exited', code: 3 } });
   });
 
-  it('never says local after the tool may have run, and says one end at most', () => {
+  it('goes on in another link from whatever its launcher saw', () => {
+    const rest: JobEvent[] = [
+      { type: 'started' },
+      { type: 'ended', end: { kind: 'exited', code: 3 } },
+      { type: 'returned' },
+    ];
+    const seen = live({ at: 'recovering' }, [{ type: 'resumed', started: true }, ...rest]);
+    expect(seen.effects).toEqual(['attach', 'return', 'report', 'sayEnd']);
+    const unseen = live({ at: 'recovering' }, [{ type: 'resumed', started: false }, ...rest]);
+    expect(unseen.effects).toEqual(['attach', 'sayStarted', 'return', 'report', 'sayEnd']);
+    for (const { states } of [seen, unseen])
+      expect(states.at(-1)).toEqual({ at: 'over', outcome: { kind: 'exited', code: 3 } });
+  });
+
+  it('runs here after a recovery only where the launcher saw no start and the agent never did', () => {
+    const never: JobEvent = { type: 'refused', reason: 'never seen', learn: false };
+    const unseen = live({ at: 'recovering' }, [{ type: 'resumed', started: false }, never]);
+    expect(unseen.effects).toEqual(['attach', 'report', 'sayLocal']);
+    const seen = live({ at: 'recovering' }, [{ type: 'resumed', started: true }, never]);
+    expect(seen.effects).toEqual(['attach', 'report', 'killThere', 'sayLost']);
+    expect(live({ at: 'recovering' }, [never]).effects).not.toContain('sayLocal');
+  });
+
+  it('never says local after the tool may have run, and is never both here and there', () => {
     fc.assert(
-      fc.property(fc.array(event, { maxLength: 40 }), (events) => {
-        const { effects } = live(events);
-        const ends = effects.filter((e) => e === 'sayEnd' || e === 'sayLocal' || e === 'sayLost');
-        expect(ends.length).toBeLessThanOrEqual(1);
+      fc.property(begin, events, (from, told) => {
+        const { effects } = live(from, told);
         if (effects.includes('sayStarted')) expect(effects).not.toContain('sayLocal');
-        expect(effects.filter((e) => e === 'report').length).toBeLessThanOrEqual(1);
-        expect(effects.filter((e) => e === 'run').length).toBeLessThanOrEqual(1);
+        if (effects.includes('return')) expect(effects).not.toContain('sayLocal');
+        if (effects.includes('sayEnd')) expect(effects).not.toContain('sayLocal');
+        expect(count(effects, 'sayLocal')).toBeLessThanOrEqual(1);
+        expect(count(effects, 'run')).toBeLessThanOrEqual(1);
+        expect(count(effects, 'return')).toBeLessThanOrEqual(1);
+        // A recovered job was ordered before; nobody orders it again.
+        if (from.at === 'recovering') expect(effects).not.toContain('run');
+        if (effects.includes('run'))
+          expect(effects.indexOf('announce')).toBe(effects.indexOf('run') - 1);
+      }),
+    );
+  });
+
+  it('records one end, and tells it again only to a launcher that asks again', () => {
+    fc.assert(
+      fc.property(begin, events, (from, told) => {
+        const { effects, states } = live(from, told);
+        expect(count(effects, 'report')).toBe(states.at(-1)?.at === 'over' ? 1 : 0);
+        const over = states.findIndex(({ at }) => at === 'over');
+        if (over < 0) return;
+        const outcome = states[over];
+        for (const state of states.slice(over)) expect(state).toEqual(outcome);
+        if (told.slice(over).every(({ type }) => type !== 'resumed' && type !== 'ended')) {
+          const said = count(effects, 'sayEnd') + count(effects, 'sayLocal');
+          expect(said).toBeLessThanOrEqual(1);
+        }
+      }),
+    );
+  });
+
+  it('loses no exit: whoever asks again after the end is told it', () => {
+    fc.assert(
+      fc.property(begin, events, fc.boolean(), (from, told, started) => {
+        const { states } = live(from, told);
+        const last = states.at(-1);
+        if (last?.at !== 'over') return;
+        const again = live(last, [
+          { type: 'resumed', started },
+          { type: 'ended', end: { kind: 'exited', code: 0 } },
+        ]);
+        const { kind } = last.outcome;
+        expect(again.effects).toEqual(kind === 'exited' ? ['attach', 'sayEnd'] : ['sayLost']);
       }),
     );
   });
 
   it('has a way out of every state when the launcher goes, and ends the tool there', () => {
     fc.assert(
-      fc.property(fc.array(event, { maxLength: 40 }), (events) => {
-        const { states, effects } = live([...events, { type: 'launcherGone' }]);
+      fc.property(begin, events, (from, told) => {
+        const { states, effects } = live(from, [...told, { type: 'launcherGone' }]);
         const last = states.at(-1);
         expect(last?.at).toBe('over');
-        if (effects.includes('run') && last?.at === 'over' && last.outcome.kind === 'abandoned')
+        const mayRun = effects.includes('run') || from.at === 'recovering';
+        if (mayRun && last?.at === 'over' && last.outcome.kind === 'abandoned')
           expect(effects).toContain('killThere');
+      }),
+    );
+  });
+
+  it('keeps results only of a tool that has ended', () => {
+    fc.assert(
+      fc.property(begin, events, (from, told) => {
+        const { states, effects } = live(from, told);
+        const last = states.at(-1);
+        if (last?.at !== 'over' || last.outcome.kind !== 'lost' || !last.outcome.kept) return;
+        expect(effects).toContain('return');
+        expect(effects).not.toContain('killThere');
       }),
     );
   });

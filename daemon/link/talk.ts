@@ -1,0 +1,98 @@
+/** Everything a launcher is told about its job: progress, notices, the start and the end. */
+import type { JobOutcome, LastingPlan, Phases } from '../../src/protocol/ipc.ts';
+import { EndKind, type ShimMessage } from '../../src/protocol/shim.ts';
+import type { Caller } from './caller.ts';
+import { Notices } from './notices.ts';
+
+/** What the line at the end is made of; `conflicts` absolute, latin1. */
+export type EndFacts = { readonly conflicts: readonly string[]; readonly phases: Phases };
+
+export class Talk {
+  readonly #plan: LastingPlan;
+  readonly #worker: string;
+  readonly #caller: Caller;
+  readonly #notices: Notices;
+
+  constructor(plan: LastingPlan, worker: string, caller: Caller) {
+    this.#plan = plan;
+    this.#worker = worker;
+    this.#caller = caller;
+    this.#notices = new Notices(plan, (text, always) => {
+      caller.send({ type: 'notice', text, always });
+    });
+  }
+
+  /** A word for RCH_VERBOSE. */
+  step(text: string): void {
+    this.#notices.step(text);
+  }
+
+  phase(text: string): void {
+    this.#notices.progress.begin(text);
+    this.#notices.step(text);
+  }
+
+  progress(done: number, total: number): void {
+    this.#notices.progress.update(done, total);
+  }
+
+  /** A phase without a word of its own in RCH_VERBOSE. */
+  begin(text: string): void {
+    this.#notices.progress.begin(text);
+  }
+
+  endPhase(): void {
+    this.#notices.progress.end();
+  }
+
+  started(): void {
+    this.#notices.step(`running on ${this.#worker}`);
+    this.#caller.send({ type: 'started' });
+  }
+
+  /** `program`: what the launcher is to become, for `execHere`. */
+  end(outcome: JobOutcome, facts: EndFacts, program: ShimMessage | undefined): void {
+    switch (outcome.kind) {
+      case 'execHere':
+        if (program === undefined) return;
+        this.#lastLines(facts);
+        this.#caller.finish(program);
+        return;
+      case 'exited':
+        this.#lastLines(facts);
+        this.#caller.finish({ type: 'exit', kind: EndKind.exited, value: outcome.code });
+        return;
+      case 'signaled':
+        this.#lastLines(facts);
+        this.#caller.finish({ type: 'exit', kind: EndKind.signaled, value: outcome.signal });
+        return;
+      case 'local':
+        this.#notices.progress.end();
+        this.#notices.step(`here: ${outcome.reason}`);
+        this.#caller.finish({ type: 'local', reason: outcome.reason, notice: '', lease: 0n });
+        return;
+      case 'lost':
+      case 'abandoned':
+        this.#notices.progress.end();
+        this.#caller.finish({
+          type: 'lost',
+          text: lostText(this.#worker, this.#plan.job, outcome),
+        });
+        return;
+    }
+  }
+
+  #lastLines({ conflicts, phases }: EndFacts): void {
+    for (const path of conflicts) this.#notices.kept(Buffer.from(path, 'latin1').toString('utf8'));
+    this.#notices.end(this.#worker, phases);
+  }
+}
+
+/** Why a run ended with 102, and how to get at results that could not be returned. */
+export function lostText(worker: string, job: string, outcome: JobOutcome): string {
+  const { reason, kept } =
+    outcome.kind === 'lost' ? outcome : { reason: 'it was given up', kept: false };
+  const text = `the run on ${worker} was lost: ${reason}`;
+  if (!kept) return text;
+  return `${text}; its results stay on ${worker}: rch jobs fetch ${job.slice(0, 8)}`;
+}

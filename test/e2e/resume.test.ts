@@ -1,0 +1,306 @@
+/** Links, agents and whole daemons that die while a build runs: it goes on, each byte once, or ends as it should. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { layoutFor } from '../../src/base/layout.ts';
+import { DaemonClient } from '../../src/client/daemon-client.ts';
+import type { JobsReply } from '../../src/protocol/methods.ts';
+import { noFleet } from '../rig/fleet.ts';
+import { ended, type Ended } from '../rig/world.ts';
+import { write, type Files } from './projects.ts';
+import { Scene, until, within, words } from './trouble.ts';
+
+let scene: Scene;
+
+/** For each line of standard input: which it was, then many numbered lines. What it reads and writes is all there is. */
+const LINES = 300;
+const echo: Files = {
+  Makefile: `all:
+\t@while read -r word; do i=0; while [ $$i -lt ${LINES} ]; do i=$$((i+1)); echo "$$word $$i of ${LINES}"; done; done; echo over; echo ran >> runs
+`,
+};
+const answerTo = (word: string): string =>
+  Array.from({ length: LINES }, (_, at) => `${word} ${at + 1} of ${LINES}\n`).join('');
+
+/** A build whose input comes word by word, and whose output is waited for. */
+class Talking {
+  readonly end: Promise<Ended>;
+  readonly #child: ReturnType<Scene['world']['spawn']>;
+  #seen = '';
+  #said = '';
+  #wake: () => void = () => undefined;
+
+  constructor(folder: string) {
+    const child = scene.world.spawn(['make'], { cwd: folder, env: { RCH_FORCE_REMOTE: '1' } });
+    this.#child = child;
+    this.end = ended(child);
+    child.stdin?.on('error', () => undefined);
+    child.stdout?.on('data', (chunk: Buffer) => {
+      this.#seen += chunk.toString();
+      this.#wake();
+    });
+    void this.end.then(() => {
+      this.#wake();
+    });
+  }
+
+  say(word: string): void {
+    this.#said += answerTo(word);
+    this.#child.stdin?.write(`${word}\n`);
+  }
+
+  /** Until so many bytes of the answers have come. */
+  async heard(bytes = this.#said.length): Promise<void> {
+    const hear = async (): Promise<void> => {
+      while (this.#seen.length < bytes) {
+        if (this.#child.exitCode !== null) throw new Error(`it ended: ${words(await this.end)}`);
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
+    };
+    await within(hear(), 'the answer');
+  }
+
+  get saidBytes(): number {
+    return this.#said.length;
+  }
+
+  async over(): Promise<void> {
+    this.#child.stdin?.end();
+    const end = await within(this.end);
+    expect(end.stderr.toString()).toBe('');
+    expect(end.stdout.toString() === `${this.#said}over\n`, 'the output, byte for byte').toBe(true);
+    expect(end.code).toBe(0);
+  }
+}
+
+async function daemonPid(): Promise<number> {
+  const status = await scene.world.rch(['daemon', 'status', '--json']);
+  return (JSON.parse(status) as { pid: number }).pid;
+}
+
+/** The link processes of a daemon. */
+function linksOf(daemon: number): number[] {
+  const children = readFileSync(`/proc/${daemon}/task/${daemon}/children`, 'utf8');
+  return children.trim().split(' ').filter(Boolean).map(Number);
+}
+
+/** The link of the daemon that runs, other than `before`. */
+async function linkPid(before = 0): Promise<number> {
+  const daemon = await daemonPid();
+  const found: { pid?: number } = {};
+  await until(() => {
+    const pid = linksOf(daemon).find((each) => each !== before);
+    if (pid !== undefined) found.pid = pid;
+    return Promise.resolve(pid !== undefined);
+  }, 'was there a link');
+  return found.pid ?? 0;
+}
+
+async function jobs(): Promise<JobsReply> {
+  return JSON.parse(await scene.world.rch(['jobs', '--json'])) as JobsReply;
+}
+
+/** Settles when the one job that runs is in a phase that begins so. */
+async function inPhase(name: string): Promise<void> {
+  const { env, data } = scene.world;
+  const client = await DaemonClient.connect(layoutFor(env, data));
+  if (!client.ok) throw new Error(client.failure.reason);
+  const look = async (): Promise<void> => {
+    for (;;) {
+      const reply = await client.value.call('jobs', {});
+      if (!reply.ok) throw new Error(reply.failure.reason);
+      if (reply.value.running.some(({ phase }) => phase.startsWith(name))) return;
+    }
+  };
+  await within(look(), name).finally(() => {
+    client.value.close();
+  });
+}
+
+/** Pseudo-random numbers below 1, the same for a seed (mulberry32). */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+async function ranOnce(folder: string): Promise<void> {
+  expect(readFileSync(join(folder, 'runs'), 'utf8')).toBe('ran\n');
+  expect(await scene.last()).toMatchObject({ decision: 'remote', worker: 'worker1', exit: 0 });
+  expect((await jobs()).running).toEqual([]);
+}
+
+describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
+  beforeAll(async () => {
+    scene = await Scene.set('resume');
+    await scene.buildsThere(scene.project('warm'));
+  }, 900_000);
+  afterAll(async () => {
+    await scene.leave();
+  });
+
+  it('goes on byte for byte, both ways, when its link is killed at any moment, also twice in a row', async () => {
+    const seed = Number(process.env['RCH_TEST_SEED'] ?? 20_261);
+    const chance = random(seed);
+    const folder = scene.project('link-killed', echo);
+    const build = new Talking(folder);
+    build.say('first');
+    await build.heard();
+    let link = 0;
+    for (const word of ['one', 'two']) {
+      const before = build.saidBytes;
+      build.say(word);
+      // Somewhere in the middle of the answer.
+      await build.heard(before + Math.floor(chance() * (build.saidBytes - before)));
+      link = await linkPid(link);
+      process.kill(link, 'SIGKILL');
+      if (word === 'two') {
+        link = await linkPid(link);
+        process.kill(link, 'SIGKILL');
+      }
+      build.say(`${word} more`);
+    }
+    await build.heard().catch((thrown: unknown) => {
+      throw new Error(`seed ${seed}: ${String(thrown)}`);
+    });
+    await build.over();
+    await ranOnce(folder);
+  });
+
+  it('goes on when the whole daemon is killed, and when it is restarted', async () => {
+    const folder = scene.project('daemon-killed', echo);
+    const build = new Talking(folder);
+    build.say('first');
+    await build.heard();
+    process.kill(await daemonPid(), 'SIGKILL');
+    build.say('during');
+    await build.heard();
+    expect((await jobs()).running).toMatchObject([{ worker: 'worker1', cwd: folder }]);
+    const before = await daemonPid();
+    build.say('before');
+    await scene.world.rch(['daemon', 'restart']);
+    build.say('after');
+    await build.heard();
+    expect(await daemonPid()).not.toBe(before);
+    await build.over();
+    await ranOnce(folder);
+  });
+
+  it('runs once, and here, when its link is killed while it prepares', async () => {
+    const folder = scene.project('preparing', {
+      Makefile: 'all:\n\t@echo made; echo ran >> runs\n',
+    });
+    execFileSync('sh', ['-c', 'head -c 100000000 /dev/urandom > noise'], { cwd: folder });
+    const link = await linkPid();
+    const build = scene.build(folder);
+    await inPhase('sending');
+    process.kill(link, 'SIGKILL');
+    const { ended: end } = await build;
+    expect(end.stdout.toString()).toBe('made\n');
+    expect(end.code, words(end)).toBe(0);
+    expect(readFileSync(join(folder, 'runs'), 'utf8')).toBe('ran\n');
+    await until(async () => (await scene.last()).decision === 'local', 'was it recorded');
+  });
+
+  it('brings the result whole when its link is killed while it returns', async () => {
+    const folder = scene.project('returning', {
+      Makefile:
+        'all:\n\t@mkdir -p parts; for i in 1 2 3 4 5 6 7 8; do head -c 12000000 /dev/urandom > parts/$$i; done; sha256sum parts/* > sums; echo ran >> runs\n',
+    });
+    const build = scene.build(folder);
+    await inPhase('returning');
+    process.kill(await linkPid(), 'SIGKILL');
+    const { ended: end, row } = await build;
+    expect(end.code, words(end)).toBe(0);
+    expect(end.stderr.toString()).toBe('');
+    expect(row).toMatchObject({ decision: 'remote', exit: 0 });
+    const sums = readFileSync(join(folder, 'sums'), 'utf8').trimEnd().split('\n');
+    expect(sums).toHaveLength(8);
+    for (const line of sums) {
+      const [sum, name] = line.split(/\s+/);
+      const content = readFileSync(join(folder, name ?? ''));
+      expect(createHash('sha256').update(content).digest('hex')).toBe(sum);
+    }
+    expect(readdirSync(folder).sort()).toEqual(['Makefile', 'parts', 'runs', 'sums']);
+    await ranOnce(folder);
+  });
+
+  it('ends with 102 and nothing left there when the agent is killed, and the next build is right', async () => {
+    const folder = scene.project('agent-killed', {
+      Makefile:
+        'x:\n\t@read a; if [ "$$a" = wait ]; then echo begun; sleep 7654321; fi; echo $$a > x\n',
+    });
+    const child = scene.world.spawn(['make'], { cwd: folder, env: { RCH_FORCE_REMOTE: '1' } });
+    const end = ended(child);
+    child.stdin?.write('wait\n');
+    if (child.stdout === null) throw new Error('no output');
+    await within(once(child.stdout, 'data'), 'the beginning');
+    const uid = String(scene.worker.uid);
+    await scene.fleet.inside(scene.worker, 'pkill', '-KILL', '-u', uid, '-f', 'rch-wkr.mjs serve');
+    const { code, stderr } = await within(end);
+    expect(code).toBe(102);
+    expect(stderr.toString()).toMatch(/rch: the run on worker1 was lost/);
+    await until(async () => !(await scene.runsThere('sleep 7654321')), 'were its processes gone');
+    expect(await scene.last()).toMatchObject({ decision: 'remote', exit: null });
+    const next = await within(
+      scene.world.run(['make'], { cwd: folder, env: { RCH_FORCE_REMOTE: '1' }, input: 'go\n' }),
+    );
+    expect(next.code, words(next)).toBe(0);
+    expect(readFileSync(join(folder, 'x'), 'utf8')).toBe('go\n');
+  });
+
+  it('ends with 102 and says so when the user stops the daemon and its time is over', async () => {
+    scene.world.writeConfig('config.toml', '[daemon]\ndrain_timeout_sec = 1\n');
+    const folder = scene.project('stopped', echo);
+    const build = new Talking(folder);
+    build.say('first');
+    await build.heard();
+    await scene.world.rch(['daemon', 'stop']);
+    const end = await within(build.end);
+    expect(end.code).toBe(102);
+    expect(end.stderr.toString()).toBe(
+      'rch: the run on worker1 was lost: the daemon was stopped\n',
+    );
+    scene.world.writeConfig('config.toml', '');
+    await scene.world.start();
+    expect(await scene.last()).toMatchObject({ decision: 'remote', exit: null });
+  });
+
+  it('keeps results that cannot come back, and brings them when they are fetched', async () => {
+    const folder = join(scene.base, 'kept');
+    mkdirSync(folder);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6000000', 'tmpfs', folder]);
+    try {
+      write(folder, {
+        Makefile: 'big: \n\t@head -c 20000000 /dev/urandom > big; sha256sum big > sum\n',
+      });
+      const { ended: end } = await scene.build(folder, ['make', 'big']);
+      expect(end.code, words(end)).toBe(102);
+      const [, id] = /its results stay on worker1: rch jobs fetch ([0-9a-f]{8})\n/.exec(
+        end.stderr.toString(),
+      ) ?? ['', ''];
+      expect((await jobs()).kept).toMatchObject([{ worker: 'worker1', cwd: folder }]);
+      await expect(scene.world.rch(['jobs', 'fetch', id])).rejects.toThrow(/space/i);
+      // Another daemon knows of them too, and they outlive other builds in the same folder.
+      await scene.world.rch(['daemon', 'restart']);
+      writeFileSync(join(folder, 'note'), 'mine\n');
+      execFileSync('mount', ['-o', 'remount,size=90000000', folder]);
+      await within(scene.world.rch(['workers', 'probe', 'worker1']));
+      const said = await within(scene.world.rch(['jobs', 'fetch', id]));
+      expect(said).toMatch(/^fetched \d+ changes of [0-9a-f]{8} from worker1\n$/);
+      execFileSync('sh', ['-c', 'sha256sum -c --quiet sum'], { cwd: folder });
+      expect(readdirSync(folder).sort()).toEqual(['Makefile', 'big', 'note', 'sum']);
+      expect((await jobs()).kept).toEqual([]);
+      await expect(scene.world.rch(['jobs', 'fetch', id])).rejects.toThrow(/no results/);
+    } finally {
+      execFileSync('umount', ['-l', folder]);
+    }
+  });
+});
