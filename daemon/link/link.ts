@@ -15,13 +15,15 @@ import { Store } from '../../src/tree/store.ts';
 import { RedoJournal } from '../artifacts/redo.ts';
 import { Spool } from '../artifacts/spool.ts';
 import { RootBook } from '../sync/shared-root.ts';
-import type { AgentConnection } from '../transport/transport.ts';
+import type { AgentConnection, UploadProgress } from '../transport/transport.ts';
 import { AgentClient } from './agent-client.ts';
 import { Job } from './job.ts';
 import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
 /** A plan whose launcher never commits is forgotten after this, ms. */
 const PLAN_MS = 30_000;
+/** ms between two words on an upload. */
+const UPLOAD_MS = 200;
 /** Bytes of returned contents kept for the next return. */
 const SPOOL_BYTES = 2e9;
 
@@ -29,7 +31,10 @@ export type LinkNeeds = {
   readonly layout: Layout;
   readonly worker: string;
   readonly version: string;
-  readonly connect: () => Promise<Result<AgentConnection>>;
+  /** `progress` hears of what is uploaded first. */
+  readonly connect: (
+    progress: (upload: UploadProgress) => void,
+  ) => Promise<Result<AgentConnection>>;
   readonly hello: HelloFacts;
   /** zstd level, 0 for none. */
   readonly compression: number;
@@ -79,7 +84,7 @@ export class Link {
       },
     );
     this.#client = new AgentClient({
-      connect: needs.connect,
+      connect: () => needs.connect(this.#uploading()),
       hello: needs.hello,
       version: needs.version,
       events: {
@@ -98,6 +103,17 @@ export class Link {
         blob: (blob) => this.#spool.take(blob),
       },
     });
+  }
+
+  /** Tells the front how an upload gets on, not more often than somebody could read. */
+  #uploading(): (upload: UploadProgress) => void {
+    let told = 0;
+    return (upload) => {
+      const now = performance.now();
+      if (now - told < UPLOAD_MS && upload.bytes < upload.total) return;
+      told = now;
+      this.#needs.tell({ type: 'uploading', ...upload });
+    };
   }
 
   /** Listens for launchers and begins to connect. The working folder must be the run folder. */

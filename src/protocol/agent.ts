@@ -11,8 +11,10 @@ export const AGENT_MAGIC = Buffer.from('\0rch-agent\x01\n', 'latin1');
 export const BlobCodec = {
   raw: 0,
   zstd: 1,
-  /** zstd against the content `base` as its prefix dictionary. */
-  delta: 2,
+  /** Bytes that the receiver has in `base`: u64 how many, u64 from where. */
+  copy: 2,
+  /** u64 how many zeros: a hole, where the receiver can make one. */
+  zeros: 3,
 } as const;
 export type BlobCodec = (typeof BlobCodec)[keyof typeof BlobCodec];
 
@@ -62,9 +64,9 @@ export const agentMessages = {
   },
   /**
    * A piece of content, on any stream of the session. `size` is that of the whole, `offset` that of this piece,
-   * unpacked. Pieces of one content come in order; each is a zstd frame of its own of at most 1 MiB unpacked. An
-   * empty content is one empty piece, or none. The dictionary of a `delta` is the part of `base` that deltaWindow of
-   * src/protocol/pieces.ts names.
+   * unpacked. Pieces of one content come in order; each is a zstd frame of its own of at most 1 MiB unpacked, or a
+   * run as in src/protocol/pieces.ts. An empty content is one empty piece, or none. `base` of a `copy` is a content
+   * of which the receiver gave the chunks.
    */
   blob: {
     number: 5,
@@ -144,6 +146,8 @@ export const agentMessages = {
     number: 22,
     fields: { request: 'u32', job: 'bytes', hash: 'bytes', offset: 'u64', length: 'u64' },
   },
+  /** Asks for the chunks of what stands where the sync `sync` is to put the content `hash`. */
+  outline: { number: 24, fields: { request: 'u32', sync: 'u32', hash: 'bytes' } },
 
   // agent → link
   /** `json` is AgentFacts. `now` is the agent's clock. */
@@ -204,6 +208,8 @@ export const agentMessages = {
   ready: { number: 87, fields: { job: 'bytes', hashes: 'bytes', sizes: 'bytes' } },
   /** The agent's state changed: free slots and disk, sent when they do. */
   state: { number: 85, fields: { totalSlots: 'u32', usedSlots: 'u32', freeBytes: 'u64' } },
+  /** The chunks (src/tree/chunks.ts) of the content `base`, which may be copied from until the sync ends; empty: there is none. */
+  outlined: { number: 89, fields: { request: 'u32', base: 'bytes', bits: 'u8', chunks: 'bytes' } },
 } as const;
 
 export type AgentMessage = MessageOf<typeof agentMessages>;
