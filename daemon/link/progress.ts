@@ -38,7 +38,7 @@ export class ProgressLine {
     this.#drawn = now;
     this.#visible = true;
     const rate = done / ((now - this.#began) / 1000);
-    const amount = total > 0 ? ` ${formatProgress(done, total, rate)}` : '';
+    const amount = total > 0 ? `: ${formatProgress(done, total, rate)}` : '';
     this.#say(`${CLEAR}\u001b[2mrch: ${this.#phase}${amount}\u001b[0m`);
   }
 

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { World, type Ended, type HistoryRow } from '../../rig/world.ts';
+import { World, type Ended, type HistoryRow } from '../rig/world.ts';
 
 let world: World;
 
