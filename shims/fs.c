@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "fs/apply.h"
+#include "fs/extents.h"
 #include "fs/scan.h"
 
 static bool take_message(uint8_t number, const uint8_t *body, size_t n) {
@@ -22,6 +23,12 @@ static bool take_message(uint8_t number, const uint8_t *body, size_t n) {
       struct rch_fs_apply m;
       if (!rch_get_fs_apply(body, n, &m)) return false;
       return apply(&m);
+    }
+    case RCH_FS_EXTENTS: {
+      struct rch_fs_extents m;
+      if (!rch_get_fs_extents(body, n, &m) || memchr(m.path.at, 0, m.path.n)) return false;
+      tell_extents(&m);
+      return true;
     }
     case RCH_FS_FORGET: {
       struct rch_fs_forget m;

@@ -1,7 +1,7 @@
 /** Receives the contents of a return into a content store here, from whatever stream they come on. */
 import { fail, ok, type Result } from '../../src/base/result.ts';
-import { BlobCodec, type AgentMessage } from '../../src/protocol/agent.ts';
-import { unpackPiece } from '../../src/protocol/pieces.ts';
+import type { AgentMessage } from '../../src/protocol/agent.ts';
+import { type Brought, lengthOf, unpackBlob } from '../../src/protocol/pieces.ts';
 import type { Hash } from '../../src/tree/manifest.ts';
 import type { Store } from '../../src/tree/store.ts';
 
@@ -105,27 +105,22 @@ export class Spool {
     const coming = this.#coming.get(hash);
     // Nobody asked for it, or no longer: an agent decides nothing about this disk.
     if (coming === undefined) return;
-    const { codec, data } = blob;
-    this.#received.set(coming.asker, this.receivedFor(coming.asker) + data.length);
-    if (codec !== BlobCodec.raw && codec !== BlobCodec.zstd) {
-      this.#settle(hash, fail(`the worker packed a content in a way we do not know (${codec})`));
-      return;
-    }
-    const piece = unpackPiece({ codec, data });
-    if (!piece.ok) {
-      this.#settle(hash, piece);
+    this.#received.set(coming.asker, this.receivedFor(coming.asker) + blob.data.length);
+    const brought = unpackBlob(blob.codec, blob.data);
+    if (!brought.ok) {
+      this.#settle(hash, brought);
       return;
     }
     if (blob.size !== BigInt(coming.size) || blob.offset !== BigInt(coming.at)) {
       this.#settle(hash, fail('the worker sent a content of another size than it announced'));
       return;
     }
-    const end = coming.at + piece.value.length;
+    const end = coming.at + lengthOf(brought.value);
     if (end > coming.size) {
       this.#settle(hash, fail('the worker sent more than it announced'));
       return;
     }
-    const written = await this.#store.write(hash, coming.at, piece.value);
+    const written = await this.#add(hash, coming.at, brought.value);
     if (!written.ok) {
       this.#settle(hash, written);
       return;
@@ -141,6 +136,12 @@ export class Spool {
       coming.marks.splice(coming.marks.indexOf(mark), 1);
       mark.done(ok(undefined));
     }
+  }
+
+  async #add(hash: Hash, at: number, brought: Brought): Promise<Result<void>> {
+    if ('data' in brought) return this.#store.write(hash, at, brought.data);
+    if (brought.from !== undefined) return fail('the worker copies from what nobody offered it');
+    return this.#store.fill(hash, at, { length: brought.length });
   }
 
   #settle(hash: Hash, result: Result<unknown>): void {

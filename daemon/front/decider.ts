@@ -1,4 +1,5 @@
 /** Decides a question: by its name and arguments alone where that is enough, else by plan, cost and workers. */
+import { formatProgress } from '../../src/base/amounts.ts';
 import type { Layout } from '../../src/base/layout.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
 import { defaultConfig, type Config } from '../../src/config/schema.ts';
@@ -248,6 +249,7 @@ export class Decider {
       withheld: withholder(base.value.config.environment),
       fetched,
       exclude: base.value.config.transfer.exclude.patterns,
+      gitLimit: base.value.config.transfer.maxGitSizeMb * 1e6,
       machine: await this.#localFacts(request, []),
       defaultSlots: this.#parts.cores,
       deadlineMs: PLAN_DEADLINE,
@@ -299,9 +301,20 @@ export class Decider {
       const patience = forSlot ? SLOT_PATIENCE : selection.pending ? connect : 0;
       // A dry decision says how things stand now.
       if (waited >= patience || hooks.first === undefined) return selection;
-      hooks.wait(forSlot ? 'rch: waiting for a free slot' : 'rch: waiting for a worker to connect');
+      hooks.wait(forSlot ? 'rch: waiting for a free slot' : this.#connecting());
       await fleet.changes.next(patience - waited, hooks.signal);
     }
+  }
+
+  /** What the workers that connect are at. */
+  #connecting(): string {
+    for (const { id, state } of this.#parts.fleet.all()) {
+      if (state.kind !== 'connecting' || state.upload === undefined) continue;
+      const { part, bytes, total, rate } = state.upload;
+      const what = part === 'node' ? 'Node' : 'the agent';
+      return `rch: bringing ${what} to ${id}: ${formatProgress(bytes, total, rate)}`;
+    }
+    return 'rch: waiting for a worker to connect';
   }
 
   /** Runs what must be run here first (cargo fetch), and plans again after it. */

@@ -285,6 +285,11 @@ export class Worker {
       case 'connecting':
         this.#apply(message);
         return;
+      case 'uploading': {
+        const { part, bytes, total, rate } = message;
+        this.#apply({ type: 'uploading', upload: { part, bytes, total, rate } });
+        return;
+      }
       case 'disconnected':
         this.#apply(message);
         this.#failPending(`${this.id} went away: ${message.reason}`);

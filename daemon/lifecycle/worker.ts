@@ -13,6 +13,14 @@ import type { AgentFacts } from '../../src/protocol/facts.ts';
 
 export type Slots = { readonly total: number; readonly used: number };
 
+/** Bytes of a part of the agent on their way; `rate` in bytes a second. */
+export type Upload = {
+  readonly part: 'agent' | 'node';
+  readonly bytes: number;
+  readonly total: number;
+  readonly rate: number;
+};
+
 /** `since` and the like are ms of the daemon's monotonic clock. */
 export type WorkerState =
   | { readonly kind: 'disabled'; readonly since: number }
@@ -24,6 +32,8 @@ export type WorkerState =
       readonly since: number;
       readonly attempt: number;
       readonly reason: string;
+      /** What of the agent is being brought there. */
+      readonly upload?: Upload;
     }
   | {
       readonly kind: 'connected';
@@ -52,6 +62,7 @@ export type WorkerEvent =
   | { readonly type: 'forked' }
   | { readonly type: 'listening' }
   | { readonly type: 'connecting'; readonly attempt: number }
+  | { readonly type: 'uploading'; readonly upload: Upload }
   | {
       readonly type: 'connected';
       readonly facts: AgentFacts;
@@ -105,6 +116,8 @@ export function transition(state: WorkerState, event: WorkerEvent, now: number):
         attempt: event.attempt,
         reason: lastReason(state),
       };
+    case 'uploading':
+      return state.kind === 'connecting' ? { ...state, upload: event.upload } : state;
     case 'connected':
       return {
         kind: 'connected',

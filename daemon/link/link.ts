@@ -17,7 +17,7 @@ import { RedoJournal } from '../artifacts/redo.ts';
 import { Spool } from '../artifacts/spool.ts';
 import { JobFile, loadJobFiles } from '../journal/job-file.ts';
 import { RootBook } from '../sync/shared-root.ts';
-import type { AgentConnection } from '../transport/transport.ts';
+import type { AgentConnection, UploadProgress } from '../transport/transport.ts';
 import { AgentClient } from './agent-client.ts';
 import { Job, type JobOrigin } from './job.ts';
 import type { HoldingsNeeds } from './holdings.ts';
@@ -32,6 +32,8 @@ const BEAT_MS = 5000;
 /** For jobs that are ended by force to tell their callers, and for what is being placed to get done, ms. */
 const LAST_WORDS_MS = 2000;
 const PLACING_MS = 30_000;
+/** ms between two words on an upload. */
+const UPLOAD_MS = 200;
 /** Bytes of returned contents kept for the next return. */
 const SPOOL_BYTES = 2e9;
 
@@ -39,7 +41,10 @@ export type LinkNeeds = {
   readonly layout: Layout;
   readonly worker: string;
   readonly version: string;
-  readonly connect: () => Promise<Result<AgentConnection>>;
+  /** `progress` hears of what is uploaded first. */
+  readonly connect: (
+    progress: (upload: UploadProgress) => void,
+  ) => Promise<Result<AgentConnection>>;
   readonly hello: HelloFacts;
   /** zstd level, 0 for none. */
   readonly compression: number;
@@ -93,7 +98,7 @@ export class Link {
       },
     );
     this.#client = new AgentClient({
-      connect: needs.connect,
+      connect: () => needs.connect(this.#uploading()),
       hello: needs.hello,
       version: needs.version,
       events: {
@@ -122,6 +127,17 @@ export class Link {
 
   get #jobsFolder(): string {
     return jobsFolder(this.#needs.layout, this.#needs.worker);
+  }
+
+  /** Tells the front how an upload gets on, not more often than somebody could read. */
+  #uploading(): (upload: UploadProgress) => void {
+    let told = 0;
+    return (upload) => {
+      const now = performance.now();
+      if (now - told < UPLOAD_MS && upload.bytes < upload.total) return;
+      told = now;
+      this.#needs.tell({ type: 'uploading', ...upload });
+    };
   }
 
   /** Listens for launchers and begins to connect. The working folder must be the run folder. */

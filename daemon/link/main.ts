@@ -45,7 +45,7 @@ async function configure(message: Extract<FrontToLink, { type: 'configure' }>): 
     layout,
     worker: worker.id,
     version,
-    connect: () => connect(worker, { layout }),
+    connect: (progress) => connect(worker, { layout, progress }),
     hello: helloOf(layout, worker, config),
     compression: config.transfer.compressionLevel,
     ownerDeadline: config.execution.resumeTimeoutSec,

@@ -1,22 +1,11 @@
 /** The one line a terminal shows while a slow phase lasts. */
 import { performance } from 'node:perf_hooks';
+import { formatProgress } from '../../src/base/amounts.ts';
 
 /** ms before a phase counts as slow, and between two redraws. */
 const SLOW_MS = 700;
 const REDRAW_MS = 150;
 const CLEAR = '\r\u001b[K';
-
-/** `1234567` as `1.2 MB`; decimal units, as disks and networks are sold. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${value >= 100 || unit === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[unit] ?? 'B'}`;
-}
 
 /** Draws one phase at a time through `say`, which gets terminal text. */
 export class ProgressLine {
@@ -25,6 +14,7 @@ export class ProgressLine {
   #began = 0;
   #drawn = 0;
   #visible = false;
+  #late: NodeJS.Timeout | undefined;
 
   constructor(say: (text: string) => void) {
     this.#say = say;
@@ -34,6 +24,11 @@ export class ProgressLine {
     this.#phase = phase;
     this.#began = performance.now();
     this.#drawn = 0;
+    clearTimeout(this.#late);
+    // A phase that moves nothing (a first look at a large tree) shows at least its name.
+    this.#late = setTimeout(() => {
+      this.update(0, 0);
+    }, SLOW_MS).unref();
   }
 
   /** Bytes moved so far of `total`; both 0 where a phase has no amount. */
@@ -43,16 +38,13 @@ export class ProgressLine {
     this.#drawn = now;
     this.#visible = true;
     const rate = done / ((now - this.#began) / 1000);
-    const left = rate > 0 && total > done ? `, ${Math.ceil((total - done) / rate)} s left` : '';
-    const amount =
-      total > 0
-        ? ` ${formatBytes(done)} of ${formatBytes(total)}, ${formatBytes(rate)}/s${left}`
-        : '';
+    const amount = total > 0 ? `: ${formatProgress(done, total, rate)}` : '';
     this.#say(`${CLEAR}\u001b[2mrch: ${this.#phase}${amount}\u001b[0m`);
   }
 
   /** Takes the line away. */
   end(): void {
+    clearTimeout(this.#late);
     if (this.#visible) this.#say(CLEAR);
     this.#visible = false;
   }

@@ -45,7 +45,7 @@ export function newDraft(request: Request, verdict: Candidate, context: PlanCont
     context,
     home,
     path: pathWithoutShims(request.env, request.shimDir),
-    roots: new Roots(home, context.exclude),
+    roots: new Roots(home, context.exclude, context.gitLimit),
     needs: noNeeds(),
     requirements: [{ kind: 'arch' }, { kind: 'libc' }],
     notes: [],

@@ -98,6 +98,19 @@ function takeTools(
   return needTool(draft, draft.request.real) ?? needTool(draft, driver(draft, verdict, family));
 }
 
+/** What adds to an object store, or reads old trees and files, of which a stand-in has none. */
+const wholeStore =
+  /^(am|annotate|bisect|blame|bundle|checkout|cherry-pick|clone|commit|commit-tree|fast-export|fetch|filter-branch|format-patch|fsck|gc|hash-object|merge|mktag|mktree|notes|pull|push|range-diff|read-tree|rebase|repack|reset|restore|revert|send-pack|stash|submodule|subtree|switch|worktree|write-tree)$/;
+
+function historyRefusal(draft: Draft): Failure | undefined {
+  const command = [...draft.needs.gitCommands].find((each) => wholeStore.test(each));
+  if (!draft.roots.lacksHistory || command === undefined) return undefined;
+  return {
+    reason: `the build calls git ${command}, and git's history is too large to be carried`,
+    next: 'raise transfer.max_git_size_mb',
+  };
+}
+
 async function takeNeeds(
   draft: Draft,
   verdict: BuildToolFacts,
@@ -116,6 +129,8 @@ async function takeNeeds(
   if (found === undefined) return { reason: 'the project has too many files to look for headers' };
   addNeeds(needs, found.needs);
   takeScripts(draft, verdict.directory);
+  const history = historyRefusal(draft);
+  if (history !== undefined) return history;
   const compilers = [...needs.programs].filter((name) => familyOf(name) === 'compiler');
   if (found.c || compilers.length > 0) {
     const defaults = family === 'make' ? ['cc', ...(found.plusPlus ? ['g++'] : [])] : [];

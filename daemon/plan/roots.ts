@@ -12,6 +12,7 @@ import {
   realPath,
   upwards,
 } from './files.ts';
+import { largeStores, type LargeStore } from './git-stores.ts';
 import { projectOf, versionFolders } from './project.ts';
 import { isSystem, isVirtual, refusedRoot } from './system.ts';
 
@@ -31,10 +32,20 @@ export class Roots {
   readonly #drafts = new Map<string, Draft>();
   readonly #home: string | undefined;
   readonly #exclude: readonly string[];
+  readonly #gitLimit: number;
+  /** Stores that are not carried, by the folder of their objects. */
+  readonly #stores = new Map<string, LargeStore>();
 
-  constructor(home: string | undefined, exclude: readonly string[]) {
+  /** `gitLimit`: bytes of a git object store that is still carried whole. */
+  constructor(home: string | undefined, exclude: readonly string[], gitLimit: number) {
     this.#home = home;
     this.#exclude = exclude;
+    this.#gitLimit = gitLimit;
+  }
+
+  /** Whether git finds less of its history there than here. */
+  get lacksHistory(): boolean {
+    return this.#stores.size > 0;
   }
 
   /** A folder whose changes return. Its version control's folders come along read-only. */
@@ -49,11 +60,11 @@ export class Roots {
       known.policy = 'project';
       known.only = undefined;
     } else if (!this.#covered(path, 'project')) {
-      const skip = new Set(['.rch', ...this.#exclude]);
+      const skip = new Set(['.rch', ...this.#exclude, ...this.#withoutStores(path, '.git')]);
       this.#drafts.set(path, { path, policy: 'project', skip, only: undefined, cold: new Set() });
     }
     for (const folder of versionFolders(path)) {
-      const no = this.readOnly(folder);
+      const no = this.readOnly(folder, undefined, this.#withoutStores(folder));
       if (no !== undefined) return no;
     }
     return undefined;
@@ -139,13 +150,34 @@ export class Roots {
       .filter((draft) => draft.only !== undefined || !this.#coveredByOther(draft))
       .filter((draft) => draft.only === undefined || !this.#coveredByOther(draft))
       .sort((one, two) => (one.path < two.path ? -1 : 1))
-      .map((draft) => ({
+      .map((draft): PlannedRoot => ({
         path: draft.path,
         policy: draft.policy,
         skip: [...draft.skip].sort(),
         only: [...(draft.only ?? [])].sort(),
         cold: [...draft.cold].sort(),
-      }));
+      }))
+      .concat(this.#standIns());
+  }
+
+  /** The stores of the git folder `name` in `root` that stay here, relative to `root`; others stand in for them. */
+  #withoutStores(root: string, name = ''): string[] {
+    const git = name === '' ? root : `${root}/${name}`;
+    return largeStores(git, this.#gitLimit).map((store) => {
+      this.#stores.set(store.objects, store);
+      return posix.relative(root, store.objects);
+    });
+  }
+
+  #standIns(): PlannedRoot[] {
+    return [...this.#stores.values()].map(({ git, objects }) => ({
+      path: objects,
+      policy: 'readOnly',
+      skip: [],
+      only: [],
+      cold: [],
+      git,
+    }));
   }
 
   /** Symlinks among the folders of a path (and itself) that no root carries and the system does not own. */

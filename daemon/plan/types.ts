@@ -46,6 +46,8 @@ export type PlanContext = {
   readonly withheld: (name: string) => string | undefined;
   /** Extra files and folders that are not carried, relative to each project root (transfer.exclude.patterns). */
   readonly exclude: readonly string[];
+  /** Bytes of a git object store from which on a small one stands in for it (transfer.max_git_size_mb). */
+  readonly gitLimit: number;
   readonly machine: MachineFacts;
   /** Cores asked for when a command names none. */
   readonly defaultSlots: number;

@@ -24,9 +24,9 @@ export function parentOf(path: RawPath): RawPath {
   return slash < 0 ? '' : path.slice(0, slash);
 }
 
-/** Whether `path` is `folder` or lies below it. */
+/** Whether `path` is `folder` or lies below it; '' is the root, in which everything lies. */
 export function isBelow(path: RawPath, folder: RawPath): boolean {
-  return path === folder || path.startsWith(`${folder}/`);
+  return folder === '' || path === folder || path.startsWith(`${folder}/`);
 }
 
 /** Fills `withheld` from the tree as it stands, for a worker that gets the root for the first time. */
@@ -34,7 +34,9 @@ export function withhold(agreement: Agreement, local: Manifest, cold: readonly R
   agreement.withheld.clear();
   if (cold.length === 0) return;
   for (const [path, entry] of local)
-    if (cold.some((folder) => isBelow(path, folder))) agreement.withheld.set(path, entry);
+    // The root itself is there, whatever it lacks: without it nothing could be.
+    if (path !== '' && cold.some((folder) => isBelow(path, folder)))
+      agreement.withheld.set(path, entry);
 }
 
 /** Whether the worker does without this path. */

@@ -219,8 +219,10 @@ async function synchronise(
   const { root, plan } = at;
   const caches = relativeTo(root.path, job.caches);
   let last: PushFailure = { reason: 'files kept changing while they were sent' };
+  let whole: boolean = false;
   for (let look = 0; look < LOOKS; look++) {
     const began = performance.now();
+    if (plan.git !== undefined) needs.phase(`gathering git's history in ${plan.git}`);
     const snapshot = await root.look();
     needs.times.scan += performance.now() - began;
     if (!snapshot.ok) return snapshot;
@@ -240,8 +242,8 @@ async function synchronise(
     } else await at.taking.writer();
     needs.phase(`sending ${root.path}`);
     const syncing = performance.now();
-    const push = new Push(needs.peer, root, outgoing);
-    const result = await push.run();
+    const push: Push = new Push(needs.peer, { root, outgoing }, { whole });
+    const result: Result<bigint | undefined, PushFailure> = await push.run();
     needs.times.sync += performance.now() - syncing;
     needs.times.sent += push.sent;
     if (needs.signal.aborted) return fail('the caller went away');
@@ -250,7 +252,8 @@ async function synchronise(
     // Whatever went wrong, only a whole sync is sure to be right after it.
     root.distrust();
     if (!result.ok) {
-      if (result.failure.changed !== true) return result;
+      if (result.failure.changed !== true && result.failure.patched !== true) return result;
+      whole ||= result.failure.patched === true;
       last = result.failure;
     }
   }

@@ -3,17 +3,25 @@ import { performance } from 'node:perf_hooks';
 import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { BlobPacker } from '../../src/protocol/blob-packer.ts';
+import { packRun } from '../../src/protocol/pieces.ts';
+import { Outline, Stretches, type Stretch } from '../../src/tree/chunks.ts';
 import { readContent } from '../../src/tree/content.ts';
 import type { Change, Entry, Hash, RawPath } from '../../src/tree/manifest.ts';
 import { packChanges } from '../../src/tree/packed.ts';
+import { absolute } from '../../src/tree/paths.ts';
 import type { Outgoing, SharedRoot } from './shared-root.ts';
 
 /** Contents up to this size, bytes, go ahead of the changes unasked, up to `EAGER_TOTAL` together. */
 const EAGER_EACH = 128 * 1024;
 const EAGER_TOTAL = 1024 * 1024;
+/** A content from this size on, bytes, goes as what differs from what stands in its place there. */
+const DELTA_LEAST = 4 * 1024 * 1024;
+/** On a way that takes more, bytes a ms, sending all is sooner done than finding what differs. */
+const DELTA_WIRE = 60_000;
 /** Bytes of changes in one message. */
 const PART_BYTES = 1024 * 1024;
 const HASH_BYTES = 32;
+const NO_BASE = Buffer.alloc(0);
 
 type Blob = Extract<AgentMessage, { type: 'blob' }>;
 type Answer = Extract<AgentMessage, { request: number }>;
@@ -34,8 +42,15 @@ export type PushPeer = {
   readonly progress: (done: number, total: number) => void;
 };
 
-/** `changed`: a file here is no longer what the manifest says, so look again. `kind`: the agent's word. */
-export type PushFailure = Failure & { readonly changed?: boolean; readonly kind?: string };
+/**
+ * `changed`: a file here is no longer what the manifest says, so look again. `kind`: the agent's word. `patched`: a
+ * content was put together from what the agent had of it, and came out wrong.
+ */
+export type PushFailure = Failure & {
+  readonly changed?: boolean;
+  readonly kind?: string;
+  readonly patched?: boolean;
+};
 
 type Source = { readonly path: RawPath; readonly entry: Extract<Entry, { kind: 'file' }> };
 
@@ -47,9 +62,20 @@ function sourcesOf(changes: readonly Change[]): Map<Hash, Source> {
   return sources;
 }
 
+/** What of the agent's a content may be copied from. */
+type Base = { readonly hash: Buffer; readonly outline: Outline };
+
+export type PushOptions = {
+  /** Sends contents whole, whatever the agent has in their place. */
+  readonly whole?: boolean;
+};
+
 /** One push of one root; `sent` counts the bytes that went over the wire. */
 export class Push {
   sent = 0;
+  readonly #options: PushOptions;
+  /** A content was not sent from its first byte to its last. */
+  #patched = false;
   readonly #peer: PushPeer;
   readonly #root: SharedRoot;
   readonly #outgoing: Outgoing;
@@ -57,7 +83,13 @@ export class Push {
   #failure: PushFailure | undefined;
   #sending: Promise<void> = Promise.resolve();
 
-  constructor(peer: PushPeer, root: SharedRoot, outgoing: Outgoing) {
+  constructor(
+    peer: PushPeer,
+    of: { readonly root: SharedRoot; readonly outgoing: Outgoing },
+    options: PushOptions = {},
+  ) {
+    const { root, outgoing } = of;
+    this.#options = options;
     this.#peer = peer;
     this.#root = root;
     this.#outgoing = outgoing;
@@ -77,7 +109,10 @@ export class Push {
     );
     await this.#sending;
     if (this.#failure !== undefined) return { ok: false, failure: this.#failure };
-    if (!answer.ok) return answer;
+    if (!answer.ok) {
+      const patched = this.#patched && answer.failure.kind === 'bad-content';
+      return { ok: false, failure: { ...answer.failure, patched } };
+    }
     if (answer.value.type === 'syncMismatch') return ok(undefined);
     if (answer.value.type !== 'synced')
       return fail(`the agent answered a sync with ${answer.value.type}`);
@@ -105,11 +140,11 @@ export class Push {
   #onPartial(reply: Answer): boolean {
     if (reply.type !== 'syncNeed') return false;
     const { request } = reply;
-    this.#sending = this.#sendNeeded(Buffer.from(reply.hashes), Buffer.from(reply.partial)).then(
-      () => {
-        if (this.#failure !== undefined) this.#peer.withdraw(request);
-      },
-    );
+    const hashes = Buffer.from(reply.hashes);
+    const partial = Buffer.from(reply.partial);
+    this.#sending = this.#sendNeeded(request, hashes, partial).then(() => {
+      if (this.#failure !== undefined) this.#peer.withdraw(request);
+    });
     return true;
   }
 
@@ -123,7 +158,7 @@ export class Push {
     }
   }
 
-  async #sendNeeded(hashes: Buffer, partial: Buffer): Promise<void> {
+  async #sendNeeded(sync: number, hashes: Buffer, partial: Buffer): Promise<void> {
     const wanted: { hash: Hash; held: number }[] = [];
     for (let at = 0; at < hashes.length; at += HASH_BYTES) {
       const held =
@@ -147,9 +182,29 @@ export class Push {
         done += bytes;
         this.#peer.progress(done, total);
       };
-      await this.#sendOne(hash, source, { from: held, send: this.#peer.sendBlob, moved });
+      if (held > 0) this.#patched = true;
+      const base = await this.#baseOf(sync, hash, source.entry.size - held);
+      const send = this.#peer.sendBlob;
+      await this.#sendOne(hash, source, { from: held, send, moved, base });
       if (this.#failure !== undefined) return;
     }
+  }
+
+  /** What the agent has in the place of a content of which `bytes` are to be sent; where it pays to ask. */
+  async #baseOf(sync: number, hash: Hash, bytes: number): Promise<Base | undefined> {
+    const { wire } = this.#peer.packer;
+    if (this.#options.whole === true || bytes < DELTA_LEAST) return undefined;
+    if (wire !== undefined && wire > DELTA_WIRE) return undefined;
+    const answer = await this.#peer.request(
+      (request) => [{ type: 'outline', request, sync, hash: Buffer.from(hash, 'hex') }],
+      () => false,
+    );
+    if (!answer.ok || answer.value.type !== 'outlined') return undefined;
+    const { base, bits, chunks } = answer.value;
+    const outline = chunks.length > 0 ? Outline.read(bits, chunks) : undefined;
+    if (outline === undefined) return undefined;
+    this.#patched = true;
+    return { hash: Buffer.from(base), outline };
   }
 
   async #sendOne(
@@ -159,31 +214,42 @@ export class Push {
       readonly from: number;
       readonly send: PushPeer['sendBlob'];
       readonly moved?: (bytes: number) => void;
+      readonly base?: Base | undefined;
     },
   ): Promise<void> {
-    const raw = Buffer.from(hash, 'hex');
     const { size } = source.entry;
-    const path = Buffer.from(`${this.#root.path}/${source.path}`, 'latin1');
-    const { from, send, moved } = way;
-    const read = await readContent({ path, size, hash, from }, async (offset, data) => {
+    const { from, base, moved } = way;
+    const path = absolute(this.#root.tree.root, source.path);
+    const blob = { type: 'blob', hash: Buffer.from(hash, 'hex'), size: BigInt(size) } as const;
+    const stretches = new Stretches(base?.outline);
+    let at = from;
+    const give = async (stretch: Stretch): Promise<void> => {
       if (this.#failure !== undefined) return;
-      const packed = this.#peer.packer.pack(data);
+      const bytes = stretch.kind === 'bytes' ? stretch.data.length : stretch.length;
+      const piece =
+        stretch.kind === 'bytes' ? this.#peer.packer.pack(stretch.data) : packRun(stretch);
       const began = performance.now();
-      const result = await send({
-        type: 'blob',
-        hash: raw,
-        size: BigInt(size),
-        offset: BigInt(offset),
-        codec: packed.codec,
-        base: Buffer.alloc(0),
-        data: packed.data,
+      const result = await way.send({
+        ...blob,
+        offset: BigInt(at),
+        codec: piece.codec,
+        base: stretch.kind === 'copy' && base !== undefined ? base.hash : NO_BASE,
+        data: piece.data,
       });
-      this.#peer.packer.waited(performance.now() - began);
+      // What the agent does for a run says nothing about the way.
+      if (stretch.kind === 'bytes')
+        this.#peer.packer.sent(piece.data.length, performance.now() - began);
       if (!result.ok) this.#failure ??= result.failure;
-      this.sent += packed.data.length;
-      moved?.(data.length);
+      this.sent += piece.data.length;
+      at += bytes;
+      moved?.(bytes);
+    };
+    const data = await this.#root.tree.dataOf(source.path, source.entry.size);
+    const read = await readContent({ path, size, hash, from, data }, async (_, part) => {
+      for (const stretch of stretches.push(part)) await give(stretch);
     });
-    if (!read.ok)
+    if (read.ok) for (const stretch of stretches.flush()) await give(stretch);
+    else
       this.#failure ??= { reason: read.failure.reason, changed: read.failure.kind === 'changed' };
   }
 }

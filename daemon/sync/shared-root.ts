@@ -12,6 +12,7 @@ import type { Change, Manifest, RawPath } from '../../src/tree/manifest.ts';
 import { removeLeftovers } from '../../src/tree/place.ts';
 import { Tree, type Snapshot } from '../../src/tree/tree.ts';
 import { agree, changesOf, wholeOf, withhold, type Agreement } from './outgoing.ts';
+import { GitObjects } from './git-objects.ts';
 import { RootLock } from './root-lock.ts';
 import { loadWithheld, saveWithheld } from './withheld-file.ts';
 
@@ -38,6 +39,7 @@ type Watch = { readonly paths: Set<RawPath>; earliest: bigint | undefined };
 export function rootKey(root: PlannedRoot): string {
   const hash = createHash('sha256').update(root.path, 'latin1').update(root.policy);
   for (const part of [...root.only, '', ...root.skip]) hash.update('\0').update(part, 'latin1');
+  if (root.git !== undefined) hash.update('\0git\0').update(root.git, 'latin1');
   return hash.digest('hex').slice(0, 32);
 }
 
@@ -50,6 +52,8 @@ export class SharedRoot {
   readonly looking = new RootLock();
   readonly tree: Tree;
   readonly #helper: FsHelper;
+  /** Made here in the place of what is too large to be carried. */
+  readonly #standIn: GitObjects | undefined;
   readonly #withheldFile: string;
   readonly #agreement: Agreement;
   readonly #watches = new Set<Watch>();
@@ -60,12 +64,21 @@ export class SharedRoot {
   /** Whether the agent has a tree of this root at all, whatever its epoch. */
   #heldThere = false;
 
-  private constructor(key: string, plan: PlannedRoot, tree: Tree, tools: RootTools) {
+  private constructor(
+    key: string,
+    plan: PlannedRoot,
+    of: {
+      readonly tree: Tree;
+      readonly standIn: GitObjects | undefined;
+      readonly tools: RootTools;
+    },
+  ) {
     this.key = key;
     this.plan = plan;
-    this.tree = tree;
-    this.#helper = tools.helper;
-    this.#withheldFile = join(tools.folder, `${key}.withheld`);
+    this.tree = of.tree;
+    this.#helper = of.tools.helper;
+    this.#standIn = of.standIn;
+    this.#withheldFile = join(of.tools.folder, `${key}.withheld`);
     this.#agreement = {
       agreed: new Map(),
       withheld: loadWithheld(this.#withheldFile),
@@ -76,15 +89,19 @@ export class SharedRoot {
   static open(plan: PlannedRoot, tools: RootTools): SharedRoot {
     const key = rootKey(plan);
     mkdirSync(tools.folder, { recursive: true, mode: 0o700 });
+    const standIn =
+      plan.git === undefined
+        ? undefined
+        : new GitObjects(plan.git, join(tools.folder, `${key}.git`));
     const tree = Tree.open({
       helper: tools.helper,
       hasher: tools.hasher,
-      root: Buffer.from(plan.path, 'latin1'),
+      root: standIn === undefined ? Buffer.from(plan.path, 'latin1') : Buffer.from(standIn.objects),
       skip: plan.skip,
       only: plan.only,
       cacheFile: join(tools.folder, `${key}.stats`),
     });
-    return new SharedRoot(key, plan, tree, tools);
+    return new SharedRoot(key, plan, { tree, standIn, tools });
   }
 
   get path(): string {
@@ -101,6 +118,8 @@ export class SharedRoot {
 
   /** Looks at the tree as it stands now; what changed since the last look becomes doubtful. */
   async look(): Promise<Result<Snapshot>> {
+    const standIn = await this.#standIn?.refresh();
+    if (standIn?.ok === false) return standIn;
     const snapshot = await this.tree.refresh();
     if (!snapshot.ok) return snapshot;
     const { leftovers } = snapshot.value;

@@ -1,8 +1,7 @@
 /** Contents on their way in: pieces from any stream of any session, put together in the store. */
-import { open } from 'node:fs/promises';
 import { fail, ok, type Failure, type Result } from '../base/result.ts';
-import { BlobCodec, type AgentMessage } from '../protocol/agent.ts';
-import { deltaWindow, unpackPiece } from '../protocol/pieces.ts';
+import type { AgentMessage } from '../protocol/agent.ts';
+import { type Brought, lengthOf, unpackBlob } from '../protocol/pieces.ts';
 import type { Change, Hash } from '../tree/manifest.ts';
 import type { Store } from '../tree/store.ts';
 
@@ -28,6 +27,8 @@ export class Contents {
   readonly #chains = new Map<Hash, Promise<void>>();
   readonly #waits = new Set<Wait>();
   readonly #held = new Set<ReadonlySet<Hash>>();
+  /** Files that contents may be copied from, by the hash that the link knows each by. */
+  readonly #bases = new Map<Hash, Buffer>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -47,6 +48,14 @@ export class Contents {
       if (change.op === 'put' && change.entry.kind === 'file') held.add(change.entry.hash);
     this.#held.add(held);
     return () => this.#held.delete(held);
+  }
+
+  /** Lets what comes be copied from the file at `path`; what is made of it is proved by its own hash. */
+  lend(base: Hash, path: Buffer): () => void {
+    this.#bases.set(base, path);
+    return () => {
+      if (this.#bases.get(base) === path) this.#bases.delete(base);
+    };
   }
 
   /** How many bytes of the content are here. One that was only never finished is finished. */
@@ -102,13 +111,14 @@ export class Contents {
     if (this.#store.has(hash)) return ok(undefined);
     const size = this.#sizeOf(hash, blob.size);
     if (!size.ok) return size;
-    const piece = await this.#unpack(blob);
-    if (!piece.ok) return piece;
-    const end = blob.offset + BigInt(piece.value.length);
+    const brought = unpackBlob(blob.codec, blob.data);
+    if (!brought.ok) return brought;
+    const length = lengthOf(brought.value);
+    const end = blob.offset + BigInt(length);
     if (end > BigInt(size.value)) return fail('a content is longer than was said');
     // Most contents are small and come whole: they need no file that is open for more.
-    if (!this.#arriving.has(hash) && piece.value.length === size.value)
-      return this.#store.put(hash, piece.value);
+    if (!this.#arriving.has(hash) && 'data' in brought.value && length === size.value)
+      return this.#store.put(hash, brought.value.data);
     const arriving = await this.#arrivingOf(hash, size.value);
     if (!arriving.ok) return arriving;
     if (arriving.value === undefined) return ok(undefined);
@@ -116,8 +126,7 @@ export class Contents {
     if (blob.offset > BigInt(at)) return fail('a content came with a gap in it');
     // Sent twice, ahead of its sync and again when asked for.
     if (end <= BigInt(at)) return ok(undefined);
-    const fresh = piece.value.subarray(at - Number(blob.offset));
-    const written = await this.#store.write(hash, at, fresh);
+    const written = await this.#add(blob, brought.value, at);
     if (!written.ok) return written;
     arriving.value.at = Number(end);
     return arriving.value.at === size.value ? this.#finish(hash) : ok(undefined);
@@ -156,21 +165,16 @@ export class Contents {
     return ok(arriving);
   }
 
-  async #unpack(blob: Blob): Promise<Result<Buffer>> {
-    const { codec, data } = blob;
-    if (codec === BlobCodec.raw || codec === BlobCodec.zstd) return unpackPiece({ codec, data });
-    if (codec !== BlobCodec.delta) return fail(`a content packed as ${codec}`);
-    const base = blob.base.toString('hex');
-    if (!this.#store.has(base)) return fail('the base of a delta is not here');
-    const { start, end } = deltaWindow(Number(blob.offset));
-    const file = await open(this.#store.pathOf(base), 'r');
-    try {
-      const window = Buffer.alloc(end - start);
-      const { bytesRead } = await file.read(window, 0, window.length, start);
-      return unpackPiece({ codec, data }, window.subarray(0, bytesRead));
-    } finally {
-      await file.close();
-    }
+  /** Adds what of a piece comes after the first `at` bytes. */
+  async #add(blob: Blob, brought: Brought, at: number): Promise<Result<void>> {
+    const hash = blob.hash.toString('hex');
+    const known = at - Number(blob.offset);
+    if ('data' in brought) return this.#store.write(hash, at, brought.data.subarray(known));
+    const length = brought.length - known;
+    if (brought.from === undefined) return this.#store.fill(hash, at, { length });
+    const path = this.#bases.get(blob.base.toString('hex'));
+    if (path === undefined) return fail('the base of a copy is not here');
+    return this.#store.fill(hash, at, { length, copy: { path, from: brought.from + known } });
   }
 
   #arrived(hash: Hash): void {

@@ -4,20 +4,22 @@ import type { AgentMessage } from '../protocol/agent.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
 import { BlobPacker } from '../protocol/blob-packer.ts';
 import { probeRequest } from '../protocol/facts.ts';
+import { bitsFor, outlineOf } from '../tree/chunks.ts';
 import { unpackChanges } from '../tree/packed.ts';
 import type { Change, Hash } from '../tree/manifest.ts';
 import type { Agent } from './agent.ts';
-import { sendContent, sendPart, type Content } from './blobs-out.ts';
-import type { Missing } from './contents.ts';
+import { sendContent, sendPart, type Content, type OutNeeds } from './blobs-out.ts';
 import type { Listener, Owner } from './owner.ts';
 import { beforeOf, type KeptResult } from './kept.ts';
 import { settleResult } from './result.ts';
 import type { AgentStream } from './stream.ts';
-import { syncIn } from './sync-in.ts';
+import { syncIn, type Lack } from './sync-in.ts';
 
 /** The longest manifest, packed, bytes: some two million files. */
 const MOST_CHANGES = 256 * 1024 * 1024;
 const HASH_BYTES = 32;
+/** The largest file whose chunks fit into a message, bytes. */
+const MOST_OUTLINED = 64e9;
 const DEFAULT_LEVEL = 3;
 
 type Of<Type extends AgentMessage['type']> = Extract<AgentMessage, { type: Type }>;
@@ -35,6 +37,7 @@ const requests = [
   'before',
   'keep',
   'reclaim',
+  'outline',
 ] as const;
 const aboutJobs = [
   'run',
@@ -63,14 +66,23 @@ function isAboutJob(message: AgentMessage): message is AboutJob {
 /** A sync whose parts are still coming. */
 type Arriving = { readonly changes: Change[]; bytes: number; failure: Failure | undefined };
 
+/** A sync that has begun. */
+type Bringing = {
+  /** Aborted when what it waits for will not come. */
+  readonly withdrawn: AbortController;
+  baseOf: Lack['baseOf'];
+  /** Takes back what was lent to it. */
+  readonly lent: (() => void)[];
+};
+
 export class Session implements Listener {
   readonly owner: Owner;
   readonly #agent: Agent;
   readonly #control: AgentStream;
   readonly #bulk: AgentStream[] = [];
   readonly #syncs = new Map<number, Arriving>();
-  /** Syncs that have begun; aborted when what they wait for will not come. */
-  readonly #bringing = new Map<number, AbortController>();
+  /** Syncs that have begun. */
+  readonly #bringing = new Map<number, Bringing>();
   readonly #gone = new AbortController();
   readonly #packer: BlobPacker;
 
@@ -126,7 +138,10 @@ export class Session implements Listener {
         this.#sync(message);
         return;
       case 'withdraw':
-        this.#bringing.get(request)?.abort();
+        this.#bringing.get(request)?.withdrawn.abort();
+        return;
+      case 'outline':
+        this.#answer(request, () => this.#outline(message));
         return;
       case 'fetch':
         this.#fetch(message);
@@ -256,22 +271,28 @@ export class Session implements Listener {
       this.#refuse(request, root.failure.kind, root.failure.reason);
       return;
     }
-    const withdrawn = new AbortController();
-    this.#bringing.set(request, withdrawn);
+    const bringing: Bringing = {
+      withdrawn: new AbortController(),
+      baseOf: () => undefined,
+      lent: [],
+    };
+    this.#bringing.set(request, bringing);
     const synced = await syncIn(
       { root: root.value, from, to, whole, changes },
       {
         store: this.#agent.store,
         contents: this.#agent.contents,
         helper: this.#agent.helper,
-        signal: AbortSignal.any([this.#gone.signal, withdrawn.signal]),
+        signal: AbortSignal.any([this.#gone.signal, bringing.withdrawn.signal]),
         room: (bytes) => this.#agent.room(bytes),
-        need: (missing, partial) => {
-          this.#need(request, missing, partial);
+        need: (lack) => {
+          bringing.baseOf = lack.baseOf;
+          this.#need(request, lack);
         },
       },
     );
     this.#bringing.delete(request);
+    for (const back of bringing.lent) back();
     if (!synced.ok) this.#refuse(request, synced.failure.kind, synced.failure.reason);
     else if (synced.value.type === 'synced')
       this.send({ type: 'synced', request, epoch: synced.value.epoch });
@@ -279,7 +300,7 @@ export class Session implements Listener {
     this.#agent.maybeCollect();
   }
 
-  #need(request: number, missing: readonly Missing[], partial: readonly number[]): void {
+  #need(request: number, { missing, partial }: Lack): void {
     const held = Buffer.alloc(partial.length * 8);
     for (const [at, bytes] of partial.entries()) held.writeBigUInt64LE(BigInt(bytes), at * 8);
     const hashes = Buffer.concat(missing.map(({ hash }) => Buffer.from(hash, 'hex')));
@@ -348,6 +369,25 @@ export class Session implements Listener {
     this.send({ type: 'kept', request, bytes });
   }
 
+  /** Tells the chunks of what stands in the place of a content that is on its way, and lends it to that. */
+  async #outline(message: Of<'outline'>): Promise<void> {
+    const { request } = message;
+    const bringing = this.#bringing.get(message.sync);
+    const base = bringing?.baseOf(message.hash.toString('hex'));
+    const bits = bitsFor(base?.size ?? 0);
+    const fits = base !== undefined && base.size <= MOST_OUTLINED;
+    const chunks = fits ? await outlineOf(base.path, base.size, bits) : undefined;
+    const none = { base: Buffer.alloc(0), chunks: Buffer.alloc(0) };
+    const over = bringing === undefined || this.#bringing.get(message.sync) !== bringing;
+    if (over || base === undefined || chunks?.ok !== true) {
+      this.send({ type: 'outlined', request, bits, ...none });
+      return;
+    }
+    bringing.lent.push(this.#agent.contents.lend(base.hash, base.path));
+    const of = { base: Buffer.from(base.hash, 'hex'), chunks: chunks.value };
+    this.send({ type: 'outlined', request, bits, ...of });
+  }
+
   /** Not awaited, and on every stream there is: control messages must get through meanwhile. */
   #fetch(message: Of<'fetch'>): void {
     const { request } = message;
@@ -385,15 +425,21 @@ export class Session implements Listener {
     }
     const part = { offset: Number(message.offset), length: Number(message.length) };
     const stream = this.#bulk[0] ?? this.#control;
-    const sent = await sendPart(content, part, { stream, packer: this.#packer });
+    const sent = await sendPart(content, part, this.#out(stream));
     if (sent.ok) this.send({ type: 'fetched', request });
     else this.#refuse(request, 'bad-content', sent.failure.reason);
+  }
+
+  #out(stream: AgentStream): OutNeeds {
+    const extents = (path: Buffer): ReturnType<OutNeeds['extents']> =>
+      this.#agent.helper.extents(path);
+    return { stream, packer: this.#packer, extents };
   }
 
   /** Sends contents from the list until it is empty. */
   async #drain(wanted: Content[], stream: AgentStream): Promise<Failure | undefined> {
     for (let content = wanted.shift(); content !== undefined; content = wanted.shift()) {
-      const sent = await sendContent(content, stream, this.#packer);
+      const sent = await sendContent(content, this.#out(stream));
       if (!sent.ok) return sent.failure;
     }
     return undefined;

@@ -4,7 +4,7 @@ import { RootPolicy } from '../protocol/agent.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
 import { applyChanges, checkManifest, diff } from '../tree/diff.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
-import type { Change, Entry, Manifest, RawPath } from '../tree/manifest.ts';
+import type { Change, Entry, Hash, Manifest, RawPath } from '../tree/manifest.ts';
 import { checkChanges } from '../tree/packed.ts';
 import { absolute, shown } from '../tree/paths.ts';
 import { contentNeeded, placeChanges, removeLeftovers } from '../tree/place.ts';
@@ -27,10 +27,21 @@ export type SyncNeeds = {
   readonly helper: FsHelper;
   /** Aborted when contents still on the way will not come: the connection is gone, or a file is. */
   readonly signal: AbortSignal;
-  /** Tells the link what is missing; `partial` is the number of bytes already here, in the same order. */
-  readonly need: (missing: readonly Missing[], partial: readonly number[]) => void;
+  /** Tells the link what is missing. */
+  readonly need: (lack: Lack) => void;
   /** Checks the room on the disk for so many bytes. */
   readonly room: (bytes: number) => Promise<Result<undefined>>;
+};
+
+/** A file here that a content may have much in common with. */
+export type Base = { readonly hash: Hash; readonly size: number; readonly path: Buffer };
+
+export type Lack = {
+  readonly missing: readonly Missing[];
+  /** Bytes of each that are here already. */
+  readonly partial: readonly number[];
+  /** What stands in the place of a missing content until the sync ends. */
+  readonly baseOf: (hash: Hash) => Base | undefined;
 };
 
 export type SyncRefusal = Failure & { readonly kind: RefusalKind };
@@ -172,6 +183,19 @@ async function takeOwn(missing: readonly Missing[], root: Root, store: Store): P
   }
 }
 
+/** The file that stands where a change puts the content `hash`. */
+function baseIn(plan: SyncPlan, root: Root, hash: Hash): Base | undefined {
+  for (const change of plan.changes) {
+    if (change.op !== 'put' || change.entry.kind !== 'file' || change.entry.hash !== hash) continue;
+    const named = plan.before.get(change.path);
+    const path = named?.kind === 'hardlink' ? named.to : change.path;
+    const before = plan.before.get(path);
+    if (before?.kind !== 'file') continue;
+    return { hash: before.hash, size: before.size, path: absolute(root.treePath, path) };
+  }
+  return undefined;
+}
+
 async function fetchContents(
   plan: SyncPlan,
   request: SyncRequest,
@@ -198,7 +222,8 @@ async function fetchContents(
     asked.push(each);
     partial.push(begun.value);
   }
-  if (asked.length > 0) needs.need(asked, partial);
+  const baseOf = (hash: Hash): Base | undefined => baseIn(plan, request.root, hash);
+  if (asked.length > 0) needs.need({ missing: asked, partial, baseOf });
   const arrived = await complete;
   return arrived.ok ? ok(undefined) : refused('bad-content', arrived.failure);
 }

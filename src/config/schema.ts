@@ -83,6 +83,8 @@ const settings = {
       compressionLevel: z.number().int().min(1).max(19).default(3),
       /** A project root above this is not carried; MB are 10^6 bytes. */
       maxTransferSizeMb: z.number().positive().default(20_000),
+      /** Above this, git's object store is not carried whole: history and the files of HEAD and index are. MB are 10^6 bytes. */
+      maxGitSizeMb: z.number().nonnegative().default(500),
       exclude: z
         .strictObject({
           /** Folders and files, relative to a root, that are not carried. None by default: nothing is dropped by its name. */

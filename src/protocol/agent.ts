@@ -11,8 +11,10 @@ export const AGENT_MAGIC = Buffer.from('\0rch-agent\x01\n', 'latin1');
 export const BlobCodec = {
   raw: 0,
   zstd: 1,
-  /** zstd against the content `base` as its prefix dictionary. */
-  delta: 2,
+  /** Bytes that the receiver has in `base`: u64 how many, u64 from where. */
+  copy: 2,
+  /** u64 how many zeros: a hole, where the receiver can make one. */
+  zeros: 3,
 } as const;
 export type BlobCodec = (typeof BlobCodec)[keyof typeof BlobCodec];
 
@@ -62,9 +64,9 @@ export const agentMessages = {
   },
   /**
    * A piece of content, on any stream of the session. `size` is that of the whole, `offset` that of this piece,
-   * unpacked. Pieces of one content come in order; each is a zstd frame of its own of at most 1 MiB unpacked. An
-   * empty content is one empty piece, or none. The dictionary of a `delta` is the part of `base` that deltaWindow of
-   * src/protocol/pieces.ts names.
+   * unpacked. Pieces of one content come in order; each is a zstd frame of its own of at most 1 MiB unpacked, or a
+   * run as in src/protocol/pieces.ts. An empty content is one empty piece, or none. `base` of a `copy` is a content
+   * of which the receiver gave the chunks.
    */
   blob: {
     number: 5,
@@ -150,6 +152,8 @@ export const agentMessages = {
   keep: { number: 24, fields: { request: 'u32', job: 'bytes' } },
   /** Asks for kept results: they come as `result`, one list a root, then `kept`; contents by `fetch`, until `finish`. */
   reclaim: { number: 25, fields: { request: 'u32', job: 'bytes' } },
+  /** Asks for the chunks of what stands where the sync `sync` is to put the content `hash`. */
+  outline: { number: 26, fields: { request: 'u32', sync: 'u32', hash: 'bytes' } },
 
   // agent → link
   /** `json` is AgentFacts. `now` is the agent's clock. */
@@ -214,6 +218,8 @@ export const agentMessages = {
   baseline: { number: 88, fields: { request: 'u32', changes: 'bytes', last: 'bool' } },
   /** The results are kept; `bytes` of contents. */
   kept: { number: 89, fields: { request: 'u32', bytes: 'u64' } },
+  /** The chunks (src/tree/chunks.ts) of the content `base`, which may be copied from until the sync ends; empty: there is none. */
+  outlined: { number: 90, fields: { request: 'u32', base: 'bytes', bits: 'u8', chunks: 'bytes' } },
 } as const;
 
 export type AgentMessage = MessageOf<typeof agentMessages>;

@@ -1,48 +1,128 @@
-/** Packs pieces of content for the wire, both ways: compressed where that makes them arrive sooner. */
+/** Packs pieces of content for the wire, both ways: as hard as makes them arrive soonest by what is measured. */
 import { performance } from 'node:perf_hooks';
 import { BlobCodec } from './agent.ts';
 import { packPiece, PIECE_BYTES, type Piece } from './pieces.ts';
 
-/** After compression was found to be the slower part, bytes until it is tried again. */
-const REST_BYTES = 32 * 1024 * 1024;
-/** After a piece that did not shrink, which most often is the start of a file that does not. */
-const REST_AFTER_RAW = 4 * PIECE_BYTES;
-/** A piece that is smaller says nothing of the pieces after it, bytes. */
-const TELLING_BYTES = 64 * 1024;
-/** Weight of the newest measurement in the running means. */
-const NEWEST = 0.2;
+/** What was seen of late; speeds in bytes a ms. */
+export type Measured = {
+  /** Packed bytes that the way takes. */
+  readonly wire: number;
+  /** Plain bytes that zstd's level 1 packs here. */
+  readonly packing: number;
+  /** Packed bytes of a plain one. */
+  readonly ratio: number;
+};
 
 /**
- * Chooses by what it measures: where the way is never full (a fast link), packing is what costs time, and
- * pieces go raw. `level` is zstd's, 0 never compresses.
+ * zstd's levels against its first: share of the speed, and of the size, on sources and binaries (zstd's own table
+ * of lzbench, rounded). Levels between two of these count as the lower one.
  */
-export class BlobPacker {
-  readonly #level: number;
-  #packing = 0;
-  #blocked = 1;
-  #rest = 0;
+const LEVELS = [
+  { level: 1, speed: 1, size: 1 },
+  { level: 3, speed: 0.6, size: 0.93 },
+  { level: 6, speed: 0.25, size: 0.87 },
+  { level: 9, speed: 0.13, size: 0.84 },
+  { level: 12, speed: 0.06, size: 0.83 },
+  { level: 15, speed: 0.025, size: 0.82 },
+  { level: 19, speed: 0.008, size: 0.78 },
+] as const;
 
-  constructor(level: number) {
-    this.#level = level;
+/**
+ * The level, at most `most`, at which a byte arrives soonest; 0: unpacked. One thread packs and sends, so the times
+ * add up. Before anything was measured the way is taken for the slower part.
+ */
+export function levelFor(seen: Measured | undefined, most: number): number {
+  if (seen === undefined || most === 0) return Math.min(most, 3);
+  let best = { level: 0, time: 1 / seen.wire };
+  for (const { level, speed, size } of LEVELS) {
+    if (level > most) break;
+    const time = 1 / (seen.packing * speed) + (seen.ratio * size) / seen.wire;
+    if (time < best.time) best = { level, time };
+  }
+  return best.level;
+}
+
+/** Bytes after which what was measured counts half. */
+const HALF_LIFE = 8 * PIECE_BYTES;
+/** Pieces below this say little about speeds. */
+const TELLING = 64 * 1024;
+/** Plain bytes after which packing is tried again: other files may shrink better. */
+const REST_BYTES = 32 * PIECE_BYTES;
+/** No way and no packing is taken for faster, bytes a ms: what is handed to a buffer takes no time. */
+const FASTEST = 5e6;
+
+/** A speed, or another quotient, of late. */
+class Mean {
+  #over = 0;
+  #under = 0;
+
+  add(over: number, under: number, weight: number): void {
+    const keep = 0.5 ** (weight / HALF_LIFE);
+    this.#over = this.#over * keep + over;
+    this.#under = this.#under * keep + under;
   }
 
-  /** ms that sending the last piece waited for the way to clear. */
-  waited(ms: number): void {
-    this.#blocked += NEWEST * (ms - this.#blocked);
+  get value(): number | undefined {
+    return this.#under > 0 ? this.#over / this.#under : undefined;
+  }
+}
+
+function speedOf(level: number): number {
+  return LEVELS.findLast((each) => each.level <= level)?.speed ?? 1;
+}
+
+/** Packs the pieces that go one way; told of each what its sending took. */
+export class BlobPacker {
+  readonly #most: number;
+  readonly #wire = new Mean();
+  readonly #packing = new Mean();
+  readonly #ratio = new Mean();
+  #rest = 0;
+
+  /** `most`: the highest zstd level; 0 never packs. */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Bytes a ms that the way takes, as far as it is known. */
+  get wire(): number | undefined {
+    return this.#wire.value;
   }
 
   pack(piece: Buffer): Piece {
-    if (this.#level === 0) return { codec: BlobCodec.raw, data: piece };
-    if (this.#rest > 0) {
-      this.#rest -= piece.length;
-      return { codec: BlobCodec.raw, data: piece };
-    }
+    const level = this.#levelNow(piece.length);
+    if (level === 0) return { codec: BlobCodec.raw, data: piece };
     const began = performance.now();
-    const packed = packPiece(piece, this.#level);
-    this.#packing += NEWEST * (performance.now() - began - this.#packing);
-    if (packed.codec === BlobCodec.raw && piece.length >= TELLING_BYTES)
-      this.#rest = REST_AFTER_RAW;
-    if (this.#packing > 2 * this.#blocked) this.#rest = REST_BYTES;
+    const packed = packPiece(piece, level);
+    if (piece.length >= TELLING) {
+      const ms = Math.max(performance.now() - began, piece.length / FASTEST);
+      // In terms of level 1.
+      this.#packing.add(piece.length, ms * speedOf(level), piece.length);
+      this.#ratio.add(packed.data.length, piece.length, piece.length);
+      // One that does not shrink is most often the start of a file that does not.
+      if (packed.codec === BlobCodec.raw) this.#rest = 4 * PIECE_BYTES;
+    }
     return packed;
+  }
+
+  /** Sending `bytes` took so long, ms. */
+  sent(bytes: number, ms: number): void {
+    this.#wire.add(bytes, Math.max(ms, bytes / FASTEST), bytes);
+  }
+
+  #levelNow(bytes: number): number {
+    if (this.#rest > 0) {
+      this.#rest -= bytes;
+      if (this.#rest > 0) return 0;
+      return Math.min(this.#most, 1);
+    }
+    const [wire, packing, ratio] = [this.#wire.value, this.#packing.value, this.#ratio.value];
+    const seen =
+      wire === undefined || packing === undefined || ratio === undefined
+        ? undefined
+        : { wire, packing, ratio };
+    const level = levelFor(seen, this.#most);
+    if (level === 0 && this.#most > 0) this.#rest = REST_BYTES;
+    return level;
   }
 }

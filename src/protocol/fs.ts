@@ -41,6 +41,13 @@ export const fsMessages = {
   applied: { number: 4, fields: { request: 'u32', results: 'bytes' } },
   /** Forgets a tree number. */
   forget: { number: 5, fields: { tree: 'u32' } },
+  /** Asks where a file (absolute path, not followed when it is a symlink) holds data. */
+  extents: { number: 7, fields: { request: 'u32', path: 'bytes' } },
+  /**
+   * u64 pairs, from and till, in order; holes are what lies between, small ones are told as data. `size`: of the
+   * file. Nothing for a file in too many parts: `known` is false.
+   */
+  mapped: { number: 8, fields: { request: 'u32', known: 'bool', size: 'u64', ranges: 'bytes' } },
   failed: { number: 6, fields: { request: 'u32', error: 'u32', message: 'str' } },
 } as const;
 

@@ -15,6 +15,11 @@ export const plannedRoot = z.object({
   only: z.array(raw),
   /** Relative folders that a worker starts without and then shares (cargo's target). */
   cold: z.array(raw),
+  /**
+   * The root is a git object store that is too large to be carried: what stands in for it there is made from this
+   * git folder (daemon/sync/git-objects.ts).
+   */
+  git: raw.optional(),
 });
 export type PlannedRoot = z.infer<typeof plannedRoot>;
 
@@ -191,6 +196,14 @@ export const linkToFront = z.discriminatedUnion('type', [
   /** The link's socket listens. */
   z.object({ type: z.literal('listening') }),
   z.object({ type: z.literal('connecting'), attempt: z.number() }),
+  /** What the worker lacks of the agent is on its way; `rate` in bytes a second. */
+  z.object({
+    type: z.literal('uploading'),
+    part: z.enum(['agent', 'node']),
+    bytes: z.number(),
+    total: z.number(),
+    rate: z.number(),
+  }),
   /** `clockOffset`: worker minus here, ns. `roundTrip` ms. */
   z.object({
     type: z.literal('connected'),

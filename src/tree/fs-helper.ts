@@ -14,6 +14,7 @@ import {
   packOperations,
   readResults,
 } from './apply.ts';
+import type { Range } from './holes.ts';
 import type { RawPath } from './manifest.ts';
 import { readRecords, type ScanRecord } from './scan.ts';
 
@@ -55,6 +56,14 @@ function holdOpen(child: ChildProcess, yes: boolean): void {
     if (yes) handle.ref();
     else handle.unref();
   }
+}
+
+/** The u64 pairs of a `mapped`. */
+function readRanges(packed: Buffer): Range[] {
+  const ranges: Range[] = [];
+  for (let at = 0; at + 16 <= packed.length; at += 16)
+    ranges.push([Number(packed.readBigUInt64LE(at)), Number(packed.readBigUInt64LE(at + 8))]);
+  return ranges;
 }
 
 /** The symbolic name of an errno, as Node names it: `ENOSPC`. */
@@ -148,6 +157,18 @@ export class FsHelper {
     return ok(results);
   }
 
+  /** Where the file at the absolute `path` holds data; undefined: anywhere, as far as can be told. */
+  async extents(path: Buffer): Promise<readonly Range[] | undefined> {
+    const asked = await this.#call<readonly Range[] | undefined>(
+      (request) => ({ type: 'extents', request, path }),
+      (message) => {
+        if (message.type !== 'mapped') return fail(`rch-fs told extents by ${message.type}`);
+        return ok(message.known ? readRanges(message.ranges) : undefined);
+      },
+    );
+    return asked.ok ? asked.value : undefined;
+  }
+
   /** Frees what the helper remembers of a tree. */
   forget(tree: number): void {
     if (this.#child !== undefined) this.#send({ type: 'forget', tree });
@@ -238,6 +259,7 @@ export class FsHelper {
     switch (message.type) {
       case 'scanned':
       case 'applied':
+      case 'mapped':
       case 'failed': {
         const pending = this.#pending.get(message.request);
         if (pending?.take(message) === true) this.#pending.delete(message.request);
@@ -246,6 +268,7 @@ export class FsHelper {
       }
       case 'scan':
       case 'apply':
+      case 'extents':
       case 'forget':
         return;
       default:

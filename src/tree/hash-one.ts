@@ -17,6 +17,8 @@ export type Tools = {
   readonly blake: Blake;
   /** What is read into. */
   readonly block: Buffer;
+  /** As long, and zero. */
+  readonly zeros: Buffer;
 };
 
 export type HashOneRequest = {
@@ -26,6 +28,8 @@ export type HashOneRequest = {
   readonly want: Numbers | undefined;
   /** A file that only grows is taken as it was at first (a log somebody writes all the time). */
   readonly growing: boolean;
+  /** Where it holds data (src/tree/holes.ts), when that was looked up: the rest is zeros and not read. */
+  readonly data?: readonly (readonly [from: number, to: number])[] | undefined;
 };
 
 export type HashOneOutcome =
@@ -36,7 +40,7 @@ export type HashOneOutcome =
 
 /** Opens, reads and hashes; `changed` when the file is not what was wanted, before or after it was read. */
 export function hashOne(tools: Tools, request: HashOneRequest): HashOneOutcome {
-  const { fs, blake, block } = tools;
+  const { fs, blake, block, zeros } = tools;
   const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
   const held: number[] = [];
   /** open(2) takes 4095 bytes: a longer path is opened folder by folder. */
@@ -61,10 +65,23 @@ export function hashOne(tools: Tools, request: HashOneRequest): HashOneOutcome {
     if (request.want !== undefined && !same(before, request.want)) return { outcome: 'changed' };
     const size = Number(before[2]);
     const hasher = size > block.length ? new blake.Blake3Hasher() : undefined;
+    const ranges = hasher === undefined ? undefined : request.data;
     let at = 0;
+    let range = 0;
     while (at < size) {
       const start = hasher === undefined ? at : 0;
-      const most = Math.min(block.length - start, size - at);
+      let most = Math.min(block.length - start, size - at);
+      if (ranges !== undefined) {
+        while ((ranges[range]?.[1] ?? size) <= at && range < ranges.length) range++;
+        const [from, to] = ranges[range] ?? [size, size];
+        if (at < from) {
+          const n = Math.min(most, from - at);
+          hasher?.update(zeros.subarray(0, n));
+          at += n;
+          continue;
+        }
+        most = Math.min(most, to - at);
+      }
       const n = fs.readSync(fd, block, start, most, at);
       if (n === 0) return { outcome: 'changed' };
       hasher?.update(block.subarray(0, n));

@@ -31,6 +31,7 @@ const tools = {
   fs: require('node:fs'),
   blake: require(workerData.addon),
   block: Buffer.allocUnsafeSlow(workerData.block),
+  zeros: Buffer.alloc(workerData.block),
 };
 const hashOne = ${hashOne.toString()};
 parentPort.on('message', (batch) => {

@@ -5,11 +5,17 @@ import { blake3, Blake3Hasher } from '@napi-rs/blake-hash';
 import { fail, ok, type Result } from '../base/result.ts';
 import { hashOne, type HashOneOutcome, type HashOneRequest } from './hash-one.ts';
 import { HashThreads } from './hash-threads.ts';
+import type { Range } from './holes.ts';
 import type { Hash, RawPath } from './manifest.ts';
 import { absolute } from './paths.ts';
 import type { Identity } from './scan.ts';
 
-export type HashRequest = { readonly path: RawPath; readonly identity: Identity };
+export type HashRequest = {
+  readonly path: RawPath;
+  readonly identity: Identity;
+  /** Where it held data after it had become what `identity` says. */
+  readonly data?: readonly Range[] | undefined;
+};
 
 export type HashOutcome = HashOneOutcome;
 
@@ -17,6 +23,8 @@ export type HashOutcome = HashOneOutcome;
 const INLINE = { files: 64, bytes: 1 << 20 };
 /** What a thread gets at once. */
 const BATCH = { files: 200, bytes: 16 << 20 };
+
+const zeros = Buffer.alloc(INLINE.bytes);
 
 /** The hash of bytes in memory. */
 export function hashBytes(data: Uint8Array): Hash {
@@ -66,10 +74,10 @@ export class Hasher {
     options: { growing?: boolean } = {},
   ): Promise<HashOutcome[]> {
     const growing = options.growing ?? false;
-    const work = requests.map(({ path, identity: i }): HashOneRequest => {
+    const work = requests.map(({ path, identity: i, data }): HashOneRequest => {
       const mode = BigInt(i.mode);
       const want = [i.dev, i.ino, BigInt(i.size), i.mtime, i.ctime, mode] as const;
-      return { path: absolute(root, path), want, growing };
+      return { path: absolute(root, path), want, growing, data };
     });
     const sizes = requests.map((request) => request.identity.size);
     return this.#run(work, sizes);
@@ -101,7 +109,7 @@ export class Hasher {
     const outcomes: HashOutcome[] = [];
     if (work.length <= INLINE.files && total <= INLINE.bytes) {
       this.#block ??= Buffer.allocUnsafeSlow(INLINE.bytes);
-      const tools = { fs, blake: { blake3, Blake3Hasher }, block: this.#block };
+      const tools = { fs, blake: { blake3, Blake3Hasher }, block: this.#block, zeros };
       for (const request of work) outcomes.push(hashOne(tools, request));
     } else {
       const batches = cut(work, sizes).map((batch) => this.#threads.run(batch));

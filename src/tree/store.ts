@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { fail, messageOf, ok, type Result } from '../base/result.ts';
 import { hashBytes, type Hasher } from './hash.ts';
 import type { Hash } from './manifest.ts';
-import { Upload } from './upload.ts';
+import { type Fill, Upload } from './upload.ts';
 import { copySparse } from './sparse.ts';
 
 export type Collected = {
@@ -137,6 +137,14 @@ export class Store {
     return upload === undefined
       ? fail(`the upload of ${hash} was not begun`)
       : upload.write(offset, data);
+  }
+
+  /** Adds bytes that need not come to a begun upload, after what it holds. */
+  async fill(hash: Hash, offset: number, what: Fill): Promise<Result<void>> {
+    const upload = this.#uploads.get(hash);
+    return upload === undefined
+      ? fail(`the upload of ${hash} was not begun`)
+      : upload.fill(offset, what);
   }
 
   /** Ends an upload: the content is here if it is that of its hash, else the upload is dropped. */

@@ -2,10 +2,11 @@
 import { fail, ok, type Result } from '../base/result.ts';
 import { orderChanges, sameEntry } from './diff.ts';
 import { errnoText, type FsHelper } from './fs-helper.ts';
-import type { Hasher } from './hash.ts';
+import type { Hasher, HashRequest } from './hash.ts';
+import type { Range } from './holes.ts';
 import { Listing } from './listing.ts';
 import type { Change, Entry, Manifest, RawPath } from './manifest.ts';
-import { MAX_PATH, shown } from './paths.ts';
+import { absolute, MAX_PATH, shown } from './paths.ts';
 import type { Identity, SpecialKind } from './scan.ts';
 import { type Known, readStatCache, writeStatCache } from './stat-cache.ts';
 
@@ -50,6 +51,8 @@ export type RefreshOptions = {
 const ROUNDS = 10;
 /** From this round on a file that only grows is taken as it was when scanned. */
 const GROWING_FROM = 2;
+/** Files below this, bytes, are read without a question after their holes. */
+const WORTH_MAPPING = 16 << 20;
 const SAVE_AFTER_MS = 2_000;
 
 type Totals = { readonly newest: bigint; readonly bytes: number };
@@ -107,6 +110,12 @@ export class Tree {
   /** Identity at the last scan (or adoption). */
   stat(path: RawPath): Identity | undefined {
     return this.#listing.identity(path);
+  }
+
+  /** Where a file of `size` bytes holds data now; undefined where that is not worth asking, or not known. */
+  async dataOf(path: RawPath, size: number): Promise<readonly Range[] | undefined> {
+    if (size < WORTH_MAPPING) return undefined;
+    return this.#options.helper.extents(absolute(this.root, path));
   }
 
   /**
@@ -173,7 +182,9 @@ export class Tree {
   async #hash(growing: boolean, patient: boolean): Promise<Result<RawPath | undefined>> {
     let changed: RawPath | undefined;
     for (let wanted = this.#listing.wanted(); wanted.length > 0; wanted = this.#listing.wanted()) {
-      const outcomes = await this.#options.hasher.hashFiles(this.root, wanted, { growing });
+      const outcomes = await this.#options.hasher.hashFiles(this.root, await this.#mapped(wanted), {
+        growing,
+      });
       for (const [i, { path, identity }] of wanted.entries()) {
         const outcome = outcomes[i] ?? { outcome: 'changed' };
         switch (outcome.outcome) {
@@ -197,6 +208,16 @@ export class Tree {
       if (changed !== undefined) break;
     }
     return ok(changed);
+  }
+
+  /** With what is known of their holes. */
+  #mapped(wanted: readonly HashRequest[]): Promise<HashRequest[]> {
+    return Promise.all(
+      wanted.map(async (each) => {
+        const data = await this.dataOf(each.path, each.identity.size);
+        return data === undefined ? each : { ...each, data };
+      }),
+    );
   }
 
   #snapshot(scanTime: bigint): Result<Snapshot> {

@@ -3,8 +3,16 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import { Blake3Hasher } from '@napi-rs/blake-hash';
 import { fail, messageOf, ok, type Result } from '../base/result.ts';
+import { PIECE } from './content.ts';
+import { hashZeros } from './holes.ts';
 import type { Hash } from './manifest.ts';
 import { writeSparse } from './sparse.ts';
+
+/** Bytes that need not come: `length` zeros, or as many of the file at `path` from `from` on. */
+export type Fill = {
+  readonly length: number;
+  readonly copy?: { readonly path: Buffer; readonly from: number };
+};
 
 export class Upload {
   readonly size: number;
@@ -53,6 +61,15 @@ export class Upload {
     return written;
   }
 
+  /** As `write`, of bytes that need not come; only at the end of what is held. */
+  fill(offset: number, what: Fill): Promise<Result<void>> {
+    const filled = this.#writing.then(() =>
+      what.copy === undefined ? this.#zeros(offset, what.length) : this.#copy(offset, what),
+    );
+    this.#writing = filled;
+    return filled;
+  }
+
   /** The hash of the whole, when it is known without reading the file again. */
   digest(): Hash | undefined {
     if (this.#held !== this.size) return undefined;
@@ -69,6 +86,36 @@ export class Upload {
     } catch (thrown) {
       await this.#handle.close().catch(() => undefined);
       return fail(`an upload cannot be written: ${messageOf(thrown)}`);
+    }
+  }
+
+  async #zeros(offset: number, length: number): Promise<Result<void>> {
+    if (offset !== this.#held || offset + length > this.size || this.#beyond.size > 0)
+      return fail(`${length} zeros at ${offset} in a content of ${this.size}`);
+    // What was never written reads as zeros.
+    if (this.#hasher !== undefined) await hashZeros(this.#hasher, length);
+    this.#held = offset + length;
+    return ok(undefined);
+  }
+
+  async #copy(offset: number, { length, copy }: Fill): Promise<Result<void>> {
+    if (copy === undefined) return fail('there is nothing to copy from');
+    let base: FileHandle | undefined;
+    try {
+      base = await open(copy.path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      for (let at = 0; at < length;) {
+        const block = Buffer.allocUnsafe(Math.min(PIECE, length - at));
+        const { bytesRead } = await base.read(block, 0, block.length, copy.from + at);
+        if (bytesRead === 0) return fail('the base of a copy is shorter than it was');
+        const written = await this.#write(offset + at, block.subarray(0, bytesRead));
+        if (!written.ok) return written;
+        at += bytesRead;
+      }
+      return ok(undefined);
+    } catch (thrown) {
+      return fail(`the base of a copy cannot be read: ${messageOf(thrown)}`);
+    } finally {
+      await base?.close();
     }
   }
 

@@ -16,7 +16,8 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { agentFacts } from '../../src/protocol/facts.ts';
-import { packDelta } from '../../src/protocol/pieces.ts';
+import { packRun, type Run } from '../../src/protocol/pieces.ts';
+import { Chunker, Outline } from '../../src/tree/chunks.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import {
   AgentPeer,
@@ -159,26 +160,92 @@ test('an interrupted content goes on where it stopped, on any stream', async () 
   expect(readFileSync(tree('big')).equals(data)).toBe(true);
 });
 
-test('contents may come packed, and as a difference to another', async () => {
-  const base = randomBytes(300_000);
-  const data = Buffer.concat([base, Buffer.from('more')]);
+/** A sync of `data` over `base` at the path `a`, up to the agent's question; and what the agent tells of `base`. */
+async function outlinedSync(
+  base: Buffer,
+  data: Buffer,
+): Promise<{ request: number; outlined: Extract<AgentMessage, { type: 'outlined' }> }> {
   await peer.syncWhole({ ...at, to: 5n }, manifestOf({ a: file(base) }), [base]);
-  const packed = packDelta(data, base);
-  expect(packed.data.length).toBeLessThan(1000);
-  peer.send({
-    type: 'blob',
-    hash: Buffer.from(hashOf(data), 'hex'),
-    size: BigInt(data.length),
-    offset: 0n,
-    codec: 2,
-    base: Buffer.from(hashOf(base), 'hex'),
-    data: packed.data,
-  });
-  const request = peer.sendSync({ ...at, from: 5n, to: 6n }, [
-    { op: 'put', path: 'a', entry: file(data) },
-  ]);
+  const change = { op: 'put', path: 'a', entry: file(data) } as const;
+  const request = peer.sendSync({ ...at, from: 5n, to: 6n }, [change]);
+  expect(await peer.answer(request)).toMatchObject({ type: 'syncNeed' });
+  const question = peer.nextRequest();
+  const hash = Buffer.from(hashOf(data), 'hex');
+  peer.send({ type: 'outline', request: question, sync: request, hash });
+  return { request, outlined: await peer.control.take('outlined') };
+}
+
+/** Pieces of `data`, each of them a run or bytes. */
+function sendPieces(data: Buffer, base: string, pieces: readonly (Run | Buffer)[]): void {
+  let offset = 0n;
+  for (const piece of pieces) {
+    const packed = Buffer.isBuffer(piece) ? { codec: 0, data: piece } : packRun(piece);
+    peer.send({
+      type: 'blob',
+      hash: Buffer.from(hashOf(data), 'hex'),
+      size: BigInt(data.length),
+      offset,
+      base: Buffer.from(base, 'hex'),
+      ...packed,
+    });
+    offset += BigInt(piece.length);
+  }
+}
+
+test('a content may come as copies of what stands in its place, and as zeros', async () => {
+  const base = randomBytes(300_000);
+  const zeros = Buffer.alloc(3_000_000);
+  const data = Buffer.concat([base.subarray(1000), Buffer.from('more'), zeros]);
+  const { request, outlined } = await outlinedSync(base, data);
+  expect(outlined.base.toString('hex')).toBe(hashOf(base));
+  const outline = Outline.read(outlined.bits, outlined.chunks);
+  const [second] = new Chunker(outlined.bits).push(base).slice(1);
+  expect(outline?.find(second ?? Buffer.alloc(0))).toBeGreaterThan(0);
+  const copy = { length: 299_000, from: 1000 };
+  sendPieces(data, hashOf(base), [copy, Buffer.from('more'), { length: zeros.length }]);
   expect(await peer.answer(request)).toMatchObject({ type: 'synced' });
   expect(readFileSync(tree('a')).equals(data)).toBe(true);
+  expect(statSync(tree('a')).blocks * 512).toBeLessThan(1_000_000);
+});
+
+test('copies that make something else are refused, and sending the whole helps', async () => {
+  const base = randomBytes(300_000);
+  const data = Buffer.concat([Buffer.from('more'), base]);
+  const { request } = await outlinedSync(base, data);
+  const wrong = { length: base.length - 7, from: 7 };
+  sendPieces(data, hashOf(base), [Buffer.from('more'), wrong, randomBytes(7)]);
+  expect(await peer.answer(request)).toMatchObject({ type: 'refused', kind: 'bad-content' });
+  expect(readFileSync(tree('a')).equals(base)).toBe(true);
+  const again = await peer.syncWhole({ ...at, to: 7n }, manifestOf({ a: file(data) }), [data]);
+  expect(again).toMatchObject({ type: 'synced' });
+  expect(readFileSync(tree('a')).equals(data)).toBe(true);
+});
+
+test('copies from what was not lent, or from beyond its end, are refused', async () => {
+  const base = randomBytes(300_000);
+  const data = Buffer.concat([base, Buffer.from('more')]);
+  for (const [from, of] of [
+    [0, hashOf(Buffer.from('something else'))],
+    [1e9, hashOf(base)],
+  ] as const) {
+    const { request } = await outlinedSync(base, data);
+    sendPieces(data, of, [{ length: 300_000, from }]);
+    expect(await peer.answer(request)).toMatchObject({ type: 'refused', kind: 'bad-content' });
+  }
+});
+
+test('there are no chunks of what stands in no place, or of a sync that is over', async () => {
+  const hash = Buffer.from(hashOf(Buffer.from('new')), 'hex');
+  const request = peer.sendSync({ ...at, to: 5n, whole: true }, [
+    { op: 'put', path: '', entry: dir() },
+    { op: 'put', path: 'a', entry: file('new') },
+  ]);
+  await peer.answer(request);
+  for (const sync of [request, 4000]) {
+    peer.send({ type: 'outline', request: 99, sync, hash });
+    const outlined = await peer.control.take('outlined');
+    expect([outlined.base.length, outlined.chunks.length]).toEqual([0, 0]);
+  }
 });
 
 test('a whole sync restores a tree that somebody changed', async () => {

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { compress } from 'zstd-napi';
 import { expect, test } from 'vitest';
 import {
-  deltaWindow,
+  lengthOf,
   MAX_PIECE,
-  packDelta,
   packPiece,
-  PIECE_BYTES,
+  packRun,
+  unpackBlob,
   unpackPiece,
 } from '../../src/protocol/pieces.ts';
 
@@ -22,21 +22,30 @@ test('a piece that shrinks is packed, another goes raw, and both come back', () 
   expect(packPiece(Buffer.alloc(0), 3)).toEqual({ codec: 0, data: Buffer.alloc(0) });
 });
 
-test('a delta holds little more than what differs from its base', () => {
-  const base = randomBytes(3 * PIECE_BYTES);
-  const changed = Buffer.concat([
-    base.subarray(0, 1000),
-    Buffer.from('inserted'),
-    base.subarray(1000),
-  ]);
-  const offset = PIECE_BYTES;
-  const piece = changed.subarray(offset, offset + PIECE_BYTES);
-  const { start, end } = deltaWindow(offset);
-  const window = base.subarray(start, end);
-  const packed = packDelta(piece, window);
-  expect(packed.data.length).toBeLessThan(1000);
-  const unpacked = unpackPiece(packed, window);
-  expect(unpacked.ok && unpacked.value.equals(piece)).toBe(true);
+test('a run says how many zeros, or where to copy from', () => {
+  const zeros = packRun({ length: 5e9 });
+  expect(unpackBlob(zeros.codec, zeros.data)).toEqual({ ok: true, value: { length: 5e9 } });
+  const copy = packRun({ length: 70_000, from: 6e9 });
+  expect(unpackBlob(copy.codec, copy.data)).toEqual({
+    ok: true,
+    value: { length: 70_000, from: 6e9 },
+  });
+  const plain = unpackBlob(0, Buffer.from('abc'));
+  expect(plain.ok && lengthOf(plain.value)).toBe(3);
+});
+
+test('a run of no sense and an unknown way of packing are refused', () => {
+  const endless = Buffer.alloc(16, 0xff);
+  for (const [codec, data] of [
+    [2, endless],
+    [2, Buffer.alloc(8)],
+    [2, Buffer.alloc(16)],
+    [3, Buffer.alloc(8)],
+    [3, endless],
+    [4, Buffer.alloc(8)],
+    [255, Buffer.alloc(0)],
+  ] as const)
+    expect(unpackBlob(codec, data).ok).toBe(false);
 });
 
 test('a piece that claims or holds more than allowed is refused', () => {

@@ -4,7 +4,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { readContent } from '../../src/tree/content.ts';
 import { Hasher, hashBytes } from '../../src/tree/hash.ts';
 import type { Identity } from '../../src/tree/scan.ts';
-import { folder, hasher, value } from './rig.ts';
+import { folder, hasher, openTree, usesHelper, value } from './rig.ts';
+
+usesHelper();
 
 function identityOf(path: string): Identity {
   const stat = fs.lstatSync(path, { bigint: true });
@@ -103,8 +105,9 @@ describe('content', () => {
     for (const from of [0, 1, 1 << 20, 2_000_001, text.length]) {
       const pieces: Buffer[] = [];
       let next = from;
-      const read = await readContent(request(file, { from }), (offset, data) => {
+      const read = await readContent(request(file, { from }), (offset, part) => {
         expect(offset).toBe(next);
+        const data = part.kind === 'bytes' ? part.data : Buffer.alloc(part.length);
         expect(data.length).toBeLessThanOrEqual(1 << 20);
         next += data.length;
         pieces.push(data);
@@ -133,5 +136,43 @@ describe('content', () => {
     expect(await kind()).toBe('changed');
     fs.symlinkSync('/etc/passwd', file);
     expect(await kind()).toBe('changed');
+  });
+
+  test('with holes is hashed and handed on as what it is, its holes unread', async () => {
+    const at = folder();
+    const size = 40_000_000;
+    const whole = Buffer.alloc(size);
+    const file = join(at, 'sparse');
+    fs.writeFileSync(file, '');
+    for (const [from, words] of [
+      [5_000_000, 'one'],
+      [20_000_000, 'two'],
+      [size - 5, 'three'],
+    ] as const) {
+      whole.write(words, from);
+      const handle = fs.openSync(file, 'r+');
+      fs.writeSync(handle, words, from);
+      fs.closeSync(handle);
+    }
+    const { tree, helper: used } = openTree(at);
+    const snapshot = value(await tree.refresh());
+    const hash = hashBytes(whole);
+    expect(snapshot.manifest.get('sparse')).toMatchObject({ size, hash });
+    const data = await used.extents(Buffer.from(file));
+    const held = (data ?? []).reduce((sum, [from, to]) => sum + to - from, 0);
+    expect(held).toBeLessThan(1_000_000);
+    for (const known of [data, undefined])
+      for (const from of [0, 7_000_000, 20_000_001]) {
+        const parts: Buffer[] = [];
+        let bytes = 0;
+        const path = Buffer.from(file);
+        const read = await readContent({ path, size, hash, from, data: known }, (_, part) => {
+          if (part.kind === 'bytes') bytes += part.data.length;
+          parts.push(part.kind === 'bytes' ? part.data : Buffer.alloc(part.length));
+        });
+        expect(read.ok).toBe(true);
+        expect(Buffer.concat(parts).equals(whole.subarray(from))).toBe(true);
+        expect(bytes).toBeLessThan(4 << 20);
+      }
   });
 });

@@ -13,6 +13,8 @@ export type Needs = {
   readonly paths: Set<string>;
   /** -D names. */
   readonly defines: Set<string>;
+  /** Subcommands of git. */
+  readonly gitCommands: Set<string>;
   /** Every word, for finding the sources that a build file speaks of. */
   readonly words: Set<string>;
 };
@@ -25,6 +27,7 @@ export function noNeeds(): Needs {
     headers: new Set(),
     paths: new Set(),
     defines: new Set(),
+    gitCommands: new Set(),
     words: new Set(),
   };
 }
@@ -52,6 +55,16 @@ function pkgConfigModules(words: readonly string[], needs: Needs): void {
   for (const word of words) if (/^[A-Za-z][\w.+-]*$/.test(word)) needs.modules.add(word);
 }
 
+/** The subcommand of a git command line; some of git's own options take a value. */
+function gitCommand(words: readonly string[]): string | undefined {
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? '';
+    if (/^(-C|-c|--git-dir|--work-tree|--namespace)$/.test(word)) at += 1;
+    else if (!word.startsWith('-')) return word;
+  }
+  return undefined;
+}
+
 /** Adds the programs that shell text calls: the first word of each simple command. */
 export function shellNeeds(text: string, needs: Needs): void {
   for (const part of text.split(commandStart)) {
@@ -65,6 +78,8 @@ export function shellNeeds(text: string, needs: Needs): void {
     if (name === undefined || builtins.has(name) || !programName.test(name)) continue;
     if (/^[\d.+-]+$/.test(name) || name.startsWith('-')) continue;
     needs.programs.add(name);
+    const asked = /(^|\/)git$/.test(name) ? gitCommand(words.slice(at + 1)) : undefined;
+    if (asked !== undefined) needs.gitCommands.add(asked);
     if (/(^|\/)(?:\w+-)*pkg-?conf(ig)?$/.test(name)) pkgConfigModules(words.slice(at + 1), needs);
   }
 }

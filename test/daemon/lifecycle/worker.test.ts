@@ -75,3 +75,14 @@ test('a link that died leaves its worker unreachable with the cause', () => {
   const state = after({ type: 'forked' }, connectedEvent, { type: 'died', reason: 'exit 3' });
   expect(state).toEqual({ kind: 'unreachable', since: 3, reason: 'exit 3', next: '' });
 });
+
+test('an upload is known as long as its worker connects', () => {
+  const upload = { part: 'node', bytes: 5, total: 9, rate: 1 } as const;
+  const connecting: WorkerEvent = { type: 'connecting', attempt: 1 };
+  const uploading: WorkerEvent = { type: 'uploading', upload };
+  const listening: WorkerEvent = { type: 'listening' };
+  const state = after({ type: 'forked' }, listening, uploading);
+  expect(state).toMatchObject({ kind: 'connecting', since: 2, upload });
+  expect(after({ type: 'forked' }, listening, uploading, connecting)).not.toHaveProperty('upload');
+  expect(after({ type: 'forked' }, connectedEvent, uploading)).not.toHaveProperty('upload');
+});

@@ -55,6 +55,7 @@ export function newContext(more: Partial<PlanContext> = {}): PlanContext {
     scanner: new BuildScanner(),
     withheld: (name) => (name.endsWith('_TOKEN') ? '*_TOKEN' : undefined),
     exclude: [],
+    gitLimit: 500e6,
     machine,
     defaultSlots: 2,
     deadlineMs: 60_000,
