@@ -16,7 +16,7 @@ import { Contents } from './contents.ts';
 import { emptyTrash, type AgentFolder } from './folder.ts';
 import { Jobs, sweepOrphans } from './jobs.ts';
 import type { Log } from './log.ts';
-import { Memory } from './memory.ts';
+import { Memory } from '../base/memory.ts';
 import { Owner } from './owner.ts';
 import type { Root } from './root.ts';
 import { Roots } from './roots.ts';
