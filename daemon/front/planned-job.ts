@@ -78,5 +78,6 @@ export function plannedJob(
     notice: config.output.notice,
     maxRootBytes: config.transfer.maxTransferSizeMb * 1e6,
     timeoutMs: config.execution.timeoutSec * 1000,
+    look: decision.look?.worker === decision.worker ? decision.look.name : '',
   };
 }

@@ -2,7 +2,13 @@
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config, WorkerConfig } from '../../src/config/schema.ts';
 import type { AgentFacts, BenchmarkFacts } from '../../src/protocol/facts.ts';
-import type { FrontToLink, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
+import type {
+  FrontToLink,
+  LinkToFront,
+  PlannedJob,
+  PlannedRoot,
+  ToldSources,
+} from '../../src/protocol/ipc.ts';
 import {
   closedBreaker,
   jobFailed,
@@ -38,9 +44,8 @@ export type WorkerOptions = {
   readonly hooks: WorkerHooks;
 };
 
-type Pending = (
-  reply: Result<{ freed: number; held: number } | AgentFacts | BenchmarkFacts>,
-) => void;
+type Reply = { freed: number; held: number } | AgentFacts | BenchmarkFacts | ToldSources;
+type Pending = (reply: Result<Reply>) => void;
 
 export class Worker {
   readonly worker: WorkerConfig;
@@ -160,6 +165,13 @@ export class Worker {
     return 'single' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
 
+  /** Has the link look at a project root; fails where a job is at work in it. */
+  async look(root: PlannedRoot, last: string, deadlineMs: number): Promise<Result<ToldSources>> {
+    const reply = await this.#ask((request) => ({ type: 'look', request, root, last }), deadlineMs);
+    if (!reply.ok) return reply;
+    return 'look' in reply.value ? ok(reply.value) : fail('the link answered something else');
+  }
+
   succeeded(): void {
     this.#breaker = jobSucceeded();
   }
@@ -233,6 +245,9 @@ export class Worker {
         return;
       case 'benchmarked':
         this.#pending.get(message.request)?.(ok(message.facts));
+        return;
+      case 'looked':
+        this.#pending.get(message.request)?.(ok(message.told));
         return;
       case 'failed':
         this.#pending.get(message.request)?.(fail(message.reason));

@@ -53,7 +53,7 @@ export class Job {
   readonly #results = new Results();
   readonly #reunion: Reunion;
   readonly #notices: Notices;
-  readonly #times = { queue: 0, scan: 0, sync: 0, sent: 0 };
+  readonly #times = { queue: 0, scan: 0, early: 0, sync: 0, sent: 0 };
   readonly #returning: Returning;
   #state: JobState = { at: 'planned' };
   #launcher: Launcher | undefined;
@@ -389,12 +389,12 @@ export class Job {
     void this.#aftermath.finally(() => {
       for (const held of roots) held.release();
     });
-    const { queue, scan, sync, sent } = this.#times;
+    const { queue, scan, early, sync, sent } = this.#times;
     this.#needs.report({
       type: 'done',
       job: this.plan.job,
       outcome,
-      phases: { queue, scan, sync, ...this.#phases, total: performance.now() - this.#began },
+      phases: { queue, scan, early, sync, ...this.#phases, total: performance.now() - this.#began },
       bytes: { sent, received: this.#received, output: this.#relay.output },
       conflicts: [...this.#returned.conflicts],
       missedEnv: [...this.#returned.missedEnv],

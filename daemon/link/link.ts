@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
+import { Memory } from '../../src/base/memory.ts';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import { treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
@@ -14,6 +15,7 @@ import { Hasher } from '../../src/tree/hash.ts';
 import { Store } from '../../src/tree/store.ts';
 import { RedoJournal } from '../artifacts/redo.ts';
 import { Spool } from '../artifacts/spool.ts';
+import { isSourcePath } from '../plan/needs/source-name.ts';
 import { RootBook } from '../sync/shared-root.ts';
 import type { AgentConnection } from '../transport/transport.ts';
 import { AgentClient } from './agent-client.ts';
@@ -61,6 +63,7 @@ export class Link {
   readonly #redo: RedoJournal;
   readonly #jobs = new Map<string, Job>();
   readonly #drops = new Map<string, NodeJS.Timeout>();
+  readonly #memory = new Memory({ busy: () => this.#jobs.size > 0 });
   #epochsThere: Readonly<Record<string, string>> = {};
   #server: Server | undefined;
   #drained: (() => void) | undefined;
@@ -126,6 +129,7 @@ export class Link {
 
   /** Does what the front says. */
   handle(message: FrontToLink): void {
+    this.#memory.used();
     switch (message.type) {
       case 'configure':
         return;
@@ -143,6 +147,9 @@ export class Link {
         return;
       case 'connect':
         this.#client.hurry();
+        return;
+      case 'look':
+        void this.#look(message);
         return;
       case 'cancel':
         this.#jobs.get(message.job)?.cancel('it was cancelled');
@@ -203,6 +210,7 @@ export class Link {
         this.#jobs.delete(plan.job);
         if (this.#jobs.size === 0) {
           this.#drained?.();
+          this.#memory.used();
           void this.#idle();
         }
       },
@@ -272,6 +280,32 @@ export class Link {
       return;
     }
     if ('job' in message) this.#jobs.get(message.job.toString('hex'))?.agentMessage(message);
+  }
+
+  /** Looks at a root that nobody uses now; a job that commits meanwhile waits for the end of it. */
+  async #look(message: Extract<FrontToLink, { type: 'look' }>): Promise<void> {
+    const { request, last } = message;
+    const root = this.#book.get(message.root);
+    if (root.lock.busy) {
+      this.#needs.tell({ type: 'failed', request, reason: 'a job is at work in it' });
+      return;
+    }
+    const release = await root.lock.acquire(true, new AbortController().signal);
+    try {
+      const since = Date.now();
+      const begun = performance.now();
+      const snapshot = await root.look();
+      const took = performance.now() - begun;
+      if (!snapshot.ok) {
+        this.#needs.tell({ type: 'failed', request, reason: snapshot.failure.reason });
+        return;
+      }
+      root.early.keep({ snapshot: snapshot.value, begun, took });
+      const news = root.early.newsSince(last, snapshot.value.manifest, isSourcePath);
+      this.#needs.tell({ type: 'looked', request, told: { ...news, since } });
+    } finally {
+      release();
+    }
   }
 
   async #probe(request: number, tools: readonly string[]): Promise<void> {

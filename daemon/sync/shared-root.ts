@@ -11,6 +11,7 @@ import type { Hasher } from '../../src/tree/hash.ts';
 import type { Change, Manifest, RawPath } from '../../src/tree/manifest.ts';
 import { removeLeftovers } from '../../src/tree/place.ts';
 import { Tree, type Snapshot } from '../../src/tree/tree.ts';
+import { EarlyLooks } from './early-look.ts';
 import { agree, changesOf, wholeOf, withhold, type Agreement } from './outgoing.ts';
 import { RootLock } from './root-lock.ts';
 import { loadWithheld, saveWithheld } from './withheld-file.ts';
@@ -50,6 +51,8 @@ export class SharedRoot {
   readonly looking = new RootLock();
   readonly tree: Tree;
   readonly #helper: FsHelper;
+  /** Looks made for plans. */
+  readonly early = new EarlyLooks();
   readonly #withheldFile: string;
   readonly #agreement: Agreement;
   readonly #watches = new Set<Watch>();
@@ -109,6 +112,7 @@ export class SharedRoot {
       this.#agreement.doubtful.add(change.path);
       if (this.#watches.size > 0) this.#notice(change, snapshot.value.manifest);
     }
+    this.early.looked(snapshot.value.changes);
     return snapshot;
   }
 

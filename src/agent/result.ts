@@ -2,7 +2,7 @@
 import { fail, ok, type Result } from '../base/result.ts';
 import { applyChanges, diff, sameEntry } from '../tree/diff.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
-import type { Change, Entry, Hash, RawPath } from '../tree/manifest.ts';
+import type { Change, Entry, Hash, Manifest, RawPath } from '../tree/manifest.ts';
 import { packChanges } from '../tree/packed.ts';
 import { absolute } from '../tree/paths.ts';
 import type { StampRule } from '../tree/stamps.ts';

@@ -66,6 +66,8 @@ export const plannedJob = z.object({
   maxRootBytes: z.number(),
   /** ms; 0: none. */
   timeoutMs: z.number(),
+  /** The look at the project root that was made for the plan of this job; '' for none. */
+  look: z.string(),
 });
 export type PlannedJob = z.infer<typeof plannedJob>;
 
@@ -81,6 +83,13 @@ export const frontToLink = z.discriminatedUnion('type', [
   z.object({ type: z.literal('benchmark'), request: z.number() }),
   /** Connects at once if it waits to try again. */
   z.object({ type: z.literal('connect') }),
+  /** Looks at a project root for a plan; `last` names the look whose knowledge the front has ('' for none). */
+  z.object({
+    type: z.literal('look'),
+    request: z.number(),
+    root: plannedRoot,
+    last: z.string(),
+  }),
   /** Ends a job (rch cancel). */
   z.object({ type: z.literal('cancel'), job: z.string() }),
   /** No new jobs; exits when the running ones are done or `deadlineMs` has passed. */
@@ -92,6 +101,8 @@ export type FrontToLink = z.infer<typeof frontToLink>;
 export const phases = z.object({
   queue: z.number().optional(),
   scan: z.number().optional(),
+  /** The part of `scan` that was over before the commit, since the plan needed it. */
+  early: z.number().optional(),
   sync: z.number().optional(),
   /** From the order to run until the tool's process runs. */
   start: z.number().optional(),
@@ -117,6 +128,18 @@ export const jobOutcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('lost'), reason: z.string() }),
 ]);
 export type JobOutcome = z.infer<typeof jobOutcome>;
+
+/** C and C++ sources of a root, relative; daemon/plan/needs/told-project.ts says what becomes of them. */
+export const toldSources = z.object({
+  look: z.string(),
+  whole: z.boolean(),
+  put: z.array(raw),
+  links: z.array(raw),
+  gone: z.array(raw),
+  /** Begin of the look, ms since the epoch. */
+  since: z.number(),
+});
+export type ToldSources = z.infer<typeof toldSources>;
 
 export const linkToFront = z.discriminatedUnion('type', [
   /** The link's socket listens. */
@@ -144,6 +167,7 @@ export const linkToFront = z.discriminatedUnion('type', [
     held: z.number(),
   }),
   z.object({ type: z.literal('benchmarked'), request: z.number(), facts: benchmarkFacts }),
+  z.object({ type: z.literal('looked'), request: z.number(), told: toldSources }),
   z.object({ type: z.literal('failed'), request: z.number(), reason: z.string() }),
   z.object({ type: z.literal('phase'), job: z.string(), phase: z.string() }),
   z.object({
