@@ -290,7 +290,7 @@ export class Link {
       this.#needs.tell({ type: 'failed', request, reason: 'a job is at work in it' });
       return;
     }
-    const release = await root.lock.acquire(true, new AbortController().signal);
+    const held = await root.lock.acquire(true, new AbortController().signal);
     try {
       const since = Date.now();
       const begun = performance.now();
@@ -304,7 +304,7 @@ export class Link {
       const news = root.early.newsSince(last, snapshot.value.manifest, isSourcePath);
       this.#needs.tell({ type: 'looked', request, told: { ...news, since } });
     } finally {
-      release();
+      held.release();
     }
   }
 

@@ -10,7 +10,16 @@ const any = (): boolean => true;
 
 function snapshot(manifest: Manifest): Snapshot {
   return {
-    ...{ manifest, changes: [], scanTime: 0n, newest: 0n, bytes: 0, refused: [], leftovers: [] },
+    ...{
+      manifest,
+      changes: [],
+      scanTime: 0n,
+      newest: 0n,
+      bytes: 0,
+      refused: [],
+      restless: [],
+      leftovers: [],
+    },
   };
 }
 
