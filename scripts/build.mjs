@@ -37,6 +37,7 @@ const flags = [
   '-Wextra',
   '-Werror',
   '-D_GNU_SOURCE',
+  '-pthread',
   `-DRCH_VERSION="${version}"`,
 ];
 for (const [name, source] of [
@@ -58,6 +59,20 @@ for (const [name, source] of [
     compile([], 'inherit');
   }
 }
+
+// A part that Node loads; what it calls is resolved in the Node that does.
+execFileSync(
+  compiler,
+  [
+    ...flags,
+    '-shared',
+    '-fPIC',
+    '-o',
+    join(lib, 'native', 'trim.node'),
+    join(top, 'shims', 'trim.c'),
+  ],
+  { stdio: 'inherit' },
+);
 
 // The names that `rch shim install` links without being asked.
 copyFileSync(join(top, 'shims', 'tools.list'), join(lib, 'tools.list'));
@@ -109,6 +124,22 @@ const nativeParts = {
     builder.onResolve({ filter: /\.node$/ }, (args) => ({ path: args.path, external: true }));
     // cosmiconfig's loader of TypeScript files, which we never give it.
     builder.onResolve({ filter: /^typescript$/ }, (args) => ({ path: args.path, external: true }));
+    // Poly1305 in WebAssembly, which ssh2 sets up at once and uses only where its native part cannot be loaded.
+    builder.onLoad({ filter: /ssh2\/lib\/protocol\/crypto\/poly1305\.js$/ }, ({ path }) => ({
+      contents: `
+let native = true;
+try { require('./native/sshcrypto.node'); } catch { native = false; }
+if (native) module.exports = async () => ({ _malloc: () => 0, cwrap: () => undefined });
+else {
+${readFileSync(path, 'utf8')}
+}`,
+      loader: 'js',
+    }));
+    // zod's messages in fifty languages, which are a third of a bundle and part of each process.
+    builder.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+      loader: 'js',
+    }));
     // Only a hint for ssh2's order of ciphers, and optional there.
     builder.onResolve({ filter: /^cpu-features$/ }, (args) => ({
       path: args.path,
@@ -141,6 +172,9 @@ for (const [name, entry] of [
     target: 'node20',
     format: 'esm',
     legalComments: 'none',
+    // Names stay, for traces in logs.
+    minifyWhitespace: true,
+    minifySyntax: true,
     banner: { js: banner },
     plugins: [nativeParts],
     define: { 'process.env.RCH_BUILD_VERSION': JSON.stringify(version) },

@@ -27,9 +27,10 @@ const tenths = (ms: number): number => Math.round(ms * 10) / 10;
 
 /** Phases of a remote command from its question on: the link counts from the launcher's commit. */
 function wholePhases(before: JournalLine['phases'], link: Done['phases']): JournalLine['phases'] {
+  const { early = 0, ...rest } = link;
   const waited = before.queue ?? 0;
-  const whole = Object.entries({ queue: 0, ...link }).map(([name, ms = 0]) => {
-    const counted = name === 'queue' || name === 'total' ? ms + waited : ms;
+  const whole = Object.entries({ queue: 0, ...rest }).map(([name, ms = 0]) => {
+    const counted = name === 'queue' ? ms + waited - early : name === 'total' ? ms + waited : ms;
     return [name, tenths(counted)] as const;
   });
   return Object.fromEntries(whole);

@@ -4,6 +4,7 @@ import type { Layout } from '../../src/base/layout.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
 import { defaultConfig, type Config } from '../../src/config/schema.ts';
 import type { MachineFacts } from '../../src/protocol/facts.ts';
+import type { PlannedRoot } from '../../src/protocol/ipc.ts';
 import { classify } from '../classify/classify.ts';
 import { keptByRules, type Rules } from '../classify/confidence.ts';
 import type { AliasLookup, Request } from '../classify/request.ts';
@@ -13,6 +14,7 @@ import { aliasesOf } from '../plan/aliases.ts';
 import { withholder } from '../../src/config/environment.ts';
 import { BuildScanner } from '../plan/build-needs.ts';
 import { PlanCaches } from '../plan/caches.ts';
+import type { Told } from '../plan/needs/told-project.ts';
 import { plan } from '../plan/plan.ts';
 import { projectOf } from '../plan/project.ts';
 import type { Plan } from '../plan/types.ts';
@@ -21,7 +23,7 @@ import type { ExperienceBook } from '../select/experience.ts';
 import { select, type Contender, type Selection, type Wish } from '../select/select.ts';
 import { fitting } from '../select/patterns.ts';
 import { hereMs, worth, type CostRules, type Worth } from '../select/worth.ts';
-import { Reasons, type Decision, type LocalDecision, type Subject } from './decision.ts';
+import { Reasons, type Decision, type LocalDecision, type Look, type Subject } from './decision.ts';
 import type { Fleet } from './fleet.ts';
 import type { Jobs } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
@@ -58,6 +60,8 @@ export type DecisionHooks = {
 
 /** ms for a cargo metadata or the like. */
 const PLAN_DEADLINE = 30_000;
+/** ms for a link to look at a project. */
+const LOOK_DEADLINE = 10_000;
 /** ms that a command waits for a worker whose first connection is under way; longer when the caller insists. */
 const CONNECT_PATIENCE = 3000;
 const CONNECT_PATIENCE_FORCED = 60_000;
@@ -78,6 +82,7 @@ type Asked = {
 
 type Planned = {
   readonly plan: Plan;
+  readonly look: Look | undefined;
   readonly config: Config;
   readonly subject: Subject;
   readonly worth: Worth;
@@ -243,7 +248,9 @@ export class Decider {
     const base = this.#parts.settings.current();
     if (!base.ok) return stay(asked, brokenReason(base));
     const { request, candidate, reasons } = asked;
+    const looks: Look[] = [];
     const made = await plan(request, candidate, {
+      look: (root, last) => this.#lookAt(asked, root, { last, looks }),
       caches: this.#caches,
       scanner: this.#scanner,
       withheld: withholder(base.value.config.environment),
@@ -275,9 +282,27 @@ export class Decider {
     }
     const size = this.#worth(asked, subject, made.value);
     reasons.note('worth', size.reason);
-    if (size.remote) return { plan: made.value, config, subject, worth: size };
+    if (size.remote) return { plan: made.value, config, subject, worth: size, look: looks.at(-1) };
     this.#parts.experience.keptHere(subject.project, subject.kind);
     return stay(asked, size.reason, { weight: this.#weightOf(made.value.estimateMs), subject });
+  }
+
+  /** Has the link look whose worker is the likely one: the one that has the project, else the only one there is. */
+  async #lookAt(
+    asked: Asked,
+    root: PlannedRoot,
+    of: { readonly last: string; readonly looks: Look[] },
+  ): Promise<Told | undefined> {
+    const { fleet, experience } = this.#parts;
+    const ready = fleet.all().filter(({ state }) => state.kind === 'connected');
+    const missing = (id: string): number => experience.prospect(root.path, '', id).missing;
+    const [nearest] = ready.toSorted((a, b) => missing(a.id) - missing(b.id));
+    const { worker: named } = asked.caller;
+    const worker = named === undefined ? nearest : ready.find(({ id }) => id === named);
+    const told = await worker?.look(root, of.last, LOOK_DEADLINE);
+    if (worker === undefined || told?.ok !== true) return undefined;
+    of.looks.push({ worker: worker.id, name: told.value.look });
+    return told.value;
   }
 
   /** Finds a worker, and waits where waiting is better than running here. */

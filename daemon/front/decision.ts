@@ -16,6 +16,12 @@ export type LocalDecision = {
   readonly details: DecisionDetails | null;
 };
 
+/** A look at the project root that a link made for the plan. */
+export type Look = {
+  readonly worker: string;
+  readonly name: string;
+};
+
 export type RemoteDecision = {
   readonly kind: 'remote';
   readonly worker: string;
@@ -24,6 +30,8 @@ export type RemoteDecision = {
   readonly reason: string;
   readonly candidate: Candidate;
   readonly plan: Plan;
+  /** Undefined: the plan needed none. */
+  readonly look: Look | undefined;
   /** As it holds in the plan's project. */
   readonly config: Config;
   readonly subject: Subject;

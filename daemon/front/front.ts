@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
+import { Memory } from '../../src/base/memory.ts';
 import { startTimeOf } from '../../src/base/processes.ts';
 import type { Layout } from '../../src/base/layout.ts';
 import { defaultConfig } from '../../src/config/schema.ts';
@@ -61,6 +62,7 @@ export class Front {
   readonly #question: QuestionParts;
   readonly #handlers: ConnectionHandlers;
   readonly #sockets = new Set<Socket>();
+  readonly #memory = new Memory({ busy: () => this.#sockets.size > 0 });
   #timer: NodeJS.Timeout | undefined;
   #closing: string | undefined;
 
@@ -132,6 +134,7 @@ export class Front {
     this.#sockets.add(socket);
     socket.once('close', () => {
       this.#sockets.delete(socket);
+      this.#memory.used();
     });
     new Connection(socket, this.#handlers);
   };

@@ -79,5 +79,6 @@ export function plannedJob(
     maxRootBytes: config.transfer.maxTransferSizeMb * 1e6,
     timeoutMs: config.execution.timeoutSec * 1000,
     launcher: { pid: ask.pid, startTime: ask.startTime.toString() },
+    look: decision.look?.worker === decision.worker ? decision.look.name : '',
   };
 }

@@ -2,7 +2,14 @@
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config, WorkerConfig } from '../../src/config/schema.ts';
 import type { AgentFacts, BenchmarkFacts } from '../../src/protocol/facts.ts';
-import type { FrontToLink, KeptJob, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
+import type {
+  FrontToLink,
+  KeptJob,
+  LinkToFront,
+  PlannedJob,
+  PlannedRoot,
+  ToldSources,
+} from '../../src/protocol/ipc.ts';
 import {
   closedBreaker,
   jobFailed,
@@ -44,9 +51,8 @@ export type WorkerOptions = {
 };
 
 type Fetched = { readonly files: number; readonly conflicts: readonly string[] };
-type Pending = (
-  reply: Result<{ freed: number; held: number } | AgentFacts | BenchmarkFacts | Fetched>,
-) => void;
+type Reply = { freed: number; held: number } | AgentFacts | BenchmarkFacts | Fetched | ToldSources;
+type Pending = (reply: Result<Reply>) => void;
 
 export class Worker {
   readonly worker: WorkerConfig;
@@ -211,6 +217,13 @@ export class Worker {
     return 'files' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
 
+  /** Has the link look at a project root; fails where a job is at work in it. */
+  async look(root: PlannedRoot, last: string, deadlineMs: number): Promise<Result<ToldSources>> {
+    const reply = await this.#ask((request) => ({ type: 'look', request, root, last }), deadlineMs);
+    if (!reply.ok) return reply;
+    return 'look' in reply.value ? ok(reply.value) : fail('the link answered something else');
+  }
+
   succeeded(): void {
     this.#breaker = jobSucceeded();
   }
@@ -303,6 +316,9 @@ export class Worker {
         return;
       case 'benchmarked':
         this.#pending.get(message.request)?.(ok(message.facts));
+        return;
+      case 'looked':
+        this.#pending.get(message.request)?.(ok(message.told));
         return;
       case 'failed':
         this.#pending.get(message.request)?.(fail(message.reason));

@@ -62,7 +62,7 @@ export class Job {
   readonly #caller: Caller;
   readonly #talk: Talk;
   readonly #holdings: Holdings;
-  readonly #times = { queue: 0, scan: 0, sync: 0, sent: 0 };
+  readonly #times = { queue: 0, scan: 0, early: 0, sync: 0, sent: 0 };
   #state: JobState;
   #prepared: Prepared | undefined;
   #began = performance.now();
@@ -434,12 +434,15 @@ export class Job {
     this.#reunion.end();
     this.#abort.abort();
     if (outcome.kind === 'lost' || outcome.kind === 'abandoned') void this.#holdings.giveUp();
-    const { queue, scan, sync, sent } = this.#times;
+    const { queue, scan, early, sync, sent } = this.#times;
     const done: Done = {
       type: 'done',
       job: this.plan.job,
       outcome,
-      phases: { queue, scan, sync, ...this.#phases, total: performance.now() - this.#began },
+      phases: {
+        ...{ queue, scan, early, sync, ...this.#phases },
+        total: performance.now() - this.#began,
+      },
       bytes: { sent, received: this.#holdings.received, output: this.#relay.output },
       conflicts: [...this.#returned.conflicts],
       missedEnv: [...this.#returned.missedEnv],

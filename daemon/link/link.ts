@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
+import { Memory } from '../../src/base/memory.ts';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import { jobsFolder, treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
@@ -16,6 +17,7 @@ import { Store } from '../../src/tree/store.ts';
 import { RedoJournal } from '../artifacts/redo.ts';
 import { Spool } from '../artifacts/spool.ts';
 import { JobFile, loadJobFiles } from '../journal/job-file.ts';
+import { isSourcePath } from '../plan/needs/source-name.ts';
 import { RootBook } from '../sync/shared-root.ts';
 import type { AgentConnection, UploadProgress } from '../transport/transport.ts';
 import { AgentClient } from './agent-client.ts';
@@ -80,6 +82,7 @@ export class Link {
   readonly #drops = new Map<string, NodeJS.Timeout>();
   readonly #kept: KeptJobs;
   #beat: NodeJS.Timeout | undefined;
+  readonly #memory = new Memory({ busy: () => this.#jobs.size > 0 });
   #epochsThere: Readonly<Record<string, string>> = {};
   #server: Server | undefined;
   #drained: (() => void) | undefined;
@@ -170,6 +173,7 @@ export class Link {
 
   /** Does what the front says. */
   handle(message: FrontToLink): void {
+    this.#memory.used();
     switch (message.type) {
       case 'configure':
         return;
@@ -187,6 +191,9 @@ export class Link {
         return;
       case 'connect':
         this.#client.hurry();
+        return;
+      case 'look':
+        void this.#look(message);
         return;
       case 'cancel':
         this.#jobs.get(message.job)?.cancel('it was cancelled');
@@ -303,6 +310,7 @@ export class Link {
         }
         if (this.#jobs.size === 0) {
           this.#drained?.();
+          this.#memory.used();
           void this.#idle();
         }
       },
@@ -397,6 +405,32 @@ export class Link {
     const job = this.#jobs.get(message.job.toString('hex'));
     if (job !== undefined) job.agentMessage(message);
     else if (message.type === 'result') this.#kept.agentMessage(message);
+  }
+
+  /** Looks at a root that nobody uses now; a job that commits meanwhile waits for the end of it. */
+  async #look(message: Extract<FrontToLink, { type: 'look' }>): Promise<void> {
+    const { request, last } = message;
+    const root = this.#book.get(message.root);
+    if (root.lock.busy) {
+      this.#needs.tell({ type: 'failed', request, reason: 'a job is at work in it' });
+      return;
+    }
+    const held = await root.lock.acquire(true, new AbortController().signal);
+    try {
+      const since = Date.now();
+      const begun = performance.now();
+      const snapshot = await root.look();
+      const took = performance.now() - begun;
+      if (!snapshot.ok) {
+        this.#needs.tell({ type: 'failed', request, reason: snapshot.failure.reason });
+        return;
+      }
+      root.early.keep({ snapshot: snapshot.value, begun, took });
+      const news = root.early.newsSince(last, snapshot.value.manifest, isSourcePath);
+      this.#needs.tell({ type: 'looked', request, told: { ...news, since } });
+    } finally {
+      held.release();
+    }
   }
 
   async #probe(request: number, tools: readonly string[]): Promise<void> {

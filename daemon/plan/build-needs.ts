@@ -2,7 +2,8 @@
 import { posix } from 'node:path';
 import { StatCache, type Watch } from './stat-cache.ts';
 import { absolute, isFile, isWithin, namesIn, readRaw } from './files.ts';
-import { systemHeaders } from './needs/includes.ts';
+import type { SourceFacts } from './needs/c-source.ts';
+import { systemHeaders, type IncludeAnswer, type IncludeQuestion } from './needs/includes.ts';
 import {
   makeNeeds,
   parseMakefile,
@@ -13,6 +14,7 @@ import {
 } from './needs/makefile.ts';
 import { addNeeds, flagNeeds, noNeeds, shellNeeds, type Needs } from './needs/needs.ts';
 import { ProjectFiles } from './needs/project-files.ts';
+import { ToldProject, type Told } from './needs/told-project.ts';
 
 export type BuildQuestion = {
   readonly family: 'make' | 'ninja';
@@ -149,12 +151,40 @@ function startsOf(
 
 export type BuildNeeds = { readonly needs: Needs; readonly c: boolean; readonly plusPlus: boolean };
 
+/** Asks a link to look at the question's root; `last` names the look to go on from. Undefined: nobody looked. */
+export type Looker = (last: string) => Promise<Told | undefined>;
+
+/** Sources from which a link's look costs less than to stat each of them here. */
+const WORTH_A_LOOK = 300;
+/** Projects and answers kept. */
+const MOST_TOLD = 8;
+const MOST_ANSWERS = 50;
+
+/** What a question came to while the project was at `version`. */
+type Answered = {
+  readonly facts: BuildFileFacts;
+  readonly told: ToldProject;
+  readonly version: number;
+  readonly answer: BuildNeeds;
+};
+
+function keep<T>(map: Map<string, T>, most: number, key: string, value: T): void {
+  map.delete(key);
+  map.set(key, value);
+  const oldest = map.keys().next();
+  if (map.size > most && oldest.done !== true) map.delete(oldest.value);
+}
+
 export class BuildScanner {
   readonly #projects = new ProjectFiles();
   readonly #buildFiles = new StatCache<BuildFileFacts>(200);
+  /** How many sources a root's builds spoke of when they were last asked about. */
+  readonly #sizes = new Map<string, number>();
+  readonly #told = new Map<string, ToldProject>();
+  readonly #answers = new Map<string, Answered>();
 
   /** Undefined when the project has more files than can be looked through. */
-  async scan(question: BuildQuestion): Promise<BuildNeeds | undefined> {
+  async scan(question: BuildQuestion, look?: Looker): Promise<BuildNeeds | undefined> {
     const key = JSON.stringify([
       question.family,
       question.directory,
@@ -165,17 +195,53 @@ export class BuildScanner {
     const facts = this.#buildFiles.getSync(key, (watch) =>
       question.family === 'make' ? fromMake(question, watch) : fromNinja(question, watch),
     );
-    const index = await this.#projects.byName(question.root);
+    const told = await this.#lookAt(question.root, look);
+    const known = this.#answers.get(key);
+    if (known !== undefined && known.told === told && known.facts === facts)
+      if (known.version === told.version) return known.answer;
+    const index = told?.index ?? (await this.#projects.byName(question.root));
     if (index === undefined) return undefined;
     const starts = startsOf(index, facts, question.directory);
-    const { headers, plusPlus } = await systemHeaders({
-      files: this.#projects,
-      index,
-      starts,
-      defined: facts.needs.defines,
-    });
+    keep(this.#sizes, MOST_ANSWERS, question.root, starts.length);
+    const version = told?.version ?? 0;
+    const { headers, plusPlus, sure } = await this.#headers(
+      { index, starts, defined: facts.needs.defines },
+      told,
+    );
     const needs: Needs = { ...facts.needs, headers: new Set(headers) };
-    return { needs, c: starts.length > 0, plusPlus };
+    const answer = { needs, c: starts.length > 0, plusPlus };
+    if (told !== undefined && sure)
+      keep(this.#answers, MOST_ANSWERS, key, { facts, told, version, answer });
+    return answer;
+  }
+
+  /** The project as a look that began after the question tells it; undefined where its files are looked at here. */
+  async #lookAt(root: string, look: Looker | undefined): Promise<ToldProject | undefined> {
+    if (look === undefined || (this.#sizes.get(root) ?? 0) < WORTH_A_LOOK) return undefined;
+    const project = this.#told.get(root) ?? new ToldProject(root);
+    const news = await look(project.look);
+    if (news === undefined) return undefined;
+    project.take(news);
+    keep(this.#told, MOST_TOLD, root, project);
+    return project;
+  }
+
+  /** `sure`: everything was read from what `told` will tell the changes of. */
+  async #headers(
+    of: Omit<IncludeQuestion, 'files'>,
+    told?: ToldProject,
+  ): Promise<IncludeAnswer & { readonly sure: boolean }> {
+    let sure = told?.hasLinks === false;
+    const files = {
+      facts: (path: string): SourceFacts => {
+        const facts = this.#projects.facts(path, told);
+        sure &&= told?.factsOf(path) !== undefined;
+        return facts;
+      },
+      breathe: (count: number): Promise<void> => this.#projects.breathe(count),
+    };
+    const answer = await systemHeaders({ ...of, files });
+    return { ...answer, sure };
   }
 
   /** Headers that all C sources below a folder need (a crate that compiles C). */
@@ -194,12 +260,7 @@ export class BuildScanner {
   ): Promise<BuildNeeds | undefined> {
     const index = await this.#projects.byName(root);
     if (index === undefined) return undefined;
-    const { headers, plusPlus } = await systemHeaders({
-      files: this.#projects,
-      index,
-      starts,
-      defined,
-    });
+    const { headers, plusPlus } = await this.#headers({ index, starts, defined });
     const needs: Needs = { ...noNeeds(), headers: new Set(headers), defines: new Set(defined) };
     return { needs, c: true, plusPlus };
   }

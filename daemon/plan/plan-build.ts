@@ -7,6 +7,7 @@ import type { BuildQuestion } from './build-needs.ts';
 import { finish, needTool, takeProject, takeWorkingFolder, type Draft } from './draft.ts';
 import { absolute, exists, isFile, isFolder, readRaw } from './files.ts';
 import { addNeeds, shellNeeds } from './needs/needs.ts';
+import type { Told } from './needs/told-project.ts';
 import { staleConfiguration } from './needs/stale.ts';
 import { findProgram } from './path-search.ts';
 import { projectOf } from './project.ts';
@@ -125,7 +126,13 @@ async function takeNeeds(
     goals: verdict.targets,
     scope: { given: verdict.variables, environment: request.env },
   };
-  const found = await context.scanner.scan(question);
+  const { look } = context;
+  const root = draft.roots.planned().find(({ path }) => path === draft.project);
+  const looker =
+    look === undefined || root?.policy !== 'project' || root.only.length > 0
+      ? undefined
+      : (last: string): Promise<Told | undefined> => look(root, last);
+  const found = await context.scanner.scan(question, looker);
   if (found === undefined) return { reason: 'the project has too many files to look for headers' };
   addNeeds(needs, found.needs);
   takeScripts(draft, verdict.directory);

@@ -3,6 +3,7 @@ import type { PlannedRoot } from '../../src/protocol/ipc.ts';
 import type { MachineFacts } from '../../src/protocol/facts.ts';
 import type { Requirement } from '../select/requirement.ts';
 import type { BuildScanner } from './build-needs.ts';
+import type { Told } from './needs/told-project.ts';
 import type { PlanCaches } from './caches.ts';
 
 export type Withheld = { readonly name: string; readonly why: string };
@@ -42,6 +43,8 @@ export type Plan = {
 export type PlanContext = {
   readonly caches: PlanCaches;
   readonly scanner: BuildScanner;
+  /** Has a link look at a project root, which it must do for the command anyway; `last` names the look to go on from. */
+  readonly look?: (root: PlannedRoot, last: string) => Promise<Told | undefined>;
   /** Why a name of the environment stays here, or undefined (src/config/environment.ts, `withholder`). */
   readonly withheld: (name: string) => string | undefined;
   /** Extra files and folders that are not carried, relative to each project root (transfer.exclude.patterns). */

@@ -32,7 +32,14 @@ export type Prepared = {
   readonly newest: bigint;
 };
 
-export type PrepareTimes = { queue: number; scan: number; sync: number; sent: number };
+/** ms; `early`: the part of `scan` that was over before the commit. */
+export type PrepareTimes = {
+  queue: number;
+  scan: number;
+  early: number;
+  sync: number;
+  sent: number;
+};
 
 export type PrepareNeeds = {
   readonly book: RootBook;
@@ -211,6 +218,24 @@ class Taking {
   }
 }
 
+/** The tree as it stands now, or as it stood a moment ago when the command's plan was made. */
+async function lookAt(
+  root: SharedRoot,
+  planned: string,
+  times: PrepareTimes,
+): Promise<Result<Snapshot>> {
+  const early = root.early.take(planned);
+  if (early !== undefined) {
+    times.early += early.took;
+    times.scan += early.took;
+    return ok(early.snapshot);
+  }
+  const began = performance.now();
+  const snapshot = await root.look();
+  times.scan += performance.now() - began;
+  return snapshot;
+}
+
 async function synchronise(
   job: PlannedJob,
   at: { readonly root: SharedRoot; readonly plan: PlannedRoot; readonly taking: Taking },
@@ -221,10 +246,8 @@ async function synchronise(
   let last: PushFailure = { reason: 'files kept changing while they were sent' };
   let whole: boolean = false;
   for (let look = 0; look < LOOKS; look++) {
-    const began = performance.now();
     if (plan.git !== undefined) needs.phase(`gathering git's history in ${plan.git}`);
-    const snapshot = await root.look();
-    needs.times.scan += performance.now() - began;
+    const snapshot = await lookAt(root, look === 0 ? job.look : '', needs.times);
     if (!snapshot.ok) return snapshot;
     if (plan.policy === 'project' && snapshot.value.bytes > job.maxRootBytes)
       return fail(

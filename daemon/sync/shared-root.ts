@@ -11,6 +11,7 @@ import type { Hasher } from '../../src/tree/hash.ts';
 import type { Change, Manifest, RawPath } from '../../src/tree/manifest.ts';
 import { removeLeftovers } from '../../src/tree/place.ts';
 import { Tree, type Snapshot } from '../../src/tree/tree.ts';
+import { EarlyLooks } from './early-look.ts';
 import { agree, changesOf, wholeOf, withhold, type Agreement } from './outgoing.ts';
 import { GitObjects } from './git-objects.ts';
 import { RootLock } from './root-lock.ts';
@@ -54,6 +55,8 @@ export class SharedRoot {
   readonly #helper: FsHelper;
   /** Made here in the place of what is too large to be carried. */
   readonly #standIn: GitObjects | undefined;
+  /** Looks made for plans. */
+  readonly early = new EarlyLooks();
   readonly #withheldFile: string;
   readonly #agreement: Agreement;
   readonly #watches = new Set<Watch>();
@@ -128,6 +131,7 @@ export class SharedRoot {
       this.#agreement.doubtful.add(change.path);
       if (this.#watches.size > 0) this.#notice(change, snapshot.value.manifest);
     }
+    this.early.looked(snapshot.value.changes);
     return snapshot;
   }
 

@@ -28,6 +28,7 @@ const FILES = [
   'rch-fs',
   'native/blake.node',
   'native/zstd.node',
+  'native/trim.node',
 ] as const;
 /** Parts of glibc: the worker's own are used, which is why they must not be older than ours. */
 const GLIBC = /^(?:ld-linux.*|linux-vdso|lib(?:c|m|dl|pthread|rt|resolv|util|nsl|anl|mvec))\.so/;

@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 import { noOpMake, oneEdit } from './big-tree.ts';
 import { bulkReturn } from './bulk.ts';
 import { hook } from './hook.ts';
+import { configure } from './configure.ts';
+import { firstSync } from './first-sync.ts';
 import { table, type Line } from './measure.ts';
 import { memory } from './memory.ts';
 import { passThrough } from './pass-through.ts';
@@ -15,8 +17,10 @@ type Benchmark = (stage: Stage, rounds: number) => Promise<readonly Line[]>;
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   'pass-through': passThrough,
   hook,
+  configure,
   'no-op-make': noOpMake,
   'one-edit': oneEdit,
+  'first-sync': firstSync,
   'bulk-return': bulkReturn,
   workspace: rustWorkspace,
   memory,

@@ -7,129 +7,10 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 
-#include "base.h"
+#include "crew.h"
 
-#define PART (1u << 20)
 /* Kernel times are those of the last tick, up to 10 ms old; twice that is near. */
 #define RACY_NS 20000000
-
-
-enum { GONE, FILE_, DIR_, SYMLINK, SPECIAL, UNREADABLE, TEMP_ };
-
-/* What the last scan saw: a folder's children are sorted by name. */
-struct node {
-  char *name, *target;
-  struct node *child;
-  size_t count;
-  struct stat st;
-  uint32_t detail;
-  uint8_t tag, racy;
-};
-struct tree {
-  uint32_t number;
-  char *root;
-  struct node top;
-  struct tree *next;
-};
-struct walk {
-  struct rch_buffer records, out;
-  uint32_t request;
-  int64_t started;
-  bool whole;
-  char *path;
-  size_t n, room;
-  bytes *skip, *only;
-  size_t skips, onlys;
-};
-
-static struct tree *trees;
-
-static void drop_children(struct node *dir) {
-  for (size_t i = 0; i < dir->count; i++) {
-    drop_children(&dir->child[i]);
-    free(dir->child[i].name);
-    free(dir->child[i].target);
-  }
-  free(dir->child);
-  dir->child = NULL;
-  dir->count = 0;
-}
-
-static void flush_records(struct walk *w, bool last) {
-  struct rch_fs_scanned m = {w->request, {w->records.at, w->records.n}, last, w->whole, w->started};
-  if (w->records.failed) die("out of memory");
-  rch_put_fs_scanned(&w->out, &m);
-  send_out(&w->out);
-  w->records.n = 0;
-}
-
-static void begin_record(struct walk *w, uint8_t tag) {
-  if (w->records.n >= PART) flush_records(w, false);
-  rch_put_u8(&w->records, tag);
-  rch_put_bytes(&w->records, (bytes){(const uint8_t *)w->path, w->n});
-}
-
-static void emit(struct walk *w, const struct node *node) {
-  begin_record(w, node->tag);
-  if (node->tag == SPECIAL || node->tag == UNREADABLE) rch_put_u32(&w->records, node->detail);
-  if (node->tag > SYMLINK) return;
-  put_stat(&w->records, &node->st);
-  rch_put_u8(&w->records, node->racy);
-  if (node->tag == SYMLINK)
-    rch_put_bytes(&w->records, (bytes){(const uint8_t *)node->target, strlen(node->target)});
-}
-
-/* Makes w->path the path of `name` in it; returns what to cut it back to. */
-static size_t enter(struct walk *w, const char *name) {
-  size_t before = w->n, n = strlen(name);
-  if (w->room < before + n + 2) w->path = grown(w->path, w->room = (before + n + 2) * 2);
-  if (before) w->path[w->n++] = '/';
-  memcpy(w->path + w->n, name, n + 1);
-  w->n += n;
-  return before;
-}
-
-static void emit_gone(struct walk *w, const struct node *node) {
-  size_t before = enter(w, node->name);
-  for (size_t i = 0; i < node->count; i++) emit_gone(w, &node->child[i]);
-  begin_record(w, GONE);
-  w->n = before;
-}
-
-static int compare_bytes(const void *a, const void *b) {
-  const bytes *x = a, *y = b;
-  size_t least = x->n < y->n ? x->n : y->n;
-  int order = least ? memcmp(x->at, y->at, least) : 0;
-  return order ? order : (x->n > y->n) - (x->n < y->n);
-}
-
-static bytes *sorted_list(struct rch_list list, size_t *count) {
-  bytes *items = grown(NULL, list.count * sizeof *items);
-  *count = 0;
-  for (bytes item; rch_list_next(&list, &item);) items[(*count)++] = item;
-  qsort(items, *count, sizeof *items, compare_bytes);
-  return items;
-}
-
-static bool listed(const bytes *items, size_t count, const struct walk *w) {
-  bytes key = {(const uint8_t *)w->path, w->n};
-  return count && bsearch(&key, items, count, sizeof *items, compare_bytes) != NULL;
-}
-
-/* Is anything of `only` below the path? */
-static bool leads_to_only(struct walk *w) {
-  size_t low = 0, high = w->onlys;
-  w->path[w->n] = '/';
-  bytes key = {(const uint8_t *)w->path, w->n + 1};
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (compare_bytes(&w->only[middle], &key) < 0) low = middle + 1;
-    else high = middle;
-  }
-  bool yes = low < w->onlys && w->only[low].n > key.n && memcmp(w->only[low].at, key.at, key.n) == 0;
-  w->path[w->n] = 0;
-  return yes;
-}
 
 static bool same_stat(const struct stat *a, const struct stat *b) {
   return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
@@ -166,7 +47,7 @@ static int compare_names(const void *a, const void *b) {
 
 /* The names in a folder, sorted; one block of memory to free behind *arena. Returns an errno. */
 static int list_names(int fd, char ***names, size_t *count, char **arena) {
-  static char block[65536] __attribute__((aligned(16)));
+  static _Thread_local char block[65536] __attribute__((aligned(16)));
   size_t used = 0, room = 0;
   *names = NULL, *arena = NULL, *count = 0;
   for (;;) {
@@ -191,8 +72,6 @@ static int list_names(int fd, char ***names, size_t *count, char **arena) {
   return 0;
 }
 
-static void walk_dir(struct walk *w, int fd, struct node *dir, const struct node *old, bool inside);
-
 /* Could a change after the scan leave these times as they are? */
 static bool is_racy(const struct walk *w, const struct stat *st) {
   int64_t m = ns(st->st_mtim);
@@ -201,7 +80,7 @@ static bool is_racy(const struct walk *w, const struct stat *st) {
 
 /* Looks at `name` in the folder `fd`; opens it when it is a folder. False: it is gone. */
 static bool look(struct walk *w, int fd, const char *name, struct node *node, int *child) {
-  static char target[4096]; /* walk_dir recurses: its frames must stay small */
+  static _Thread_local char target[4096]; /* walk_dir recurses: its frames must stay small */
   for (int tries = 0; tries < 8; tries++) {
     *child = -1;
     if (fstatat(fd, name, &node->st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) {
@@ -254,16 +133,9 @@ static bool walk_name(struct walk *w, int fd, dev_t dev, struct node *node, stru
   if (old && old->tag == DIR_ && node->tag != DIR_)
     for (size_t i = 0; i < old->count; i++) emit_gone(w, &old->child[i]);
   if (child >= 0) {
-    size_t at = w->n;
     if (!old || !unchanged(old, node)) emit(w, node);
-    walk_dir(w, child, node, old && old->tag == DIR_ ? old : NULL, inside);
-    w->n = at;
-    close(child);
-    if (node->tag == UNREADABLE) emit(w, node);
-    if (node->tag == GONE) {
-      begin_record(w, GONE);
-      return false;
-    }
+    const struct node *before = old && old->tag == DIR_ ? old : NULL;
+    if (!hand_over(w, child, node, before, inside)) walk_opened(w, child, node, before, inside);
   } else if (!old || !unchanged(old, node)) {
     emit(w, node);
   }
@@ -315,6 +187,35 @@ static void walk_dir(struct walk *w, int fd, struct node *dir, const struct node
   free(arena);
 }
 
+/* Walks a folder that is open and is not told of yet beyond its own entry; closes it. */
+static void walk_opened(struct walk *w, int fd, struct node *dir, const struct node *old, bool inside) {
+  size_t at = w->n;
+  walk_dir(w, fd, dir, old, inside);
+  w->n = at;
+  close(fd);
+  if (dir->tag == UNREADABLE) emit(w, dir);
+  if (dir->tag == GONE) {
+    begin_record(w, GONE);
+    __atomic_store_n(&crew.gone, true, __ATOMIC_RELAXED);
+  }
+}
+
+/* Takes out of a tree the folders that were removed while they were walked. */
+static void drop_gone(struct node *dir) {
+  size_t kept = 0;
+  for (size_t i = 0; i < dir->count; i++) {
+    struct node *node = &dir->child[i];
+    if (node->tag == GONE) {
+      drop_children(node);
+      free(node->name);
+      continue;
+    }
+    drop_gone(node);
+    dir->child[kept++] = *node;
+  }
+  dir->count = kept;
+}
+
 static struct tree *tree_of(uint32_t number) {
   for (struct tree *t = trees; t; t = t->next)
     if (t->number == number) return t;
@@ -342,7 +243,7 @@ static void scan(const struct rch_fs_scan *m) {
   int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  struct walk w = {.request = m->request, .started = ns(now)};
+  struct walk w = {.request = m->request, .started = ns(now)}, answer;
   struct node top = {.tag = DIR_};
   if (fd < 0 || fstat(fd, &top.st) < 0) {
     send_failed(m->request, errno, root);
@@ -362,7 +263,10 @@ static void scan(const struct rch_fs_scan *m) {
   w.path = grown(NULL, w.room = 4096);
   w.path[0] = 0;
   if (w.whole || !unchanged(&t->top, &top)) emit(&w, &top);
+  crew.gone = false;
   walk_dir(&w, fd, &top, w.whole ? NULL : &t->top, w.onlys == 0);
+  finish_tasks();
+  if (crew.gone) drop_gone(&top);
   if (top.tag != DIR_) {
     top.tag = UNREADABLE;
     emit(&w, &top);
@@ -371,8 +275,11 @@ static void scan(const struct rch_fs_scan *m) {
   t->top = top;
   free(t->root);
   t->root = root;
-  flush_records(&w, true);
+  answer = w;
+  answer.records = (struct rch_buffer){0};
+  gather(&answer, &w);
+  flush_records(&answer, true);
   close(fd);
-  free(w.skip), free(w.only), free(w.path), free(w.records.at), free(w.out.at);
+  free(w.skip), free(w.only), free(w.path), free(answer.records.at), free(answer.out.at);
 }
 #endif

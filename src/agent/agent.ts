@@ -17,7 +17,7 @@ import { emptyTrash, type AgentFolder } from './folder.ts';
 import { Jobs, sweepOrphans, type JobsNeeds } from './jobs.ts';
 import { Kept } from './kept.ts';
 import type { Log } from './log.ts';
-import { Memory } from './memory.ts';
+import { Memory } from '../base/memory.ts';
 import { Owner } from './owner.ts';
 import type { Root } from './root.ts';
 import { Roots } from './roots.ts';

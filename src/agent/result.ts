@@ -2,7 +2,7 @@
 import { fail, ok, type Result } from '../base/result.ts';
 import { applyChanges, diff, sameEntry } from '../tree/diff.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
-import type { Change, Entry, Hash, RawPath } from '../tree/manifest.ts';
+import type { Change, Entry, Hash, Manifest, RawPath } from '../tree/manifest.ts';
 import { packChanges } from '../tree/packed.ts';
 import { absolute } from '../tree/paths.ts';
 import type { StampRule } from '../tree/stamps.ts';
@@ -57,6 +57,18 @@ function shiftRule(of: Collecting): StampRule {
   return { from: of.from, till: of.till, offset: -of.shift, floor: -MOST, cap: MOST };
 }
 
+/** By what stands in a tree: the manifest it was compared with last, and how it differs. Neither ever changes. */
+const compared = new WeakMap<Manifest, { readonly with: Manifest; readonly changes: Change[] }>();
+
+/** As `diff`, and at once for a pair that was compared before: a job that changed nothing finds the same two. */
+function diffOnce(agreed: Manifest, actual: Manifest): Change[] {
+  const known = compared.get(actual);
+  if (known?.with === agreed) return known.changes;
+  const changes = diff(agreed, actual);
+  compared.set(actual, { with: agreed, changes });
+  return changes;
+}
+
 /** Whether a change is for another job to return. */
 function isTheirs(change: Change, others: Others): boolean {
   const { path } = change;
@@ -70,7 +82,7 @@ function isTheirs(change: Change, others: Others): boolean {
 function changesOf({ manifest, restless }: Snapshot, of: Collecting): Change[] {
   const written = filesWrittenBelow(of.others.pids);
   const moving = new Set(restless);
-  return diff(of.root.agreed, manifest).filter((change) => {
+  return diffOnce(of.root.agreed, manifest).filter((change) => {
     const { op, path } = change;
     if (isCached(path, of.caches) || isCached(path, of.covered)) return false;
     // A folder made only to mount another root in.

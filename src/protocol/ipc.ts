@@ -73,6 +73,8 @@ export const plannedJob = z.object({
   timeoutMs: z.number(),
   /** The launcher, by pid and start time (clock ticks since boot, a decimal number). */
   launcher: z.object({ pid: z.number(), startTime: z.string() }),
+  /** The look at the project root that was made for the plan of this job; '' for none. */
+  look: z.string(),
 });
 export type PlannedJob = z.infer<typeof plannedJob>;
 
@@ -109,6 +111,13 @@ export const frontToLink = z.discriminatedUnion('type', [
   z.object({ type: z.literal('benchmark'), request: z.number() }),
   /** Connects at once if it waits to try again. */
   z.object({ type: z.literal('connect') }),
+  /** Looks at a project root for a plan; `last` names the look whose knowledge the front has ('' for none). */
+  z.object({
+    type: z.literal('look'),
+    request: z.number(),
+    root: plannedRoot,
+    last: z.string(),
+  }),
   /** Ends a job (rch cancel). */
   z.object({ type: z.literal('cancel'), job: z.string() }),
   /** Brings kept results here. */
@@ -126,6 +135,8 @@ export type FrontToLink = z.infer<typeof frontToLink>;
 export const phases = z.object({
   queue: z.number().optional(),
   scan: z.number().optional(),
+  /** The part of `scan` that was over before the commit, since the plan needed it. */
+  early: z.number().optional(),
   sync: z.number().optional(),
   /** From the order to run until the tool's process runs. */
   start: z.number().optional(),
@@ -176,6 +187,17 @@ export const keptJob = z.object({
   since: z.string(),
 });
 export type KeptJob = z.infer<typeof keptJob>;
+/** C and C++ sources of a root, relative; daemon/plan/needs/told-project.ts says what becomes of them. */
+export const toldSources = z.object({
+  look: z.string(),
+  whole: z.boolean(),
+  put: z.array(raw),
+  links: z.array(raw),
+  gone: z.array(raw),
+  /** Begin of the look, ms since the epoch. */
+  since: z.number(),
+});
+export type ToldSources = z.infer<typeof toldSources>;
 
 export const linkToFront = z.discriminatedUnion('type', [
   /** First: the jobs that a link before this one left running; all others of that one have come to nothing. */
@@ -226,6 +248,7 @@ export const linkToFront = z.discriminatedUnion('type', [
     held: z.number(),
   }),
   z.object({ type: z.literal('benchmarked'), request: z.number(), facts: benchmarkFacts }),
+  z.object({ type: z.literal('looked'), request: z.number(), told: toldSources }),
   z.object({ type: z.literal('failed'), request: z.number(), reason: z.string() }),
   z.object({ type: z.literal('phase'), job: z.string(), phase: z.string() }),
   doneMessage,

@@ -25,6 +25,7 @@ const common = [
   '-Wextra',
   '-Werror',
   '-D_GNU_SOURCE',
+  '-pthread',
   '-DRCH_VERSION="0.0.0-test"',
 ];
 const flags: Readonly<Record<Variant, readonly string[]>> = {

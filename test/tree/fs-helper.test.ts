@@ -8,7 +8,7 @@ import { type FsMessage, fsMessages } from '../../src/protocol/fs.ts';
 import { type Operation, packOperations, readResults } from '../../src/tree/apply.ts';
 import { errnoName, errnoText, FsHelper } from '../../src/tree/fs-helper.ts';
 import { readRecords } from '../../src/tree/scan.ts';
-import { folder, helper, program, reason, usesHelper, value } from './rig.ts';
+import { clockPasses, folder, helper, program, reason, usesHelper, value } from './rig.ts';
 
 usesHelper();
 
@@ -148,6 +148,48 @@ describe('rch-fs', () => {
       }),
       { numRuns: 80 },
     );
+  });
+
+  test('tells many folders in the order of the tree, however many threads walk them', async () => {
+    const at = folder();
+    const names = Array.from({ length: 40 }, (_, n) => String(n).padStart(2, '0'));
+    const below = (path: string): string[] => [path, ...names.map((name) => `${path}/${name}`)];
+    const tops = names.map((name) => `d${name}`);
+    for (const top of tops) {
+      fs.mkdirSync(join(at, top));
+      for (const name of names) fs.writeFileSync(join(at, top, name), name);
+      fs.mkdirSync(join(at, top, 'zz/deep'), { recursive: true });
+    }
+    const scanner = helper();
+    const told = async (): Promise<string[]> => {
+      const { records } = value(await scanner.scan(1, Buffer.from(at)));
+      return records.map(({ kind, path }) => (kind === 'gone' ? `-${path}` : path));
+    };
+    const whole = tops.flatMap((top) => [...below(top), `${top}/zz`, `${top}/zz/deep`]);
+    expect(await told()).toEqual(['', ...whole]);
+    await clockPasses();
+    await told();
+    expect(await told()).toEqual([]);
+    fs.writeFileSync(join(at, 'd07/39'), 'changed');
+    fs.rmSync(join(at, 'd09'), { recursive: true });
+    fs.rmSync(join(at, 'd11'), { recursive: true });
+    fs.writeFileSync(join(at, 'd11'), 'a file now');
+    fs.writeFileSync(join(at, 'd20/zz/deep/new'), '');
+    const gone = (top: string): string[] => [
+      ...names.map((name) => `-${top}/${name}`),
+      `-${top}/zz/deep`,
+      `-${top}/zz`,
+    ];
+    expect(await told()).toEqual([
+      '',
+      'd07/39',
+      ...gone('d09'),
+      '-d09',
+      ...gone('d11'),
+      'd11',
+      'd20/zz/deep',
+      'd20/zz/deep/new',
+    ]);
   });
 
   test('fails what is pending when it cannot be run or dies', async () => {

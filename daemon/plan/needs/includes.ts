@@ -1,11 +1,14 @@
 /** Follows includes from the sources that a build speaks of to the headers that the system must have. */
 import { posix } from 'node:path';
-import { mayHold, type Include } from './c-source.ts';
-import type { ProjectFiles } from './project-files.ts';
+import { mayHold, type Include, type SourceFacts } from './c-source.ts';
 
 export type IncludeQuestion = {
-  readonly files: ProjectFiles;
-  /** From `ProjectFiles.byName`. */
+  readonly files: {
+    readonly facts: (path: string) => SourceFacts;
+    /** Called with the number of files so far, for a rest between them. */
+    readonly breathe: (count: number) => Promise<void>;
+  };
+  /** The project's files by their last part. */
   readonly index: ReadonlyMap<string, readonly string[]>;
   readonly starts: readonly string[];
   /** Names defined on command lines. */

@@ -235,8 +235,14 @@ export function makeNeeds(
     for (const call of text.matchAll(/;([^;]*);/g)) shellNeeds(call[1] ?? '', needs);
   }
   for (const value of scope.given.values()) flagNeeds(value, needs);
+  let named = '';
   for (const makefile of makefiles)
-    for (const rule of makefile.rules)
+    for (const rule of makefile.rules) {
+      named += `\n${rule.targets} ${rule.prerequisites}`;
       for (const word of words(`${rule.targets} ${rule.prerequisites}`)) needs.words.add(word);
-  return { needs, wildcard: /\*\.\w|\$\(wildcard|\bfind\s|%\.(c|cc|cpp|cxx|C)\b/.test(all) };
+    }
+  const wildcard =
+    /\*\.\w|\$\(wildcard|\bfind\s|%\.(c|cc|cpp|cxx|C)\b/.test(all) ||
+    /\*\.\w|[({]wildcard\s/.test(named);
+  return { needs, wildcard };
 }

@@ -3,6 +3,8 @@ import { readdirSync, statSync } from 'node:fs';
 import { StatCache } from '../stat-cache.ts';
 import { bytesOf, readRaw } from '../files.ts';
 import { parseSource, type SourceFacts } from './c-source.ts';
+import { isSkippedFolder, isSourceName } from './source-name.ts';
+import type { ToldProject } from './told-project.ts';
 
 /** What a file's stat said when it was read; as numbers, since thousands are compared for each command. */
 type Known = {
@@ -25,10 +27,6 @@ const MOST_FILES = 150_000;
 /** Files between two turns of the event loop. */
 const TURN = 400;
 
-const source =
-  /\.(c|h|cc|cp|cxx|cpp|c\+\+|C|hh|H|hpp|hxx|h\+\+|inl|inc|ipp|tcc|tpp|m|mm|S|sx|cu|y|l|yy|ll|def)$/;
-const skipped = new Set(['.git', '.hg', '.jj', '.rch', 'node_modules']);
-
 const nextTurn = (): Promise<void> =>
   new Promise((resolve) => {
     setImmediate(resolve);
@@ -41,13 +39,21 @@ function list(folder: string): Listing {
     for (const entry of readdirSync(bytesOf(folder), { withFileTypes: true, encoding: 'buffer' })) {
       const name = entry.name.toString('latin1');
       if (entry.isDirectory()) {
-        if (!skipped.has(name)) folders.push(name);
-      } else if (source.test(name)) files.push(name);
+        if (!isSkippedFolder(name)) folders.push(name);
+      } else if (isSourceName(name)) files.push(name);
     }
   } catch {
     // A folder that cannot be read holds nothing a compiler could read either.
   }
   return { files, folders };
+}
+
+/** Whether a change at `time` (ms since the epoch) or later may have left these times. */
+function isNear(
+  times: { readonly mtimeMs: number; readonly ctimeMs: number },
+  time: number,
+): boolean {
+  return Math.max(times.mtimeMs, times.ctimeMs) >= time - RACY_MS;
 }
 
 export class ProjectFiles {
@@ -78,8 +84,19 @@ export class ProjectFiles {
     return found;
   }
 
-  /** What one file includes and defines. */
-  facts(path: string): SourceFacts {
+  /** What one file includes and defines; as far as `told` knows of no change, without a look at the file. */
+  facts(path: string, told?: ToldProject): SourceFacts {
+    const sure = told?.factsOf(path);
+    if (sure !== undefined) return sure;
+    const facts = this.#look(path);
+    const kept = this.#sources.get(path);
+    // Had it changed since the look began, the next look need not tell of it.
+    if (told !== undefined && kept !== undefined && !isNear(kept, told.since))
+      told.wasRead(path, facts);
+    return facts;
+  }
+
+  #look(path: string): SourceFacts {
     let stat;
     try {
       stat = statSync(bytesOf(path), { throwIfNoEntry: false });
@@ -94,8 +111,7 @@ export class ProjectFiles {
     const started = Date.now();
     const facts = parseSource(readRaw(path, 8 << 20) ?? '');
     if (this.#sources.size > MOST_FILES) this.#sources.clear();
-    if (Math.max(mtimeMs, ctimeMs) < started - RACY_MS)
-      this.#sources.set(path, { ino, size, mtimeMs, ctimeMs, facts });
+    if (!isNear(stat, started)) this.#sources.set(path, { ino, size, mtimeMs, ctimeMs, facts });
     else this.#sources.delete(path);
     return facts;
   }

@@ -30,7 +30,7 @@ export class Installation {
     const built = join(top, 'dist', 'lib');
     cpSync(join(built, 'rch-run'), join(this.layout.lib, 'rch-run'));
     cpSync(join(built, 'rch-run'), join(this.layout.lib, 'rch-fs'));
-    for (const name of ['blake.node', 'zstd.node'])
+    for (const name of ['blake.node', 'zstd.node', 'trim.node'])
       cpSync(join(built, 'native', name), join(this.layout.lib, 'native', name));
     this.sshConfig = join(this.root, 'ssh_config');
     writeFileSync(this.sshConfig, 'UserKnownHostsFile none\nGlobalKnownHostsFile none\n');
