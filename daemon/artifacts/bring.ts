@@ -10,6 +10,9 @@ const ROUNDS = 3;
 /** What is less than that is brought without a look at the disk, bytes. */
 const LEAST_ASKED = 1e6;
 
+/** Without a byte for so long, a return is given up, ms. */
+const STALLED_MS = 60_000;
+
 export type BringNeeds = {
   readonly spool: Spool;
   /** Who asks; what it had claimed before is gone on with. */
@@ -37,6 +40,27 @@ function claimAll(lacking: ReadonlyMap<Hash, number>, needs: BringNeeds): Claims
     else claims.rest.push({ hash, size, offset: held, length: size - held });
   }
   return claims;
+}
+
+/** Gives up on contents when nothing has come for a while, although the agent says that it sent them. */
+async function patiently<T>(
+  arrived: Promise<T>,
+  hashes: readonly Hash[],
+  { spool, asker }: BringNeeds,
+): Promise<T> {
+  let seen = spool.receivedFor(asker);
+  const timer = setInterval(() => {
+    const now = spool.receivedFor(asker);
+    if (now === seen)
+      for (const hash of hashes)
+        void spool.drop(hash, 'the worker no longer sends what it offered');
+    seen = now;
+  }, STALLED_MS);
+  try {
+    return await arrived;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** Fails when the agent does not give what it offered. */
@@ -73,7 +97,7 @@ export async function bring(
       );
       return answer;
     }
-    const ends = await Promise.all(arrivals);
+    const ends = await patiently(Promise.all(arrivals), [...lacking.keys()], needs);
     const mine = new Set(claims.whole);
     for (const [at, hash] of [...lacking.keys()].entries()) {
       const end = ends[at];

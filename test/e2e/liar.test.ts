@@ -86,7 +86,9 @@ describe('a worker that lies', () => {
     const folder = join(scene, 'project');
     mkdirSync(join(scene, 'outside'), { recursive: true });
     mkdirSync(folder);
-    write(folder, { ...tiny, x: 'old' });
+    // No two programs are the same, so that each has to come over the wire.
+    const source = `${tiny['x.c'] ?? ''}const char *lie = "${lie}";\n`;
+    write(folder, { ...tiny, 'x.c': source, x: 'old' });
     execFileSync('touch', ['-d', '2001-01-01', 'x'], { cwd: folder });
     symlinkSync('../outside', join(folder, 'out'));
     const before = picture(scene);

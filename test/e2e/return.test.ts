@@ -191,6 +191,7 @@ describe('a long build', () => {
     const child = world.spawn(['make'], { cwd: folder, env: remotely });
     const end = ended(child);
     const spool = join(world.home, '.cache', 'rch', 'spool', 'here');
+    mkdirSync(spool, { recursive: true });
     const large = ['-size', '+29000k', '-not', '-path', '*/partial/*'];
     await until(
       () =>
