@@ -1,11 +1,17 @@
 /** Brings the contents of a return into the spool: those that nobody else is bringing, all of them at the end. */
-import { ok, type Failure, type Result } from '../../src/base/result.ts';
+import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
 import type { Hash } from '../../src/tree/manifest.ts';
 import type { Part } from './early.ts';
 import type { Spool } from './spool.ts';
 
 /** How often a content that another return was bringing is asked for again. */
 const ROUNDS = 3;
+
+/** What is less than that is brought without a look at the disk, bytes. */
+const LEAST_ASKED = 1e6;
+
+/** Without a byte for so long, a return is given up, ms. */
+const STALLED_MS = 60_000;
 
 export type BringNeeds = {
   readonly spool: Spool;
@@ -14,6 +20,8 @@ export type BringNeeds = {
   /** Asks the agent for whole contents, which arrive in the spool. */
   readonly fetch: (hashes: readonly Hash[]) => Promise<Result<undefined>>;
   readonly fetchPart: (part: Part) => Promise<Result<undefined>>;
+  /** Bytes free on the disk of the spool. */
+  readonly free: () => Promise<number>;
 };
 
 type Claims = {
@@ -34,11 +42,40 @@ function claimAll(lacking: ReadonlyMap<Hash, number>, needs: BringNeeds): Claims
   return claims;
 }
 
+/** Gives up on contents when nothing has come for a while, although the agent says that it sent them. */
+async function patiently<T>(
+  arrived: Promise<T>,
+  hashes: readonly Hash[],
+  { spool, asker }: BringNeeds,
+): Promise<T> {
+  let seen = spool.receivedFor(asker);
+  const timer = setInterval(() => {
+    const now = spool.receivedFor(asker);
+    if (now === seen)
+      for (const hash of hashes)
+        void spool.drop(hash, 'the worker no longer sends what it offered');
+    seen = now;
+  }, STALLED_MS);
+  try {
+    return await arrived;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 /** Fails when the agent does not give what it offered. */
 export async function bring(
   wanted: ReadonlyMap<Hash, number>,
   needs: BringNeeds,
 ): Promise<Result<undefined>> {
+  const announced = [...wanted].reduce(
+    (sum, [hash, size]) => sum + (needs.spool.has(hash) ? 0 : size),
+    0,
+  );
+  if (announced > LEAST_ASKED && announced > (await needs.free()))
+    return fail(
+      `the worker returns ${Math.round(announced / 1e6)} MB, for which there is no space left here`,
+    );
   let failure: Failure = { reason: 'a content did not come' };
   for (let round = 0; round < ROUNDS; round++) {
     const lacking = new Map([...wanted].filter(([hash]) => !needs.spool.has(hash)));
@@ -60,7 +97,7 @@ export async function bring(
       );
       return answer;
     }
-    const ends = await Promise.all(arrivals);
+    const ends = await patiently(Promise.all(arrivals), [...lacking.keys()], needs);
     const mine = new Set(claims.whole);
     for (const [at, hash] of [...lacking.keys()].entries()) {
       const end = ends[at];

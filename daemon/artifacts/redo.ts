@@ -113,11 +113,11 @@ function pendingOf({ root, operations }: Intention): Operation[] | undefined {
   const at = Buffer.from(root, 'latin1');
   const pending: Operation[] = [];
   for (const operation of operations) {
-    const stat = statOf(at, operation.path);
     if (operation.op === 'dirMeta') {
-      if (stat?.isDirectory() === true || stat === undefined) pending.push(operation);
+      pending.push(operation);
       continue;
     }
+    const stat = statOf(at, operation.path);
     if (operation.op === 'stat' || isDone(operation, stat, at)) continue;
     if (!fits(operation.guard, stat)) return undefined;
     if (operation.op === 'file' && operation.content.from !== 'inline')

@@ -9,6 +9,8 @@ import { hashBytes } from '../../src/tree/hash.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Change, Entry, Hash, Manifest, RawPath } from '../../src/tree/manifest.ts';
 import { mapNinjaDeps, mapNinjaLog } from '../../src/tree/ninja.ts';
+import { checkChanges } from '../../src/tree/packed.ts';
+import { parentOf, shown } from '../../src/tree/paths.ts';
 import { placeChanges, type Placed } from '../../src/tree/place.ts';
 import { stamp, type StampRule } from '../../src/tree/stamps.ts';
 import type { Snapshot } from '../../src/tree/tree.ts';
@@ -147,6 +149,8 @@ export class TakeBack {
     ]);
     if (!now.ok) return now;
     if (!early.ok) return early;
+    const fault = this.#faultOf(result.changes, now.value);
+    if (fault !== undefined) return fail(fault);
     if (this.#needs.before !== undefined) this.#compare(this.#needs.before, result, now.value);
     const fetched = await this.#fetch(result.changes, now.value);
     if (!fetched.ok) return fetched;
@@ -180,6 +184,27 @@ export class TakeBack {
     const { offset } = this.#needs;
     const floor = this.#held.snapshot.scanTime;
     return { from: result.from, till: result.till, offset, floor, cap };
+  }
+
+  /** Why the changes cannot be those of a job that began with what was sent: they would lead elsewhere. */
+  #faultOf(changes: readonly Change[], now: Snapshot): string | undefined {
+    const checked = checkChanges(changes);
+    if (!checked.ok) return `the worker's list of changes is bad: ${checked.failure.reason}`;
+    const put = new Map(
+      changes.flatMap((change) =>
+        change.op === 'put' ? [[change.path, change.entry] as const] : [],
+      ),
+    );
+    const entryAt = (path: RawPath): Entry | undefined =>
+      put.get(path) ?? this.#held.root.agreed(path) ?? now.manifest.get(path);
+    for (const [path, entry] of put) {
+      const parent = parentOf(path);
+      if (parent !== undefined && entryAt(parent)?.kind !== 'dir')
+        return `the worker returns ${shown(path)}, which lies below what is not a folder`;
+      if (entry.kind === 'hardlink' && entryAt(entry.to)?.kind !== 'file')
+        return `the worker returns ${shown(path)}, a hard link to what is not a file`;
+    }
+    return undefined;
   }
 
   /** Contents that are not here yet. */

@@ -209,6 +209,7 @@ export class Returning {
         return answer.ok ? ok(undefined) : answer;
       },
       fetchPart: (part) => this.#fetchPart(part),
+      free: () => diskFreeOf(this.#needs.folder),
     });
   }
 

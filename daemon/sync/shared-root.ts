@@ -8,7 +8,7 @@ import { RootPolicy } from '../../src/protocol/agent.ts';
 import { diff, sameEntry } from '../../src/tree/diff.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Hasher } from '../../src/tree/hash.ts';
-import type { Change, Manifest, RawPath } from '../../src/tree/manifest.ts';
+import type { Change, Entry, Manifest, RawPath } from '../../src/tree/manifest.ts';
 import { removeLeftovers } from '../../src/tree/place.ts';
 import { Tree, type Snapshot } from '../../src/tree/tree.ts';
 import { EarlyLooks } from './early-look.ts';
@@ -117,6 +117,11 @@ export class SharedRoot {
 
   get epoch(): bigint | undefined {
     return this.#epoch;
+  }
+
+  /** What both sides agreed to be at a path. */
+  agreed(path: RawPath): Entry | undefined {
+    return this.#agreement.agreed.get(path);
   }
 
   /** Looks at the tree as it stands now; what changed since the last look becomes doubtful. */

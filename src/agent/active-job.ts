@@ -1,29 +1,25 @@
 /** One job from `run` to `finish`: its turns at the trees, its slots, its process, its result. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { nowNs } from '../base/clock.ts';
 import { fail, messageOf, never, type Result } from '../base/result.ts';
 import { diskFreeOf } from '../facts/machine.ts';
 import type { AgentMessage } from '../protocol/agent.ts';
-import { type JobUsage, type RefusalKind } from '../protocol/jobs.ts';
+import type { RefusalKind } from '../protocol/jobs.ts';
 import type { RunMessage } from '../protocol/run.ts';
 import { EndKind } from '../protocol/shim.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Hasher } from '../tree/hash.ts';
 import type { Hash } from '../tree/manifest.ts';
 import type { Content } from './blobs-out.ts';
-import { isBelow } from './caches.ts';
-import { COARSE_CLOCK } from './clock.ts';
-import { deniedPath, missingPaths } from './denied.ts';
-import { Finished } from './finished.ts';
+import { awaitClock } from './clock.ts';
+import { watchFiles, type Finished } from './finished.ts';
 import { discard, type AgentFolder } from './folder.ts';
 import { type JobEvent, type JobState, type ToolEnd, transition } from './job.ts';
 import {
   coveredIn,
   environmentChange,
   hasProgram,
-  isVisible,
   type JobPlan,
   type PlannedRoot,
 } from './job-plan.ts';
@@ -37,12 +33,10 @@ import type { Sandbox } from './sandbox.ts';
 import type { SlotLease, Slots } from './slots.ts';
 import { Streams } from './streams.ts';
 import { collectTemporaries } from './temporaries.ts';
+import { kindOf, usageOf } from './usage.ts';
 
 /** Below this much free space no job starts, bytes. */
 export const LEAST_DISK = 200 * 1024 * 1024;
-/** How long a start may wait for the clock to pass the newest file, ms. */
-const CLOCK_PATIENCE = 2000;
-
 export type JobNeeds = {
   readonly owner: Owner;
   readonly folder: AgentFolder;
@@ -198,7 +192,9 @@ export class ActiveJob {
       if (!known) return { kind: 'no-root', reason: `${path} is at another epoch here` };
     }
     const sandbox = await this.#needs.sandbox();
-    const refusal = (await this.#checkMachine(sandbox)) ?? (await this.#awaitClock());
+    const refusal =
+      (await this.#checkMachine(sandbox)) ??
+      (await awaitClock(this.owner.clock, BigInt(plan.spec.newest)));
     if (refusal !== undefined) return refusal;
     if (this.#state.at !== 'waiting') return gone;
     const { owner, slots } = this.#needs;
@@ -223,22 +219,6 @@ export class ActiveJob {
     if (!hasProgram(plan, plan.tool))
       return { kind: 'no-tool', reason: `${plan.tool} is not on the worker` };
     return undefined;
-  }
-
-  /** What the tool makes must be newer than everything it reads (make and cargo compare times). */
-  async #awaitClock(): Promise<{ kind: RefusalKind; reason: string } | undefined> {
-    const { clock } = this.owner;
-    const ready = BigInt(this.plan.spec.newest) + 2n * COARSE_CLOCK;
-    for (;;) {
-      const left = Number(ready - clock.now()) / 1e6;
-      if (left < 0) return undefined;
-      if (left > CLOCK_PATIENCE)
-        return {
-          kind: 'clock-behind',
-          reason: `the worker's clock is ${Math.ceil(left)} ms behind the newest file`,
-        };
-      await sleep(Math.ceil(left) + 1);
-    }
   }
 
   #start(sandbox: Sandbox, lease: SlotLease): void {
@@ -267,11 +247,7 @@ export class ActiveJob {
   #hear(message: RunMessage): void {
     switch (message.type) {
       case 'started':
-        this.#advance({ type: 'started', from: message.at });
-        if (this.#state.at === 'running') {
-          this.#tellStarted(message.at);
-          this.#watchFiles(message.at);
-        }
+        this.#begun(message.at);
         return;
       case 'failed':
         this.#refuse(kindOf(message.stage), `${message.stage}: ${message.message}`);
@@ -336,30 +312,13 @@ export class ActiveJob {
     return offered;
   }
 
-  /** A job beside others is over soon, and what changes may be another's. */
-  #watchFiles(from: bigint): void {
-    const { pid } = this;
-    if (this.plan.spec.concurrent === true || pid === undefined) return;
-    const roots = this.plan.roots
-      .filter(({ readOnly }) => !readOnly)
-      .map((of) => ({
-        treePath: of.root.treePath,
-        skip: [...of.root.caches, ...coveredIn(this.plan, of)],
-      }));
-    const { fsProgram, hasher } = this.#needs;
-    this.#finished = new Finished({
-      roots,
-      pid,
-      from,
-      helper: fsProgram,
-      hasher,
-      tell: (contents) => {
-        const sizes = Buffer.alloc(8 * contents.length);
-        for (const [at, { size }] of contents.entries())
-          sizes.writeBigUInt64LE(BigInt(size), 8 * at);
-        const hashes = Buffer.concat(contents.map(({ hash }) => Buffer.from(hash, 'hex')));
-        this.#send({ type: 'ready', job: this.plan.id, hashes, sizes });
-      },
+  #begun(at: bigint): void {
+    this.#advance({ type: 'started', from: at });
+    if (this.#state.at !== 'running') return;
+    this.#tellStarted(at);
+    const { fsProgram: helper, hasher } = this.#needs;
+    this.#finished = watchFiles(this.plan, { pid: this.pid, from: at, helper, hasher }, (told) => {
+      this.#send(told);
     });
   }
 
@@ -438,44 +397,35 @@ export class ActiveJob {
     this.#send({ type: 'started', job: this.plan.id, at: at + this.#shift });
   }
 
+  #tellResult(
+    root: string,
+    window: { from: bigint; till: bigint },
+    parts: readonly Buffer[],
+  ): void {
+    for (const [at, changes] of parts.entries()) {
+      const last = at === parts.length - 1;
+      this.#send({ type: 'result', job: this.plan.id, root, ...window, changes, last });
+    }
+  }
+
   /** The results, then execHere where there is one, then `ended`. */
   #tellEnd(started: bigint, end: ToolEnd): void {
     const job = this.plan.id;
-    for (const { root, from, till, parts } of this.results) {
-      for (const [at, changes] of parts.entries()) {
-        const last = at === parts.length - 1;
-        this.#send({ type: 'result', job, root: root.key, from, till, changes, last });
-      }
-    }
-    for (const { path, parts } of this.#left.results)
-      for (const [at, changes] of parts.entries()) {
-        const last = at === parts.length - 1;
-        this.#send({ type: 'result', job, root: path, ...this.#window, changes, last });
-      }
+    const window = this.#window;
+    for (const { root, parts } of this.results) this.#tellResult(root.key, window, parts);
+    for (const { path, parts } of this.#left.results) this.#tellResult(path, window, parts);
     if (this.#execHere !== undefined) {
       const { path, cwd, argv, env } = this.#execHere;
       const given = [...this.plan.env, Buffer.from('RCH_ON_WORKER=1')];
       const { set, unset } = environmentChange(given, env);
       this.#send({ type: 'execHere', job, path, cwd, argv, setEnv: set, unsetEnv: unset });
     }
-    const json = Buffer.from(JSON.stringify(this.#usage(started, end)));
+    const json = Buffer.from(
+      JSON.stringify(
+        usageOf(this.plan, { started, end, tail: this.streams.tail, tooMuch: this.#left.tooMuch }),
+      ),
+    );
     this.#send({ type: 'ended', job, kind: end.kind, value: end.value, json });
-  }
-
-  #usage(started: bigint, end: ToolEnd): JobUsage {
-    const inRoot = (path: string): boolean =>
-      this.plan.roots.some((root) => !root.readOnly && isBelow(path, root.path));
-    const failed = end.kind !== EndKind.exited || end.value !== 0;
-    return {
-      wallMs: Number(end.till - started) / 1e6,
-      userMs: Number(end.userTime) / 1e3,
-      systemMs: Number(end.systemTime) / 1e3,
-      maxRss: Number(end.maxRss),
-      deniedPath: (failed ? deniedPath(this.streams.tail, inRoot) : '') || this.#left.tooMuch,
-      missingPaths: failed
-        ? missingPaths(this.streams.tail, (path) => isVisible(this.plan, path))
-        : [],
-    };
   }
 
   #refuse(kind: RefusalKind, reason: string): void {
@@ -517,10 +467,4 @@ export class ActiveJob {
     this.#needs.changed();
     this.#needs.over(outcome);
   }
-}
-
-/** What the link makes of a step of `rch-run` that failed. */
-function kindOf(stage: string): RefusalKind {
-  if (stage === 'exec' || stage === 'tool') return 'no-tool';
-  return stage === 'spec' || stage === 'start' || stage === 'fork' ? 'internal' : 'no-sandbox';
 }

@@ -4,12 +4,14 @@
  * counts is the scan at the end. Each look may take one part in fifty of the time, in a process of low priority.
  */
 import { performance } from 'node:perf_hooks';
+import type { AgentMessage } from '../protocol/agent.ts';
 import { FsHelper } from '../tree/fs-helper.ts';
 import type { Hasher } from '../tree/hash.ts';
 import type { Hash, RawPath } from '../tree/manifest.ts';
 import { absolute } from '../tree/paths.ts';
 import type { Identity, ScanRecord } from '../tree/scan.ts';
 import type { Content } from './blobs-out.ts';
+import { coveredIn, type JobPlan } from './job-plan.ts';
 import { filesWrittenBelow } from './writers.ts';
 
 /** From the start to the first look, and between two, at least, ms. */
@@ -129,4 +131,34 @@ export class Finished {
     }
     if (told.length > 0) this.#needs.tell(told);
   }
+}
+
+/**
+ * Watches the files of a job from its start on; not those of one that runs beside others, which is over soon, and
+ * whose trees others change.
+ */
+export function watchFiles(
+  plan: JobPlan,
+  of: Omit<FinishedNeeds, 'roots' | 'tell' | 'pid'> & { readonly pid: number | undefined },
+  send: (message: AgentMessage) => void,
+): Finished | undefined {
+  const { pid } = of;
+  if (plan.spec.concurrent === true || pid === undefined) return undefined;
+  const roots = plan.roots
+    .filter(({ readOnly }) => !readOnly)
+    .map((each) => ({
+      treePath: each.root.treePath,
+      skip: [...each.root.caches, ...coveredIn(plan, each)],
+    }));
+  return new Finished({
+    ...of,
+    pid,
+    roots,
+    tell: (contents) => {
+      const sizes = Buffer.alloc(8 * contents.length);
+      for (const [at, { size }] of contents.entries()) sizes.writeBigUInt64LE(BigInt(size), 8 * at);
+      const hashes = Buffer.concat(contents.map(({ hash }) => Buffer.from(hash, 'hex')));
+      send({ type: 'ready', job: plan.id, hashes, sizes });
+    },
+  });
 }

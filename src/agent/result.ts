@@ -72,6 +72,8 @@ function diffOnce(agreed: Manifest, actual: Manifest): Change[] {
 /** Whether a change is for another job to return. */
 function isTheirs(change: Change, others: Others): boolean {
   const { path } = change;
+  // A folder is part of what is in it.
+  if (change.op === 'put' && change.entry.kind === 'dir') return false;
   if (others.outputs.has(path)) return true;
   if (!others.claimed.has(path)) return false;
   const claimed = others.claimed.get(path);

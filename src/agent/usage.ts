@@ -1,0 +1,37 @@
+/** What a job is told to have used, and why a step of `rch-run` failed. */
+import type { JobUsage, RefusalKind } from '../protocol/jobs.ts';
+import { EndKind } from '../protocol/shim.ts';
+import type { RawPath } from '../tree/manifest.ts';
+import { isBelow } from './caches.ts';
+import { deniedPath, missingPaths } from './denied.ts';
+import type { ToolEnd } from './job.ts';
+import { isVisible, type JobPlan } from './job-plan.ts';
+
+export type Spent = {
+  readonly started: bigint;
+  readonly end: ToolEnd;
+  /** The last that the tool said. */
+  readonly tail: string;
+  /** A temporary folder in which the tool left more than returns; '' for none. */
+  readonly tooMuch: RawPath;
+};
+
+export function usageOf(plan: JobPlan, { started, end, tail, tooMuch }: Spent): JobUsage {
+  const inRoot = (path: string): boolean =>
+    plan.roots.some((root) => !root.readOnly && isBelow(path, root.path));
+  const failed = end.kind !== EndKind.exited || end.value !== 0;
+  return {
+    wallMs: Number(end.till - started) / 1e6,
+    userMs: Number(end.userTime) / 1e3,
+    systemMs: Number(end.systemTime) / 1e3,
+    maxRss: Number(end.maxRss),
+    deniedPath: (failed ? deniedPath(tail, inRoot) : '') || tooMuch,
+    missingPaths: failed ? missingPaths(tail, (path) => isVisible(plan, path)) : [],
+  };
+}
+
+/** What the link makes of a step of `rch-run` that failed. */
+export function kindOf(stage: string): RefusalKind {
+  if (stage === 'exec' || stage === 'tool') return 'no-tool';
+  return stage === 'spec' || stage === 'start' || stage === 'fork' ? 'internal' : 'no-sandbox';
+}

@@ -1,0 +1,108 @@
+/** A worker that lies about what a job changed: nothing outside the root is touched, and the command ends with 102. */
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { World } from '../rig/world.ts';
+import { write } from './projects.ts';
+import { tiny, within, words } from './trouble.ts';
+
+const fixture = join(dirname(dirname(fileURLToPath(import.meta.url))), 'fixtures', 'liar.ts');
+
+let world: World;
+let base: string;
+
+/** Agents of this world's home: they outlive their connection, as they should. */
+function agents(): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      const ours = words.some((word) => word.endsWith('rch-wkr.mjs')) && words.includes('serve');
+      return ours && words.some((word) => word.startsWith(`${world.home}/`)) ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+beforeAll(async () => {
+  base = mkdtempSync(join(tmpdir(), 'rch-liar-'));
+  const liar = join(base, 'liar.mjs');
+  await build({
+    entryPoints: [fixture],
+    outfile: liar,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'silent',
+  });
+  const command = JSON.stringify([process.execPath, liar, join(base, 'lie')]);
+  world = await World.create(
+    `[[workers]]\nid = "liar"\ntransport = "command"\ncommand = ${command}\n`,
+  );
+  await world.start();
+}, 120_000);
+
+afterAll(async () => {
+  const left = agents();
+  await world.dispose();
+  for (const pid of left) process.kill(pid, 'SIGTERM');
+  rmSync(base, { recursive: true, force: true });
+});
+
+/** Everything below a folder, with contents. */
+function picture(folder: string): string {
+  return execFileSync('sh', ['-c', 'find . | sort; find . -type f | sort | xargs -r cksum'], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+}
+
+describe('a worker that lies', () => {
+  it.each([
+    ['escape', /\.\./],
+    ['absolute', /absolute/],
+    ['through a link', /below what is not a folder/],
+    ['through a new link', /below what is not a folder/],
+    ['another size', /size|more than it announced|shorter/],
+    ['another hash', /no result offers/],
+    ['another content', /not that of its hash|another size|more than it announced/],
+    ['a bomb', /no space left here/],
+    ['another root', /returns files into \/etc/],
+  ])('by %s leaves all as it was', async (lie, reason) => {
+    const scene = join(base, lie.replaceAll(' ', '-'));
+    const folder = join(scene, 'project');
+    mkdirSync(join(scene, 'outside'), { recursive: true });
+    mkdirSync(folder);
+    // No two programs are the same, so that each has to come over the wire.
+    const source = `${tiny['x.c'] ?? ''}const char *lie = "${lie}";\n`;
+    write(folder, { ...tiny, 'x.c': source, x: 'old' });
+    execFileSync('touch', ['-d', '2001-01-01', 'x'], { cwd: folder });
+    symlinkSync('../outside', join(folder, 'out'));
+    const before = picture(scene);
+    writeFileSync(join(base, 'lie'), lie);
+    const env = { RCH_FORCE_REMOTE: '1' };
+    const ended = await within(world.run(['make'], { cwd: folder, env }));
+    expect(ended.code, words(ended)).toBe(102);
+    expect(ended.stderr.toString()).toMatch(reason);
+    expect(picture(scene)).toBe(before);
+    rmSync(join(base, 'lie'));
+    const honest = await within(world.run(['make'], { cwd: folder, env }));
+    expect(honest.code, words(honest)).toBe(0);
+    const [row] = await world.history(1);
+    expect(row, row?.reason).toMatchObject({ decision: 'remote', exit: 0 });
+    expect(execFileSync(join(folder, 'x'), { encoding: 'utf8' })).toBe('42\n');
+  });
+});
