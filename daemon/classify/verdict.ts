@@ -1,25 +1,8 @@
 /** What a command is, as far as argv and environment tell; every no carries its reason. */
 
-/** The commands that may run elsewhere, as history and `rch why` name them. */
-export type CommandKind =
-  | 'cargo build'
-  | 'cargo check'
-  | 'cargo clippy'
-  | 'cargo test'
-  | 'cargo bench'
-  | 'cargo doc'
-  | 'cargo rustc'
-  | 'cargo rustdoc'
-  | 'cargo nextest'
-  | 'cargo run'
-  | 'rustc'
-  | 'cc compile'
-  | 'cc link'
-  | 'cc compile and link'
-  | 'make'
-  | 'ninja'
-  | 'cmake build'
-  | 'meson compile';
+import type { CommandKind } from '../../src/base/command-kinds.ts';
+
+export type { CommandKind };
 
 /** `light`: milliseconds (a query); `heavy`: a build or something as long, which queues by lease. */
 export type LocalVerdict = {

@@ -14,6 +14,7 @@ import type { StreamKind } from '../../src/protocol/shim.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import type { JournalLine } from '../journal/record.ts';
+import { classifyLine } from '../classify/line/line.ts';
 import type { Decider } from './decider.ts';
 import { environmentOf } from './request.ts';
 import { problemsOf, statusOf, workerStatus, type StatusParts } from './status.ts';
@@ -97,6 +98,7 @@ export class Control {
         return ok({ forgotten: parts.learned.forget(folder) });
       }),
       explain: checked('explain', (params, caller) => this.#explain(params, caller.signal)),
+      classifyLine: checked('classifyLine', (params) => ok(this.#classifyLine(params))),
       cancel: checked('cancel', ({ job }) => this.#cancel(job)),
     };
   }
@@ -212,6 +214,18 @@ export class Control {
       reason: decision.reason,
       worker: decision.kind === 'remote' ? decision.worker : null,
       details: decision.details,
+    });
+  }
+
+  #classifyLine({ line, cwd, env = [] }: ParamsOf<'classifyLine'>): ReplyOf<'classifyLine'> {
+    const { decider, layout } = this.#parts;
+    return classifyLine(line, {
+      cwd,
+      env: environmentOf(env),
+      shimDir: layout.shims,
+      rulesFor: (folder) => decider.rulesFor(Buffer.from(folder, 'utf8').toString('latin1')),
+      aliasesOf: (request) => decider.aliasesOf(request),
+      clock: () => performance.now() * 1000,
     });
   }
 

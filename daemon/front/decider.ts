@@ -4,7 +4,8 @@ import type { RequestSettings } from '../../src/config/request.ts';
 import { defaultConfig, type Config } from '../../src/config/schema.ts';
 import type { MachineFacts } from '../../src/protocol/facts.ts';
 import { classify } from '../classify/classify.ts';
-import type { Request } from '../classify/request.ts';
+import { keptByRules, type Rules } from '../classify/confidence.ts';
+import type { AliasLookup, Request } from '../classify/request.ts';
 import type { Candidate } from '../classify/verdict.ts';
 import type { Learned } from '../journal/learned.ts';
 import { aliasesOf } from '../plan/aliases.ts';
@@ -12,6 +13,7 @@ import { withholder } from '../../src/config/environment.ts';
 import { BuildScanner } from '../plan/build-needs.ts';
 import { PlanCaches } from '../plan/caches.ts';
 import { plan } from '../plan/plan.ts';
+import { projectOf } from '../plan/project.ts';
 import type { Plan } from '../plan/types.ts';
 import { toolsOf } from '../select/eligible.ts';
 import type { ExperienceBook } from '../select/experience.ts';
@@ -106,9 +108,24 @@ export class Decider {
 
   /** A decision that needs no I/O, or undefined when the command may have to go through `weigh`. */
   quick(request: Request): LocalDecision | Candidate {
-    const verdict = classify(request, aliasesOf(request, this.#caches));
+    const verdict = classify(request, this.aliasesOf(request));
     if (verdict.kind === 'candidate') return verdict;
     return { ...verdict, subject: undefined, details: null };
+  }
+
+  /** What is configured about classification in a folder (latin1); nothing goes elsewhere under a broken file. */
+  rulesFor(folder: string): Rules {
+    const home = process.env['HOME'];
+    const raw = home === undefined ? undefined : Buffer.from(home, 'utf8').toString('latin1');
+    const project = projectOf(folder, raw);
+    const { settings } = this.#parts;
+    const outcome = 'root' in project ? settings.forProject(project.root) : settings.current();
+    return outcome.ok ? outcome.value.config.classify : defaultConfig().classify;
+  }
+
+  /** The lookup of cargo aliases for a request. */
+  aliasesOf(request: Request): AliasLookup {
+    return aliasesOf(request, this.#caches);
   }
 
   /** The decision on a command that may run elsewhere. */
@@ -160,6 +177,8 @@ export class Decider {
     if (!(caller.enabled ?? outcome.value.config.general.enabled))
       return stay(asked, 'rch is switched off (general.enabled)');
     if (caller.localOnly) return stay(asked, 'RCH_LOCAL_ONLY asks for it');
+    const kept = this.#kept(asked, outcome.value.config.classify);
+    if (kept !== undefined) return kept;
     const size = this.#worth(asked, { project: '', kind: candidate.command }, candidate);
     if (!size.remote) {
       reasons.note('worth', size.reason);
@@ -170,6 +189,15 @@ export class Decider {
     if (anybody.kind === 'chosen' || anybody.busy || anybody.pending) return undefined;
     reasons.note('next', anybody.next);
     return stay(asked, anybody.reason);
+  }
+
+  /** The last tiers of classification: exclusions, and confidence against the threshold. */
+  #kept(asked: Asked, rules: Rules, subject?: Subject): LocalDecision | undefined {
+    const { candidate, request } = asked;
+    const reason = keptByRules(candidate.command, request.argv, rules);
+    if (reason === undefined) return undefined;
+    const weight = this.#weightOf(candidate.estimateMs);
+    return stay(asked, reason, subject === undefined ? { weight } : { weight, subject });
   }
 
   #weightOf(estimateMs: number): 'light' | 'heavy' {
@@ -235,6 +263,8 @@ export class Decider {
     const { config } = outcome.value;
     if (!config.project.enabled || config.project.localOnly)
       return stay(asked, "the project's configuration keeps it here", { subject });
+    const kept = this.#kept(asked, config.classify, subject);
+    if (kept !== undefined) return kept;
     const learned = this.#parts.learned.reason(subject.project, subject.kind);
     if (learned !== undefined) {
       reasons.note('learned', learned);

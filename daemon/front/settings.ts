@@ -19,6 +19,8 @@ function stampOf(file: string): string {
   return stat === undefined ? '-' : `${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
 }
 
+const textOf = (raw: string): string => Buffer.from(raw, 'latin1').toString('utf8');
+
 function stampsOf(files: readonly string[]): string {
   return files
     .map((file) => {
@@ -73,13 +75,13 @@ export class Settings {
     return this.#base.outcome;
   }
 
-  /** What holds in a project, by its own file too. */
+  /** What holds in a project, by its own file too; `folder` is latin1, as paths of requests are. */
   forProject(folder: string): ConfigOutcome {
     const base = this.current();
     if (!base.ok) return base;
     const known = this.#projects.get(folder);
     if (known !== undefined && performance.now() - known.at < FRESH) return known.outcome;
-    const stamp = stampsOf([projectConfigFile(folder)]);
+    const stamp = stampsOf([projectConfigFile(textOf(folder))]);
     const outcome = stamp === '-' ? base : this.#ofProject(folder, stamp, known);
     this.#projects.delete(folder);
     this.#projects.set(folder, { at: performance.now(), stamp, outcome });
@@ -96,7 +98,7 @@ export class Settings {
 
   #ofProject(folder: string, stamp: string, known: Look | undefined): ConfigOutcome {
     if (known?.stamp === stamp) return known.outcome;
-    return loadConfig(this.#layout, this.#environment, folder);
+    return loadConfig(this.#layout, this.#environment, textOf(folder));
   }
 
   #read(): Look {

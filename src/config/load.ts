@@ -167,6 +167,14 @@ function withProject(config: Config, project: ProjectConfig): Config {
       preferredWorker: project.workers.preferred,
       minSpeedScore: project.workers.minSpeedScore,
     },
+    classify: {
+      ...config.classify,
+      confidenceThreshold: Math.max(
+        config.classify.confidenceThreshold,
+        project.classify.confidenceThreshold ?? 0,
+      ),
+      exclude: [...config.classify.exclude, ...project.classify.exclude],
+    },
     transfer: {
       ...config.transfer,
       maxTransferSizeMb: Math.min(limit, config.transfer.maxTransferSizeMb),

@@ -3,6 +3,7 @@
  * The same schemas check what a file says (by way of load.ts) and what a process hands another as JSON.
  */
 import { z } from 'zod';
+import { commandKinds } from '../base/command-kinds.ts';
 import { defaultWithhold, defaultWithholdPatterns } from './environment.ts';
 
 const names = z.array(z.string().min(1));
@@ -57,6 +58,12 @@ export const workerConfig = z
   });
 export type WorkerConfig = z.infer<typeof workerConfig>;
 
+/** How sure a classification is, 0 to 1. */
+const confidence = z.number().min(0).max(1);
+
+/** Words of a command, `*` for any: "cargo bench", "make docs", "gcc". */
+const exclusions = z.array(z.string().trim().min(1));
+
 /** The keys of config.toml. */
 const settings = {
   general: z
@@ -82,6 +89,16 @@ const settings = {
           patterns: names.default([]),
         })
         .prefault({}),
+    })
+    .prefault({}),
+  classify: z
+    .strictObject({
+      /** A command whose classification is less sure than this runs here. */
+      confidenceThreshold: confidence.default(0.85),
+      /** How sure the classification of a kind of command is, where the user knows better. */
+      confidence: z.partialRecord(z.enum(commandKinds), confidence).default({}),
+      /** Commands that always run here. */
+      exclude: exclusions.default([]),
     })
     .prefault({}),
   execution: z
@@ -187,6 +204,14 @@ export const projectFile = z.strictObject({
       blocked: z.array(workerId).default([]),
       /** Workers whose benchmark scored less are not used; one without a score is. */
       minSpeedScore: z.number().min(0).optional(),
+    })
+    .prefault({}),
+  classify: z
+    .strictObject({
+      /** Raises the user's threshold; a lower one is the user's to set. */
+      confidenceThreshold: confidence.optional(),
+      /** Commands that always run here, besides the user's own. */
+      exclude: exclusions.default([]),
     })
     .prefault({}),
   transfer: z.strictObject({ maxSizeMb: z.number().positive().optional() }).prefault({}),

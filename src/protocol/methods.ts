@@ -181,6 +181,56 @@ export type StatusReply = z.infer<typeof statusReply>;
 
 const nothing = z.object({});
 
+/**
+ * - `pass`: nothing against it, the next tier looks.
+ * - `here`: it runs here, and no shim needs to see it.
+ * - `candidate`: it may run elsewhere.
+ * - `doubt`: it cannot be told from the line (a variable, a script): a shim that meets it decides.
+ */
+export const tierOutcome = z.enum(['pass', 'here', 'candidate', 'doubt']);
+export type TierOutcome = z.infer<typeof tierOutcome>;
+
+/** What one of the five tiers says of a line, or of one command in it. */
+export const tierVerdict = z.object({
+  tier: z.number().int().min(0).max(4),
+  verdict: tierOutcome,
+  reason: z.string(),
+  /** Time it took, µs. */
+  micros: z.number().nonnegative().optional(),
+});
+export type TierVerdict = z.infer<typeof tierVerdict>;
+
+/** A simple command of a shell line. */
+export const lineCommand = z.object({
+  /** As it stands in the line. */
+  text: z.string(),
+  /** What is left of it without wrappers, assignments and folders: its argv, where that can be told. */
+  words: z.array(z.string()),
+  /** The wrappers that were taken off: sudo, env, nice … */
+  wrappers: z.array(z.string()),
+  /** NAME=value before it. */
+  assignments: z.array(z.string()),
+  /** Where it runs, after the cd commands before it; null when that cannot be told. */
+  cwd: z.string().nullable(),
+  verdict: tierOutcome.exclude(['pass']),
+  reason: z.string(),
+  /** Of a candidate: how sure the classification is, 0 to 1. */
+  confidence: z.number().nullable(),
+  /** The tiers it went through, to the one that decided. */
+  tiers: z.array(tierVerdict),
+});
+export type LineCommand = z.infer<typeof lineCommand>;
+
+export const lineReply = z.object({
+  /** Tiers 0 and 1, which look at the line as a whole. */
+  tiers: z.array(tierVerdict),
+  commands: z.array(lineCommand),
+  /** Whether the shims should be on PATH for it: some command of it is a candidate, or in doubt. */
+  wrap: z.boolean(),
+  reason: z.string(),
+});
+export type LineReply = z.infer<typeof lineReply>;
+
 /** Text on the way to a reply (a probe that uploads the agent first). */
 export const progressEvent = z.object({ text: z.string() });
 export type ProgressEvent = z.infer<typeof progressEvent>;
@@ -236,6 +286,19 @@ export const controlMethods = {
       worker: z.string().nullable(),
       details: decisionDetails.nullable(),
     }),
+  },
+  /**
+   * What a shell line holds for the shims: for the hook, which asks whether to wrap it, and for `rch why LINE`.
+   * Text is UTF-8. Nothing is started or recorded; only settings and cargo's aliases are read.
+   */
+  classifyLine: {
+    params: z.object({
+      line: z.string(),
+      cwd: z.string(),
+      /** NAME=value; PATH alone will do. A PATH that has the shims first needs no wrapping. */
+      env: z.array(z.string()).default([]),
+    }),
+    reply: lineReply,
   },
   /** Ends a remote job; its launcher ends as if the tool had been killed. */
   cancel: { params: z.object({ job: z.string() }), reply: nothing },

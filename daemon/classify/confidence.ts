@@ -1,0 +1,82 @@
+/** The last tiers, of a command line's words and of the shim's argv alike: exclusions, confidence, threshold. Pure. */
+import type { CommandKind } from '../../src/base/command-kinds.ts';
+import { globOf } from './glob.ts';
+
+/** What the user and the project set; src/config/schema.ts says what each means. */
+export type Rules = {
+  readonly confidenceThreshold: number;
+  readonly confidence: Readonly<Partial<Record<CommandKind, number>>>;
+  readonly exclude: readonly string[];
+};
+
+/**
+ * How sure it is that a command of this kind only builds, before its words are looked at: plan 5.3. `cargo run` is as
+ * sure as the rest, since the program itself is run here.
+ */
+const base: Readonly<Record<CommandKind, number>> = {
+  'cargo build': 0.95,
+  'cargo check': 0.95,
+  'cargo clippy': 0.95,
+  'cargo test': 0.95,
+  'cargo bench': 0.95,
+  'cargo doc': 0.95,
+  'cargo rustc': 0.95,
+  'cargo rustdoc': 0.95,
+  'cargo nextest': 0.95,
+  'cargo run': 0.9,
+  rustc: 0.9,
+  'cc compile': 0.9,
+  'cc link': 0.9,
+  'cc compile and link': 0.9,
+  make: 0.85,
+  ninja: 0.9,
+  'cmake build': 0.9,
+  'meson compile': 0.9,
+};
+
+const optimises = /^(--release|-O([1-9sgz]|fast)?|-Copt-level=.*)$/;
+const OPTIMISED = 0.05;
+
+/** 0 to 1, rounded to hundredths. */
+export function confidenceOf(command: CommandKind, argv: readonly string[], rules: Rules): number {
+  const start = rules.confidence[command] ?? base[command];
+  const more = argv.some((word) => optimises.test(word)) ? OPTIMISED : 0;
+  return Math.round(Math.min(1, start + more) * 100) / 100;
+}
+
+/** Whether `pattern` names the command: its first word is the tool, the others stand among the words in that order. */
+function excludes(pattern: string, argv: readonly string[]): boolean {
+  const [tool, ...others] = pattern.split(/\s+/).map(globOf);
+  const [name = '', ...words] = argv;
+  if (tool?.test(name.slice(name.lastIndexOf('/') + 1)) !== true) return false;
+  let at = 0;
+  for (const other of others) {
+    const found = words.slice(at).findIndex((word) => other.test(word));
+    if (found < 0) return false;
+    at += found + 1;
+  }
+  return true;
+}
+
+/** The entry of `classify.exclude` that keeps a command here; `cargo b` is excluded as `cargo build` too. */
+export function excludedBy(
+  command: CommandKind | undefined,
+  argv: readonly string[],
+  rules: Rules,
+): string | undefined {
+  const canonical = command === undefined ? [] : [...command.split(' '), ...argv.slice(1)];
+  return rules.exclude.find((pattern) => excludes(pattern, argv) || excludes(pattern, canonical));
+}
+
+/** Why the rules keep a candidate here; undefined when they do not. */
+export function keptByRules(
+  command: CommandKind,
+  argv: readonly string[],
+  rules: Rules,
+): string | undefined {
+  const pattern = excludedBy(command, argv, rules);
+  if (pattern !== undefined) return `classify.exclude keeps ${pattern} here`;
+  const confidence = confidenceOf(command, argv, rules);
+  if (confidence >= rules.confidenceThreshold) return undefined;
+  return `confidence ${confidence.toFixed(2)} is below the threshold ${rules.confidenceThreshold.toFixed(2)}`;
+}
