@@ -2,10 +2,11 @@
 import { linkSocket, type Layout } from '../../src/base/layout.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
 import { EndKind, SHIM_PROTOCOL, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
-import { quoted, type JournalLine } from '../journal/record.ts';
+import type { JournalLine } from '../journal/record.ts';
 import { holderOf, newId, type Book } from './book.ts';
 import type { Decider } from './decider.ts';
 import type { LocalDecision, RemoteDecision } from './decision.ts';
+import { dryRunBox } from './dry-run.ts';
 import type { Fleet } from './fleet.ts';
 import type { Jobs } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
@@ -47,6 +48,11 @@ export class Question {
   readonly #begun = performance.now();
   readonly #ask: Ask;
   #caller = nobody;
+  #env: ReadonlyMap<string, string> = new Map();
+  /** What a dry run would have done. */
+  #would: RemoteDecision | undefined;
+  /** Asked from below a command that runs here: its box was shown. Known for dry runs alone. */
+  #nested = false;
   #heart: NodeJS.Timeout | undefined;
   #text = '';
   #answered = false;
@@ -98,6 +104,10 @@ export class Question {
       return;
     }
     const request = requestOf(ask);
+    const settings = settingsOf(request);
+    if (settings.ok) this.#caller = settings.value;
+    this.#env = request.env;
+    this.#nested = this.#caller.dryRun && this.#parts.leases.under(holderOf(ask));
     const quick = decider.quick(request);
     if (quick.kind === 'local') {
       if (quick.weight === 'light') this.#runHere(quick, 0);
@@ -109,8 +119,6 @@ export class Question {
       await this.#runLeased(here(reason, 'heavy'));
       return;
     }
-    const settings = settingsOf(request);
-    if (settings.ok) this.#caller = settings.value;
     this.#beat();
     const decision = await decider.weigh(request, quick, {
       signal: this.#gone.signal,
@@ -120,14 +128,14 @@ export class Question {
       ...(this.#caller.dryRun ? {} : { first: (command) => this.#runFirst(command) }),
     });
     if (this.#gone.signal.aborted) return;
-    if (decision.kind === 'remote' && settings.ok && !this.#caller.dryRun)
-      await this.#send(decision, settings.value);
-    else await this.#runLeased(this.#dry(decision));
+    if (decision.kind === 'local') await this.#runLeased(decision);
+    else if (!settings.ok || this.#caller.dryRun) await this.#runLeased(this.#dry(decision));
+    else await this.#send(decision, settings.value);
   }
 
-  /** For RCH_DRY_RUN: what would have been. */
-  #dry(decision: RemoteDecision | LocalDecision): LocalDecision {
-    if (decision.kind === 'local') return decision;
+  /** For RCH_DRY_RUN: what would have been, run here. */
+  #dry(decision: RemoteDecision): LocalDecision {
+    this.#would = decision;
     const { subject, details } = decision;
     const reason = `RCH_DRY_RUN: would run on ${decision.worker} (${decision.reason})`;
     return { kind: 'local', weight: 'heavy', reason, subject, details };
@@ -156,27 +164,29 @@ export class Question {
   }
 
   #runHere(decision: LocalDecision, lease: number): JournalLine {
-    const notice = this.#notice(decision.reason);
+    const notice = this.#notice(decision);
     this.#answered = true;
     this.#reply({ type: 'local', reason: decision.reason, notice, lease: BigInt(lease) });
     const waited = performance.now() - this.#begun;
     return this.#parts.book.decided(this.#id, this.#ask, decision, waited);
   }
 
-  /** A line for the caller's stderr, only where it was asked for. */
-  #notice(reason: string): string {
-    if (this.#caller.dryRun) {
-      const command = quoted(this.#ask.argv.map((word) => word.toString('utf8')));
-      return reason.startsWith('RCH_DRY_RUN')
-        ? `rch: ${command}: ${reason}`
-        : `rch: ${command}: RCH_DRY_RUN: would run here (${reason})`;
-    }
+  /** Text for the caller's stderr, only where it was asked for. */
+  #notice(decision: LocalDecision): string {
+    if (this.#caller.dryRun) return this.#nested ? '' : this.#box(decision);
     const outcome = this.#parts.settings.current();
     const config = outcome.ok ? outcome.value.config : undefined;
     const asked =
       (this.#caller.verbose ?? config?.general.verbose ?? false) ||
       config?.output.notice === 'always';
-    return asked ? `rch: local: ${reason}` : '';
+    return asked ? `rch: local: ${decision.reason}` : '';
+  }
+
+  #box(here: LocalDecision): string {
+    const decision = this.#would ?? here;
+    const worker = decision.kind === 'remote' ? this.#parts.fleet.get(decision.worker) : undefined;
+    const slots = worker?.state.kind === 'connected' ? worker.state.slots : undefined;
+    return dryRunBox({ ask: this.#ask, env: this.#env, decision, slots });
   }
 
   async #send(decision: RemoteDecision, caller: RequestSettings): Promise<void> {

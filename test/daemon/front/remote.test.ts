@@ -198,14 +198,38 @@ test('a worker that loses job after job rests', async () => {
   expect(lost).toMatchObject({ decision: 'remote', exit: 102, reason: 'the agent vanished' });
 });
 
-test('RCH_DRY_RUN says what would happen and runs here', async () => {
+test('RCH_DRY_RUN shows what would happen in a box, and runs here', async () => {
   await link.connected();
-  const asked = house.make(house.project(), { RCH_DRY_RUN: '1' });
-  const launcher = await asked;
+  const folder = house.project();
+  const launcher = await house.make(folder, { RCH_DRY_RUN: '1' });
   void link.expect('plan').catch(() => undefined);
   await launcher.expect('ack');
   const answer = await launcher.expect('local');
-  expect(answer.notice).toContain('rch: make: RCH_DRY_RUN: would run on css');
+  const lines = answer.notice.split('\n');
+  expect(lines[0]).toMatch(/^╭─ RCH DRY RUN ─+╮$/);
+  expect(lines.slice(1, 7)).toEqual([
+    '│ Command:    make',
+    '│ Decision:   WOULD INTERCEPT',
+    '│ Category:   make',
+    '│ Confidence: 85.0%',
+    `│ Project:    ${folder}`,
+    '│ Worker:     css (8 of 8 slots available)',
+  ]);
+  expect(lines.slice(-3)).toEqual([
+    '│ (Running locally - dry run mode)',
+    expect.stringMatching(/^╰─+╯$/),
+    '',
+  ]);
+});
+
+test('RCH_DRY_RUN shows the reason of a command that would stay here, also of a quick one', async () => {
+  const launcher = await house.ask(['make', '--version'], {
+    real: Buffer.from('/usr/bin/make'),
+    env: [Buffer.from('RCH_DRY_RUN=1')],
+  });
+  await launcher.expect('ack');
+  const { notice } = await launcher.expect('local');
+  expect(notice).toContain('│ Decision:   PASS THROUGH\n│ Reason:     make is only asked');
 });
 
 test('explain decides without recording or sending anything', async () => {
