@@ -47,15 +47,24 @@ function daemonCommands(program: Command, bind: Bind): void {
     );
 }
 
+const whyExamples = `
+Examples:
+  rch why                                  the last command in this folder
+  rch why 3f2a91c0                         that of a job
+  rch why "cargo build 2>&1 | tee log"     a command line: what each tier says, and where it would run
+  rch why -- cargo build --release         the same for a command in words`;
+
 function seeingCommands(program: Command, bind: Bind): void {
   leaf(program, 'status', 'daemon, workers and running jobs; exit code 3 without a daemon').action(
     bind(async (context) => (await import('./status.ts')).status(context)),
   );
   leaf(
     program,
-    'why [job]',
-    'why the last command in this folder ran where it did, or that of a job',
-  ).action(bind(async (context, _, [job]) => (await import('./why.ts')).why(context, job)));
+    'why [what...]',
+    'why the last command in this folder ran where it did, or that of a job, or where a command would run',
+  )
+    .addHelpText('after', whyExamples)
+    .action(bind(async (context, _, what) => (await import('./why.ts')).why(context, what)));
   leaf(program, 'history', 'the last decisions, newest first')
     .option('-n, --number <count>', 'how many', wholeNumber(1), 20)
     .action(

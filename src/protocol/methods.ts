@@ -206,6 +206,8 @@ export const lineCommand = z.object({
   text: z.string(),
   /** What is left of it without wrappers, assignments and folders: its argv, where that can be told. */
   words: z.array(z.string()),
+  /** Whether each word is what the program gets: no expansion, no glob, nothing that xargs adds. */
+  fixed: z.boolean(),
   /** The wrappers that were taken off: sudo, env, nice … */
   wrappers: z.array(z.string()),
   /** NAME=value before it. */

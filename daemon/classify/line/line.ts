@@ -135,6 +135,15 @@ function neverTier(
   return pass('nothing on the list of what is never remote');
 }
 
+/** Why no shim may be asked about it after all. */
+function unasked(bare: Bare): string {
+  const owner = bare.wrappers.find((name) => name === 'sudo' || name === 'doas');
+  if (owner !== undefined) return `; ${owner} gives it a PATH of its own`;
+  return bare.words[0]?.value.startsWith('/') === true
+    ? '; called by its path, past the shims'
+    : '';
+}
+
 type Full = Step & { readonly confidence: number | null };
 
 function fullTier(
@@ -157,7 +166,7 @@ function fullTier(
   const confidence = confidenceOf(verdict.command, argv, rules);
   const compared = `${verdict.command}, confidence ${confidence.toFixed(2)}, threshold ${rules.confidenceThreshold.toFixed(2)}`;
   return confidence >= rules.confidenceThreshold
-    ? { verdict: 'candidate', reason: compared, confidence }
+    ? { verdict: 'candidate', reason: `${compared}${unasked(bare)}`, confidence }
     : { ...here(compared), confidence };
 }
 
@@ -165,7 +174,7 @@ function commandReply(
   bare: Bare,
   wrappers: readonly string[],
   known: boolean,
-): Pick<LineCommand, 'text' | 'words' | 'wrappers' | 'assignments' | 'cwd'> {
+): Pick<LineCommand, 'text' | 'words' | 'fixed' | 'wrappers' | 'assignments' | 'cwd'> {
   const name = bare.words[0];
   return {
     text: bare.command.text,
@@ -173,6 +182,7 @@ function commandReply(
       ...(name === undefined ? [] : [nameOf(name)]),
       ...bare.words.slice(1).map((word) => word.value),
     ],
+    fixed: bare.words.every((word) => word.literal),
     wrappers: [...wrappers, ...bare.wrappers],
     assignments: [...bare.command.assignments, ...bare.assignments].map(
       ({ name: key, value }) => `${key}=${value.value}`,

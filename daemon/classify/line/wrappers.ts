@@ -9,8 +9,6 @@ type Wrapper = {
   readonly long: string;
   /** Words of its own before the command: taskset's mask, timeout's duration. */
   readonly operands: number;
-  /** NAME=value words before the command. */
-  readonly assigns: boolean;
   /** Options with which it runs no command. */
   readonly alone: RegExp;
 };
@@ -19,7 +17,6 @@ const wrapper = (short: string, long = '', more: Partial<Wrapper> = {}): Wrapper
   short,
   long,
   operands: 0,
-  assigns: false,
   alone: /^$/,
   ...more,
 });
@@ -30,14 +27,11 @@ const wrappers: ReadonlyMap<string, Wrapper> = new Map([
     wrapper(
       'CDghpRrTtuU',
       'close-from chdir group host prompt chroot role command-timeout type other-user user',
-      {
-        assigns: true,
-        alone: /^(-[lvekK]|--(list|validate|edit|remove-timestamp|reset-timestamp))$/,
-      },
+      { alone: /^(-[lvekK]|--(list|validate|edit|remove-timestamp|reset-timestamp))$/ },
     ),
   ],
   ['doas', wrapper('uC', '', { alone: /^-[CL]/ })],
-  ['env', wrapper('uC', 'unset chdir', { assigns: true })],
+  ['env', wrapper('uC', 'unset chdir')],
   ['time', wrapper('fo', 'format output')],
   ['nice', wrapper('n', 'adjustment')],
   [
@@ -63,13 +57,13 @@ const wrappers: ReadonlyMap<string, Wrapper> = new Map([
   ['exec', wrapper('a')],
   ['unbuffer', wrapper('')],
   ['chronic', wrapper('')],
-  ['fakeroot', wrapper('lsbi', 'lib faked fd-base', {})],
+  ['fakeroot', wrapper('lsbi', 'lib faked fd-base')],
   ['xargs', wrapper('adEILnPs', 'arg-file delimiter max-args max-procs max-chars replace')],
   ['ccache', wrapper('', '', { alone: /^-/ })],
   ['sccache', wrapper('', '', { alone: /^-/ })],
   ['distcc', wrapper('', '', { alone: /^-/ })],
-  ['strace', wrapper('abEeIoOPpSsUuXx', 'attach output trace env user', {})],
-  ['ltrace', wrapper('aADeFlnopsuwxX', 'output library', {})],
+  ['strace', wrapper('abEeIoOPpSsUuXx', 'attach output trace env user')],
+  ['ltrace', wrapper('aADeFlnopsuwxX', 'output library')],
   ['perf', wrapper('eopcFrIMDCtmNWGj', 'event output pid count freq repeat', { operands: 1 })],
 ]);
 
@@ -125,7 +119,8 @@ function skip(state: State, rule: Wrapper): number | undefined {
         .findIndex((char) => rule.short.includes(char));
       if (taking >= 0 && taking === value.length - 2) at += 1;
     } else {
-      const given = rule.assigns ? assignment.exec(value) : null;
+      // sudo and env take them; after the others such a word would be a program nobody has.
+      const given = assignment.exec(value);
       if (given?.[1] !== undefined && word !== undefined) {
         state.assignments.push({
           name: given[1],
@@ -133,7 +128,6 @@ function skip(state: State, rule: Wrapper): number | undefined {
         });
       } else if (operands > 0) {
         operands -= 1;
-        // perf takes options again after its subcommand; what follows a mask or a duration is the command.
       } else return at;
     }
   }

@@ -63,7 +63,8 @@ function workerLines(workers: DecisionDetails['workers']): string[] {
   return [...shown, ...refused].map((line) => `  ${line}`);
 }
 
-function detailLines(details: DecisionDetails): string[] {
+/** What is behind a decision, a line each. */
+export function detailLines(details: DecisionDetails): string[] {
   const workers = workerLines(details.workers);
   return [
     ...(details.verdict === '' ? [] : [`command   ${details.verdict}`]),

@@ -62,6 +62,11 @@ function onPath(layout: Layout, path: string, name: string): { file: string; our
     });
 }
 
+/** The file that the shim called `name` would stand for on this PATH; undefined when there is none. */
+export function realTool(layout: Layout, path: string, name: string): string | undefined {
+  return onPath(layout, path, name).find((each) => !each.ours)?.file;
+}
+
 /** The tools that are linked without being named: lib/tools.list, one a line. */
 export function usualTools(layout: Layout): Result<string[]> {
   try {
