@@ -1,6 +1,6 @@
 /** The last tiers, of a command line's words and of the shim's argv alike: exclusions, confidence, threshold. Pure. */
 import type { CommandKind } from '../../src/base/command-kinds.ts';
-import { globOf } from './glob.ts';
+import { fitting } from '../select/patterns.ts';
 
 /** What the user and the project set; src/config/schema.ts says what each means. */
 export type Rules = {
@@ -44,28 +44,17 @@ export function confidenceOf(command: CommandKind, argv: readonly string[], rule
   return Math.round(Math.min(1, start + more) * 100) / 100;
 }
 
-/** Whether `pattern` names the command: its first word is the tool, the others stand among the words in that order. */
-function excludes(pattern: string, argv: readonly string[]): boolean {
-  const [tool, ...others] = pattern.split(/\s+/).map(globOf);
-  const [name = '', ...words] = argv;
-  if (tool?.test(name.slice(name.lastIndexOf('/') + 1)) !== true) return false;
-  let at = 0;
-  for (const other of others) {
-    const found = words.slice(at).findIndex((word) => other.test(word));
-    if (found < 0) return false;
-    at += found + 1;
-  }
-  return true;
-}
-
 /** The entry of `classify.exclude` that keeps a command here; `cargo b` is excluded as `cargo build` too. */
 export function excludedBy(
   command: CommandKind | undefined,
   argv: readonly string[],
   rules: Rules,
 ): string | undefined {
-  const canonical = command === undefined ? [] : [...command.split(' '), ...argv.slice(1)];
-  return rules.exclude.find((pattern) => excludes(pattern, argv) || excludes(pattern, canonical));
+  const name = argv[0] ?? '';
+  const found = fitting(rules.exclude, name.slice(name.lastIndexOf('/') + 1), argv);
+  if (found !== undefined || command === undefined) return found;
+  const canonical = [...command.split(' '), ...argv.slice(1)];
+  return fitting(rules.exclude, canonical[0] ?? '', canonical);
 }
 
 /** Why the rules keep a candidate here; undefined when they do not. */

@@ -1,7 +1,7 @@
 /** What a build by make, ninja, cmake or meson wants of the system: from its build files and the sources they speak of. */
 import { posix } from 'node:path';
 import { StatCache, type Watch } from './stat-cache.ts';
-import { absolute, isFile, isWithin, namesIn, readRaw } from './files.ts';
+import { absolute, exists, isFile, isWithin, namesIn, readRaw } from './files.ts';
 import type { SourceFacts } from './needs/c-source.ts';
 import { systemHeaders, type IncludeAnswer, type IncludeQuestion } from './needs/includes.ts';
 import {
@@ -12,6 +12,7 @@ import {
   type Makefile,
   type Scope,
 } from './needs/makefile.ts';
+import { goalsWithoutMention, goalsWithoutRule } from './needs/goals.ts';
 import { addNeeds, flagNeeds, noNeeds, shellNeeds, type Needs } from './needs/needs.ts';
 import { ProjectFiles } from './needs/project-files.ts';
 import { ToldProject, type Told } from './needs/told-project.ts';
@@ -27,7 +28,12 @@ export type BuildQuestion = {
 };
 
 /** From the build files alone. */
-export type BuildFileFacts = { readonly needs: Needs; readonly wildcard: boolean };
+export type BuildFileFacts = {
+  readonly needs: Needs;
+  readonly wildcard: boolean;
+  /** Goals that the build files do not speak of. */
+  readonly unknownGoals: readonly string[];
+};
 
 const MOST_BUILD_FILES = 3000;
 const makefileName = /(^|\/)(GNUmakefile|[Mm]akefile\w*|\w[\w.-]*\.(mk|mak|make))$/;
@@ -54,7 +60,13 @@ type Reading = {
   readonly seen: Set<string>;
   readonly makefiles: Makefile[];
   readonly extra: Needs;
+  /** Rules may come from what is not read here: `eval`, `define`, an include that is not there yet. */
+  open: boolean;
 };
+
+const makesRules = /\$[({]\s*(eval|call|file)\b|^\s*(define|load|vpath|VPATH)\b/m;
+/** Lists of prerequisites that compilers write. */
+const dependencyFile = /\.(d|P|Po|Plo|dep|depend)$|(^|\/)\.?depend/;
 
 function readMakefile(reading: Reading, file: string): void {
   if (reading.seen.has(file) || reading.seen.size >= MOST_BUILD_FILES) return;
@@ -64,12 +76,14 @@ function readMakefile(reading: Reading, file: string): void {
   if (text === undefined) return;
   const makefile = parseMakefile(text);
   reading.makefiles.push(makefile);
+  reading.open ||= makesRules.test(text);
   const folder = posix.dirname(file);
   const variables = mergedVariables(reading.makefiles);
   for (const list of makefile.includes)
     for (const name of expand(list, variables, reading.question.scope).split(/\s+/))
       if (name !== '' && isFile(absolute(name, folder)))
         readMakefile(reading, absolute(name, folder));
+      else if (name !== '' && !dependencyFile.test(name)) reading.open = true;
   const words = new Set(text.match(/[\w.+@/-]+/g) ?? []);
   for (const word of words) {
     if (flagFile.test(word)) readFlags(reading, absolute(word, reading.question.directory));
@@ -92,7 +106,14 @@ function readFlags(reading: Reading, file: string): void {
 }
 
 function fromMake(question: BuildQuestion, watch: Watch): BuildFileFacts {
-  const reading: Reading = { question, watch, seen: new Set(), makefiles: [], extra: noNeeds() };
+  const reading: Reading = {
+    question,
+    watch,
+    seen: new Set(),
+    makefiles: [],
+    extra: noNeeds(),
+    open: false,
+  };
   for (const name of ['GNUmakefile', 'makefile', 'Makefile'])
     watch(`${question.directory}/${name}`);
   const main = firstMakefile(question.directory);
@@ -100,14 +121,25 @@ function fromMake(question: BuildQuestion, watch: Watch): BuildFileFacts {
   for (const file of files.length > 0 ? files : [main ?? '']) readMakefile(reading, file);
   const { needs, wildcard } = makeNeeds(reading.makefiles, question.goals, question.scope);
   addNeeds(needs, reading.extra);
-  return { needs, wildcard };
+  const unknownGoals = reading.open
+    ? []
+    : goalsWithoutRule(reading.makefiles, question.goals, question.scope);
+  return { needs, wildcard, unknownGoals };
 }
 
-function readNinja(needs: Needs, file: string, watch: Watch, seen: Set<string>): void {
+type NinjaReading = {
+  readonly needs: Needs;
+  readonly watch: Watch;
+  readonly seen: Set<string>;
+  readonly texts: string[];
+};
+
+function readNinja({ needs, watch, seen, texts }: NinjaReading, file: string): void {
   if (seen.has(file) || seen.size >= MOST_BUILD_FILES) return;
   seen.add(file);
   watch(file);
   const text = (readRaw(file, 128 << 20) ?? '').replace(/\$\r?\n\s*/g, ' ');
+  texts.push(text);
   flagNeeds(text.replace(/\$([ :$])/g, '$1'), needs);
   for (const match of text.matchAll(/^\s*command\s*=\s*(.*)$/gm))
     shellNeeds((match[1] ?? '').replace(/\$[({]?\w+[)}]?/g, ''), needs);
@@ -115,14 +147,15 @@ function readNinja(needs: Needs, file: string, watch: Watch, seen: Set<string>):
   for (const match of text.matchAll(/^\s*(?:COMMAND|CMD|ARGS)\s*=\s*(.*)$/gm))
     shellNeeds(match[1] ?? '', needs);
   for (const match of text.matchAll(/^(?:include|subninja)\s+(\S+)/gm))
-    readNinja(needs, absolute(match[1] ?? '', posix.dirname(file)), watch, seen);
+    readNinja({ needs, watch, seen, texts }, absolute(match[1] ?? '', posix.dirname(file)));
 }
 
 function fromNinja(question: BuildQuestion, watch: Watch): BuildFileFacts {
   const needs = noNeeds();
   const file = absolute(question.files[0] ?? 'build.ninja', question.directory);
-  readNinja(needs, file, watch, new Set());
-  return { needs, wildcard: false };
+  const texts: string[] = [];
+  readNinja({ needs, watch, seen: new Set(), texts }, file);
+  return { needs, wildcard: false, unknownGoals: goalsWithoutMention(texts, question.goals) };
 }
 
 const compiled = /\.(c|cc|cp|cxx|cpp|c\+\+|C|m|mm|S|sx|cu|y|l|yy|ll)$/;
@@ -175,6 +208,14 @@ function keep<T>(map: Map<string, T>, most: number, key: string, value: T): void
   if (map.size > most && oldest.done !== true) map.delete(oldest.value);
 }
 
+/** A file of that name, or one with its stem that make's own rules could start from. */
+function couldBeMade(directory: string, goal: string): boolean {
+  const path = absolute(goal, directory);
+  if (exists(path)) return true;
+  const stem = posix.basename(goal).replace(/\.[^.]*$/, '');
+  return namesIn(posix.dirname(path)).some((name) => name.replace(/(\.[^.]*|,v)$/, '') === stem);
+}
+
 export class BuildScanner {
   readonly #projects = new ProjectFiles();
   readonly #buildFiles = new StatCache<BuildFileFacts>(200);
@@ -183,8 +224,8 @@ export class BuildScanner {
   readonly #told = new Map<string, ToldProject>();
   readonly #answers = new Map<string, Answered>();
 
-  /** Undefined when the project has more files than can be looked through. */
-  async scan(question: BuildQuestion, look?: Looker): Promise<BuildNeeds | undefined> {
+  /** By what they are remembered, and what the build files say. */
+  #factsOf(question: BuildQuestion): readonly [string, BuildFileFacts] {
     const key = JSON.stringify([
       question.family,
       question.directory,
@@ -195,6 +236,19 @@ export class BuildScanner {
     const facts = this.#buildFiles.getSync(key, (watch) =>
       question.family === 'make' ? fromMake(question, watch) : fromNinja(question, watch),
     );
+    return [key, facts];
+  }
+
+  /** A goal of the command line that nothing makes; undefined when there is none, and in doubt. */
+  unknownGoal(question: BuildQuestion): string | undefined {
+    return this.#factsOf(question)[1].unknownGoals.find(
+      (goal) => !couldBeMade(question.directory, goal),
+    );
+  }
+
+  /** Undefined when the project has more files than can be looked through. */
+  async scan(question: BuildQuestion, look?: Looker): Promise<BuildNeeds | undefined> {
+    const [key, facts] = this.#factsOf(question);
     const told = await this.#lookAt(question.root, look);
     const known = this.#answers.get(key);
     if (known !== undefined && known.told === told && known.facts === facts)

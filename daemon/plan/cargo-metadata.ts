@@ -14,6 +14,8 @@ const cargoPackage = z.object({
   source: z.string().nullable(),
   manifest_path: z.string(),
   links: z.string().nullish(),
+  /** Those of optional dependencies too. */
+  features: z.record(z.string(), z.unknown()),
   targets: z.array(z.object({ name: z.string(), kind: z.array(z.string()), src_path: z.string() })),
 });
 export type CargoPackage = z.infer<typeof cargoPackage>;

@@ -47,6 +47,19 @@ function buildFamily(verdict: BuildToolFacts): 'make' | 'ninja' | undefined {
   return isFile(`${verdict.directory}/Makefile`) ? 'make' : undefined;
 }
 
+/** A build file that is named and is not there, or the one that is looked for when nothing is named. */
+function missingFile(verdict: BuildToolFacts): string | undefined {
+  const { directory, family, files, targets } = verdict;
+  if (family !== 'make' && family !== 'ninja') return undefined;
+  const named = files.map((file) => absolute(file, directory)).find((file) => !exists(file));
+  if (named !== undefined || files.length > 0) return named;
+  if (family === 'ninja')
+    return exists(`${directory}/build.ninja`) ? undefined : `${directory}/build.ninja`;
+  // With a goal, make's own rules may do without a makefile.
+  const usual = ['GNUmakefile', 'makefile', 'Makefile'].map((name) => `${directory}/${name}`);
+  return targets.length > 0 || usual.some(exists) ? undefined : `${directory}/Makefile`;
+}
+
 /** The program that cmake or meson calls to build. */
 function driver(draft: Draft, verdict: BuildToolFacts, family: 'make' | 'ninja'): string {
   const cache = readRaw(`${verdict.directory}/CMakeCache.txt`) ?? '';
@@ -126,6 +139,9 @@ async function takeNeeds(
     goals: verdict.targets,
     scope: { given: verdict.variables, environment: request.env },
   };
+  const unknown = context.scanner.unknownGoal(question);
+  if (unknown !== undefined)
+    return { reason: `nothing makes ${unknown}: the message of this machine is right` };
   const { look } = context;
   const root = draft.roots.planned().find(({ path }) => path === draft.project);
   const looker =
@@ -162,6 +178,9 @@ export async function planBuild(
 ): Promise<Result<Plan>> {
   const { directory } = verdict;
   if (!isFolder(directory)) return fail(`${directory} is not a folder: its own message is right`);
+  const absent = missingFile(verdict);
+  if (absent !== undefined)
+    return fail(`${absent} is not there: the message of this machine is right`);
   const family = buildFamily(verdict);
   if (family === undefined) return fail(`${directory} holds no build that could be read`);
   const stale = staleConfiguration(directory);

@@ -205,7 +205,7 @@ export async function planCargo(draft: Draft, verdict: CargoVerdict): Promise<Re
   const metadata = await metadataOf(draft, verdict, { config, home, platforms });
   if (!metadata.ok) return metadata;
   const value = metadata.value;
-  const missing = preflight(verdict, value);
+  const missing = preflight(verdict, value, lockText(value.workspace_root));
   if (missing !== undefined) return fail(missing);
   if (!value.complete) return firstPlan(draft, verdict, value, platforms);
   const folders = targetFolders({ verdict, metadata: value, targets, cwd: request.cwd });

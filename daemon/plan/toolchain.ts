@@ -67,6 +67,16 @@ function takePlain(draft: Draft, wish: ToolchainWish): Failure | undefined {
   if (wish.plus !== undefined)
     return { reason: `+${wish.plus} is rustup's, which is not installed` };
   const folder = posix.dirname(posix.dirname(realPath(request.real) ?? request.real));
+  const absent = wish.targets.find(
+    (target) =>
+      /^[\w.-]+$/.test(target) &&
+      !target.endsWith('.json') &&
+      target !== 'host-tuple' &&
+      isFolder(`${folder}/lib/rustlib`) &&
+      !isFolder(`${folder}/lib/rustlib/${target}`),
+  );
+  if (absent !== undefined)
+    return { reason: `the target ${absent} is not installed: its own message is right` };
   if (!isSystem(request.real) && isFolder(`${folder}/lib/rustlib`)) return roots.readOnly(folder);
   for (const name of [request.real, 'rustc']) draft.needs.programs.add(name);
   const rustc = findProgram('rustc', draft.path);

@@ -75,13 +75,30 @@ group('layers', () => {
     expect(config.transfer.maxTransferSizeMb).toBe(defaultConfig().transfer.maxTransferSizeMb);
   });
 
+  it('lets a project exclude more commands and raise the threshold, but not lower it', () => {
+    user(
+      '[classify]\nconfidence_threshold = 0.9\nexclude = ["gcc"]\n[classify.confidence]\n"cargo run" = 0.5\n',
+    );
+    write(
+      join(home, 'p/.rch/config.toml'),
+      '[classify]\nconfidence_threshold = 0.1\nexclude = ["make x"]\n',
+    );
+    expect(loaded(join(home, 'p')).classify).toEqual({
+      confidenceThreshold: 0.9,
+      confidence: { 'cargo run': 0.5 },
+      exclude: ['gcc', 'make x'],
+    });
+    write(join(home, 'q/.rch/config.toml'), '[classify]\nconfidence_threshold = 0.95\n');
+    expect(loaded(join(home, 'q')).classify.confidenceThreshold).toBe(0.95);
+  });
+
   it('refuses from a project what could choose machines or pass secrets', () => {
     const file = write(
       join(home, 'p/.rch/config.toml'),
       '[environment]\npass = ["*"]\n[workers]\nhost = "evil"\n',
     );
     expect(refused(join(home, 'p'))).toEqual([
-      `${file}:1:1: environment: there is no such key; known here: project, workers, transfer`,
+      `${file}:1:1: environment: there is no such key; known here: project, workers, classify, transfer`,
       `${file}:4:1: workers.host: there is no such key; known here: allowed, preferred, blocked, min_speed_score`,
     ]);
   });

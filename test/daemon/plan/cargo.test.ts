@@ -137,10 +137,29 @@ describe.skipIf(!cargo)('cargo', () => {
     ['cargo build -p nothing', 'no package nothing'],
     ['cargo build --bin nothing', 'no bin target nothing'],
     ['cargo test --test nothing', 'no test target nothing'],
+    ['cargo bench --bench nothing', 'no bench target nothing'],
+    ['cargo run --example nothing', 'no example target nothing'],
+    ['cargo build --features nothing', 'no feature nothing'],
+    ['cargo build -F other/x,nothing', 'no feature nothing'],
+    ['cargo build --manifest-path nothing/Cargo.toml', 'cannot read the project'],
     ['cargo +nothing build', 'nothing is not installed'],
     ['cargo build --target sparc-sun-solaris', 'sparc-sun-solaris'],
   ])('%s stays here, where the message is right', async (line, reason) => {
     expect(await reasonOf(line, { cwd: project(plain) })).toContain(reason);
+  });
+
+  it('stays here at once for a wrong name, although crates are missing: nothing is fetched for it', async () => {
+    const files = {
+      ...plain,
+      'Cargo.toml': manifest('p', '[features]\nown = []\n[dependencies]\nrch-none = "9"\n'),
+      'Cargo.lock': 'version = 3\n\n[[package]]\nname = "p"\nversion = "0.1.0"\n',
+    };
+    const cwd = folderWith(files);
+    expect(await reasonOf('cargo build --features nothing', { cwd })).toContain(
+      'no feature nothing',
+    );
+    expect(await reasonOf('cargo build -p nothing', { cwd })).toContain('no package nothing');
+    expect((await planned('cargo build --features own', { cwd })).first?.argv).toContain('fetch');
   });
 
   it('stays here when the manifest cannot be read, and looks again once it is mended', async () => {

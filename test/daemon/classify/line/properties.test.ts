@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { classify } from '../../../../daemon/classify/classify.ts';
-import { lineOf } from './rig.ts';
-import { disguises } from './rig.ts';
+import { disguises, lineOf } from './rig.ts';
 import { requestOf } from '../request-of.ts';
 
 /** The plan's list (5.2), and what else the README promises. */
@@ -83,29 +82,26 @@ const around = fc.constantFrom<(line: string) => string>(
 
 describe('what is never remote', () => {
   it('is not, whatever wrapper, quoting or chain is around it', () => {
-    const property = fc.property(
-      neverLine,
-      fc.array(wrapping, { maxLength: 3 }),
-      fc.array(around, { maxLength: 2 }),
-      fc.boolean(),
-      fc.infiniteStream(fc.constantFrom(...disguises)),
-      (line, wrappers, chains, inHereDocument, quoting) => {
-        const disguised = line
-          .split(' ')
-          .map((word) => quoting.next().value?.(word) ?? word)
-          .join(' ');
-        // `!` and the keyword `time` stand before a pipeline, not after a wrapper.
-        const front = wrappers.filter((each, at) => at === 0 || each !== '! ').join('');
-        const chained = chains.reduce((text, chain) => chain(text), front + disguised);
-        const whole = inHereDocument ? `cat <<E\n$(${chained})\nE` : chained;
-        const reply = lineOf(whole);
-        expect(
-          reply.commands.filter(({ verdict }) => verdict !== 'here'),
-          whole,
-        ).toEqual([]);
-        expect(reply.wrap, whole).toBe(false);
-      },
-    );
+    const line = fc.record({
+      line: neverLine,
+      wrappers: fc.array(wrapping, { maxLength: 3 }),
+      chains: fc.array(around, { maxLength: 2 }),
+      inHereDocument: fc.boolean(),
+      quoting: fc.array(fc.constantFrom(...disguises), { minLength: 4, maxLength: 4 }),
+    });
+    const property = fc.property(line, ({ line, wrappers, chains, inHereDocument, quoting }) => {
+      const disguised = line
+        .split(' ')
+        .map((word, at) => quoting[at]?.(word) ?? word)
+        .join(' ');
+      // `!` stands before a pipeline, not after a wrapper.
+      const front = wrappers.filter((each, at) => at === 0 || each !== '! ').join('');
+      const chained = chains.reduce((text, chain) => chain(text), front + disguised);
+      const whole = inHereDocument ? `cat <<E\n$(${chained})\nE` : chained;
+      const reply = lineOf(whole);
+      expect(reply.commands.filter(({ verdict }) => verdict !== 'here')).toEqual([]);
+      expect(reply.wrap, whole).toBe(false);
+    });
     fc.assert(property, { numRuns: 300 });
   });
 
