@@ -14,11 +14,13 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Gate } from '../rig/gate.ts';
+import { Screen } from '../rig/screen.ts';
 import { debianSource } from '../rig/sources.ts';
 import { World, type Ended, type HistoryRow } from '../rig/world.ts';
-import { cmakeProject, type Files, write } from './projects.ts';
+import { cargoProject, cmakeProject, type Files, write } from './projects.ts';
 import { words } from './trouble.ts';
-import { expectSame, expectSameNinja, twins, type TwinOptions } from './twins.ts';
+import { expectSame, twins, withoutTimes, type TwinOptions } from './twins.ts';
 
 let world: World;
 let base: string;
@@ -232,6 +234,44 @@ describe('a tool below a tool', () => {
       expect(await asked()).toEqual(['make remote', 'cargo remote']);
       expect(ended.stdout.toString()).toMatch(/^<( ?--no-print-directory)?>$/m);
       expect(ended.stderr.toString()).toMatch(/^ +Compiling .*\n +Finished .*\n$/);
+    });
+
+    it('shows the colours and the progress bar of cargo', async () => {
+      const files = (port: number): Files => ({
+        ...cargoProject,
+        'app/build.rs': `use std::io::{BufRead, BufReader};
+fn main() {
+    let gate = std::net::TcpStream::connect(("127.0.0.1", ${port})).unwrap();
+    std::io::Write::write_all(&mut &gate, b"hello\\n").unwrap();
+    BufReader::new(gate).read_line(&mut String::new()).unwrap();
+    std::fs::write(format!("{}/data.rs", std::env::var("OUT_DIR").unwrap()), "pub const DATA: &str = \\"\\";").unwrap();
+  }
+`,
+      });
+      const gate = await Gate.open();
+      const folder = join(base, 'progress');
+      const build = async (shims: boolean): Promise<string[]> => {
+        project('progress', files(gate.port));
+        const screen = Screen.open(world, ['cargo', 'build'], { cwd: folder, shims, env: there });
+        const tool = await gate.tool();
+        await screen.sees('Building\u001b[0m [');
+        tool.begin('');
+        expect(await screen.end()).toBe(0);
+        // How often the bar was drawn and rubbed out is chance; the dim lines are ours.
+        const lines = withoutTimes(Buffer.from(screen.text, 'latin1'))
+          .replaceAll('\u001b[K', '')
+          .split(/\r\n|\r/)
+          .filter((line) => !line.includes('Building') && !line.startsWith('\u001b[2m'));
+        return [...new Set(lines)].sort();
+      };
+      try {
+        const here = await build(false);
+        expect(here.join('\n')).toContain('\u001b[1m\u001b[92m');
+        expect(await build(true)).toEqual(here);
+        expect(await world.history(1)).toMatchObject([{ decision: 'remote' }]);
+      } finally {
+        gate.close();
+      }
     });
 
     it('compiles C below cargo', async () => {
@@ -469,4 +509,3 @@ function sorted(ended: Ended): Ended {
     Buffer.from(bytes.toString('latin1').split('\n').sort().join('\n'), 'latin1');
   return { ...ended, stdout: lines(ended.stdout), stderr: lines(ended.stderr) };
 }
-void expectSameNinja;
