@@ -24,7 +24,7 @@ c.o: x.c
 `;
 
 const meson: Files = {
-  'meson.build': "nest.project('m', 'c')\nexecutable('x', 'x.c')\n",
+  'meson.build': "project('m', 'c')\nexecutable('x', 'x.c')\n",
   'x.c': tinyC,
 };
 
