@@ -4,7 +4,14 @@ import { fail, type Failure, type Result } from '../../src/base/result.ts';
 import { familyOf } from '../classify/family.ts';
 import type { BuildToolFacts, Candidate } from '../classify/verdict.ts';
 import type { BuildQuestion } from './build-needs.ts';
-import { finish, needTool, takeProject, takeWorkingFolder, type Draft } from './draft.ts';
+import {
+  finish,
+  needTool,
+  takeProject,
+  takeWorkingFolder,
+  wrapperReason,
+  type Draft,
+} from './draft.ts';
 import { absolute, exists, isFile, isFolder, readRaw } from './files.ts';
 import { addNeeds, shellNeeds } from './needs/needs.ts';
 import type { Told } from './needs/told-project.ts';
@@ -125,6 +132,15 @@ function historyRefusal(draft: Draft): Failure | undefined {
   };
 }
 
+/** A shim named by its path (in a Makefile, a CMakeCache) means its tool: on a worker that path leads to it. */
+function meanTools({ needs, request: { shimDir } }: Draft): void {
+  for (const name of [...needs.programs].filter((each) => each.startsWith(`${shimDir}/`))) {
+    needs.programs.delete(name);
+    needs.programs.add(posix.basename(name));
+  }
+  for (const path of needs.paths) if (path.startsWith(`${shimDir}/`)) needs.paths.delete(path);
+}
+
 async function takeNeeds(
   draft: Draft,
   verdict: BuildToolFacts,
@@ -151,6 +167,7 @@ async function takeNeeds(
   const found = await context.scanner.scan(question, looker);
   if (found === undefined) return { reason: 'the project has too many files to look for headers' };
   addNeeds(needs, found.needs);
+  meanTools(draft);
   takeScripts(draft, verdict.directory);
   const history = historyRefusal(draft);
   if (history !== undefined) return history;
@@ -158,6 +175,12 @@ async function takeNeeds(
   if (found.c || compilers.length > 0) {
     const defaults = family === 'make' ? ['cc', ...(found.plusPlus ? ['g++'] : [])] : [];
     compilerNeeds(needs, compilers.length > 0 ? compilers : defaults, found.plusPlus, draft.path);
+  }
+  for (const name of needs.programs) {
+    const reason = wrapperReason(
+      name.includes('/') ? name : (findProgram(name, draft.path) ?? name),
+    );
+    if (reason !== undefined) return { reason };
   }
   for (const name of compilers) {
     const no = needTool(
