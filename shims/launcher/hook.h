@@ -105,7 +105,7 @@ static void hook_run(const struct hook_agent *agent) {
   struct rch_buffer in = {0}, prefix = {0}, out = {0};
   struct hook_call call;
   /* Where the shims are on PATH the line needs nothing; where there are none it could get nothing. */
-  walk_path("rch-hook");
+  walk_path("rch-hook", NULL);
   if (self.has_shim_folder && !self.path && hook_prefix(&prefix, self.shims) && hook_read(agent, &in, &call)) {
     struct rch_bytes before = {prefix.at, prefix.n};
     if (hook_wants(&call, before) && hook_answer(&out, agent, &call, before)) hook_write(&out);
