@@ -254,14 +254,7 @@ export class ActiveJob {
         return;
       case 'execHere':
         this.#execHere = message;
-        this.#exited({
-          kind: EndKind.exited,
-          value: 0,
-          till: nowNs(),
-          userTime: 0n,
-          systemTime: 0n,
-          maxRss: 0n,
-        });
+        this.#exited(endNow(EndKind.exited, 0));
         return;
       case 'exit': {
         const { at, value, userTime, systemTime, maxRss } = message;
@@ -306,10 +299,11 @@ export class ActiveJob {
 
   /** What the job offers to the link, by hash. */
   get offered(): Map<Hash, Content> {
-    const offered = contentsOf(this.results);
-    for (const { contents } of this.#left.results)
-      for (const content of contents) offered.set(content.hash, content);
-    return offered;
+    const left = this.#left.results.flatMap(({ contents }) => contents);
+    return new Map([
+      ...contentsOf(this.results),
+      ...left.map((each) => [each.hash, each] as const),
+    ]);
   }
 
   #begun(at: bigint): void {
@@ -338,14 +332,7 @@ export class ActiveJob {
     }
     if (this.#state.at === 'running') {
       // Killed from outside (out of memory, say): the tool's end is that of its group.
-      this.#exited({
-        kind: EndKind.signaled,
-        value: 9,
-        till: nowNs(),
-        userTime: 0n,
-        systemTime: 0n,
-        maxRss: 0n,
-      });
+      this.#exited(endNow(EndKind.signaled, 9));
       return;
     }
     this.#advance({ type: 'exited', end: undefined });
@@ -369,8 +356,7 @@ export class ActiveJob {
       }
       this.results.push(result.value);
     }
-    const { helper, hasher } = this.#needs;
-    const left = { plan: this.plan, folder: this.#folder, helper, hasher };
+    const left = { ...this.#needs, plan: this.plan, folder: this.#folder };
     if (this.#state.at === 'collecting') this.#left = await collectTemporaries(left);
     this.#advance({ type: 'collected' });
     if (this.#state.at === 'ended') this.#tellEnd(started, end);
@@ -467,4 +453,9 @@ export class ActiveJob {
     this.#needs.changed();
     this.#needs.over(outcome);
   }
+}
+
+/** An end of which `rch-run` told no more than that it is one. */
+function endNow(kind: EndKind, value: number): ToolEnd {
+  return { kind, value, till: nowNs(), userTime: 0n, systemTime: 0n, maxRss: 0n };
 }
