@@ -1,11 +1,12 @@
 /** The last tiers, of a command line's words and of the shim's argv alike: exclusions, confidence, threshold. Pure. */
-import type { CommandKind } from '../../src/base/command-kinds.ts';
+import { kindKey, type CommandKind } from '../../src/base/command-kinds.ts';
 import { fitting } from '../select/patterns.ts';
 
 /** What the user and the project set; src/config/schema.ts says what each means. */
 export type Rules = {
   readonly confidenceThreshold: number;
-  readonly confidence: Readonly<Partial<Record<CommandKind, number>>>;
+  /** By kindKey. */
+  readonly confidence: Readonly<Record<string, number | undefined>>;
   readonly exclude: readonly string[];
 };
 
@@ -39,7 +40,7 @@ const OPTIMISED = 0.05;
 
 /** 0 to 1, rounded to hundredths. */
 export function confidenceOf(command: CommandKind, argv: readonly string[], rules: Rules): number {
-  const start = rules.confidence[command] ?? base[command];
+  const start = rules.confidence[kindKey(command)] ?? base[command];
   const more = argv.some((word) => optimises.test(word)) ? OPTIMISED : 0;
   return Math.round(Math.min(1, start + more) * 100) / 100;
 }

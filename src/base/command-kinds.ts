@@ -21,3 +21,8 @@ export const commandKinds = [
 ] as const;
 
 export type CommandKind = (typeof commandKinds)[number];
+
+/** A kind as a key of the configuration, which writes it in snake_case: `cargo build` is `cargo_build` in a file. */
+export function kindKey(kind: CommandKind): string {
+  return kind.replace(/ ([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

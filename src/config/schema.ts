@@ -3,7 +3,7 @@
  * The same schemas check what a file says (by way of load.ts) and what a process hands another as JSON.
  */
 import { z } from 'zod';
-import { commandKinds } from '../base/command-kinds.ts';
+import { commandKinds, kindKey } from '../base/command-kinds.ts';
 import { defaultWithhold, defaultWithholdPatterns } from './environment.ts';
 
 const names = z.array(z.string().min(1));
@@ -101,8 +101,12 @@ const settings = {
     .strictObject({
       /** A command whose classification is less sure than this runs here. */
       confidenceThreshold: confidence.default(0.85),
-      /** How sure the classification of a kind of command is, where the user knows better. */
-      confidence: z.partialRecord(z.enum(commandKinds), confidence).default({}),
+      /** How sure the classification of a kind of command is, where the user knows better; keys as kindKey gives them. */
+      confidence: z
+        .strictObject(
+          Object.fromEntries(commandKinds.map((kind) => [kindKey(kind), confidence.optional()])),
+        )
+        .prefault({}),
       /** Commands that always run here. */
       exclude: exclusions.default([]),
     })

@@ -77,7 +77,7 @@ group('layers', () => {
 
   it('lets a project exclude more commands and raise the threshold, but not lower it', () => {
     user(
-      '[classify]\nconfidence_threshold = 0.9\nexclude = ["gcc"]\n[classify.confidence]\n"cargo run" = 0.5\n',
+      '[classify]\nconfidence_threshold = 0.9\nexclude = ["gcc"]\n[classify.confidence]\ncargo_run = 0.5\n',
     );
     write(
       join(home, 'p/.rch/config.toml'),
@@ -85,7 +85,7 @@ group('layers', () => {
     );
     expect(loaded(join(home, 'p')).classify).toEqual({
       confidenceThreshold: 0.9,
-      confidence: { 'cargo run': 0.5 },
+      confidence: { cargoRun: 0.5 },
       exclude: ['gcc', 'make x'],
     });
     write(join(home, 'q/.rch/config.toml'), '[classify]\nconfidence_threshold = 0.95\n');

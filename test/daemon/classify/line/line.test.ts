@@ -206,7 +206,7 @@ describe('tier 4 is as sure as it says', () => {
     });
     const rules = { confidenceThreshold: 0.9, confidence: { make: 0.9 } };
     expect(commandOf('make', { rules }).verdict).toBe('candidate');
-    expect(commandOf('cargo run', { rules: { confidence: { 'cargo run': 0.5 } } }).verdict).toBe(
+    expect(commandOf('cargo run', { rules: { confidence: { cargoRun: 0.5 } } }).verdict).toBe(
       'here',
     );
   });
