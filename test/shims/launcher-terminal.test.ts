@@ -157,6 +157,31 @@ describe.each(['plain', 'sanitized'] as const)(
       expect(stdout.toString()).toMatch(/same\r\n$/);
     });
 
+    it('says again what it said just as the link died, and reads no second line for it', async () => {
+      const run = world.onTerminal(['gcc', 'x']);
+      const { peer } = await started(world, front, link);
+      peer.send({ type: 'ttyWant', want: 1 }, out(3, 0, 'name? '));
+      await run.sees('name? ');
+      run.child.stdin?.write('first\nsecond\n');
+      expect(await peer.next('ttyInput')).toMatchObject({ want: 1 });
+      run.child.kill('SIGUSR1');
+      await peer.next('resize');
+      run.child.stdin?.write('\u0003');
+      expect(await peer.next('signal')).toMatchObject({ signo: 2, count: 1 });
+      peer.socket.destroy();
+      const asker = await front.accept();
+      await asker.next('where');
+      asker.send(remoteTo(world));
+      const again = await link.accept();
+      await again.next('resume');
+      expect(await again.next('signal')).toMatchObject({ signo: 2, count: 1 });
+      again.send({ type: 'ttyWant', want: 1 });
+      const line = await again.next('ttyInput');
+      expect([line.want, line.data.toString()]).toEqual([1, 'first\n']);
+      again.send({ type: 'exit', kind: 1, value: 2 });
+      expect((await run.end).signal).toBe('SIGINT');
+    });
+
     it('reads what is there in a mode without lines', async () => {
       const run = world.onTerminal(['gcc', 'x']);
       const { peer, ask } = await started(world, front, link);

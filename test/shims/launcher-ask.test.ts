@@ -1,0 +1,50 @@
+/** What a launcher finds out about its descriptors and surroundings before it asks. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ownView } from '../../src/base/view.ts';
+import { Shared } from '../../src/protocol/shim.ts';
+import { LauncherWorld, question, type Listener } from './launcher-rig.ts';
+
+describe.each(['plain', 'sanitized'] as const)(
+  'the question of a launcher (%s build)',
+  (variant) => {
+    let world: LauncherWorld;
+    let front: Listener;
+    beforeEach(async () => {
+      world = new LauncherWorld(variant);
+      front = await world.listen('front.sock');
+    });
+    afterEach(async () => {
+      await world.dispose();
+    });
+
+    // A sanitizer that looks for leaks cannot itself be traced.
+    it.each(
+      variant === 'plain'
+        ? [[''], ['strace -f -qq -o /dev/null -e inject=kcmp:error=EPERM']]
+        : [['']],
+    )('tells one opening of a file from two (%s)', async (tracer) => {
+      for (const [redirections, shared] of [
+        ['> f 2>&1', Shared.outErr],
+        ['> f 2> f', 0],
+        ['>> f 2>> f', 0],
+        ['<> f >&0', Shared.inOut],
+        ['> f 2> g', 0],
+      ] as const) {
+        const run = world.line(`${tracer} gcc x ${redirections}`);
+        const { peer, ask } = await question(front);
+        expect([redirections, ask.shared]).toEqual([redirections, shared]);
+        peer.send({ type: 'local', reason: 'test', notice: '', lease: 0n });
+        expect((await run.end).code).toBe(0);
+      }
+    });
+
+    it('says from which view of files and processes it asks', async () => {
+      const run = world.call('gcc', ['x']);
+      const { peer, ask } = await question(front);
+      expect(ask.view).toMatch(/^pid:\d+ mnt:\d+ root:\d+:\d+$/);
+      expect(ask.view).toBe(ownView());
+      peer.send({ type: 'local', reason: 'test', notice: '', lease: 0n });
+      await run.end;
+    });
+  },
+);
