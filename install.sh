@@ -168,7 +168,7 @@ mapfile -t new < <({
   missing "$state"
   missing "$cache"
 } | awk '!seen[$0]++ { print length, $0 }' | sort -rn | cut -d ' ' -f 2-)
-install -d -m 755 "$home" "$home/lib" "$home/lib/native" "$bin"
+install -d -m 755 "$home" "$home/lib" "$home/lib/native" "$home/lib/cases" "$bin"
 install -d -m 700 "$home/run"
 [ ${#new[@]} = 0 ] || printf '%s\n' "${new[@]}" >>"$made"
 # Each file is replaced by a rename, so that commands which run meanwhile find the old one or the new one.

@@ -1,7 +1,7 @@
 // Builds everything into dist/lib: the native programs, the bundles, and the native parts of the packages.
 // The agent (rch-wkr.mjs with rch-run, rch-fs and native/) is uploaded to workers from there.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -61,6 +61,9 @@ for (const [name, source] of [
 
 // The names that `rch shim install` links without being asked.
 copyFileSync(join(top, 'shims', 'tools.list'), join(lib, 'tools.list'));
+
+// What `rch self-test` runs.
+cpSync(join(top, 'src', 'cli', 'self-test', 'cases'), join(lib, 'cases'), { recursive: true });
 
 /** The native parts of the packages, by the module that loads each. */
 const blake = readFileSync(require.resolve('@napi-rs/blake-hash/package.json'), 'utf8');

@@ -4,6 +4,7 @@
  *   rch-run                 reads a spec on descriptor 3 (src/protocol/run.ts), runs it, reports its end there
  *   rch-run attach SOCKET   bridges stdio and the agent's socket; exit code 3 when nobody listens
  *   rch-run probe           prints as JSON whether the sandbox can be made here
+ *   rch-run record …        runs a command here on streams of given kinds, and keeps what it says (run-record.h)
  *
  *   rch-run ── init of the PID namespace ── monitor ── tool        (method namespaces)
  *   rch-run ── monitor ── tool                                     (method none)
@@ -15,6 +16,7 @@
 #include "run-attach.h"
 #include "run-notes.h"
 #include "run-probe.h"
+#include "run-record.h"
 
 static void on_message(struct supervisor *s, uint8_t number, const uint8_t *body, size_t n) {
   union {
@@ -261,6 +263,8 @@ int main(int argc, char **argv) {
   if (argc == 1) return supervise();
   if (argc == 3 && strcmp(argv[1], "attach") == 0) return attach(argv[2]);
   if (argc == 2 && strcmp(argv[1], "probe") == 0) return probe();
-  fprintf(stderr, "usage: rch-run | rch-run attach SOCKET | rch-run probe\n");
+  if (argc >= 6 && strcmp(argv[1], "record") == 0) return record(argv + 2);
+  fprintf(stderr,
+          "usage: rch-run | rch-run attach SOCKET | rch-run probe | rch-run record STREAMS OUT ERR COMMAND ARG...\n");
   return 2;
 }

@@ -3,10 +3,11 @@
  * have it joined and it names no file.
  */
 
-/** What a value names. `text`: nothing on disk. */
+/** What a value names. `text`: nothing on disk; `named`: an input, perhaps after `NAME=`. */
 export type ValueKind =
   | 'text'
   | 'input'
+  | 'named'
   | 'output'
   | 'folder'
   | 'library'
@@ -31,6 +32,7 @@ export const joinable: ReadonlyMap<string, ValueKind> = new Map([
   ['-u', 'text'],
   ['-z', 'text'],
   ['-MF', 'output'],
+  ['-MJ', 'output'],
   ['-MT', 'text'],
   ['-MQ', 'text'],
   ['-isystem', 'folder'],
@@ -106,7 +108,8 @@ export const equalled: ReadonlyMap<string, ValueKind> = new Map([
   ['-fauto-profile', 'input'],
   ['-fbranch-probabilities', 'input'],
   ['-fmodule-map-file', 'input'],
-  ['-fmodule-file', 'input'],
+  ['-fmodule-file', 'named'],
+  ['-fprebuilt-module-path', 'folder'],
   ['-fmodule-mapper', 'never'],
   ['-fmodules-cache-path', 'never'],
   ['-fsanitize-blacklist', 'input'],

@@ -62,9 +62,12 @@ function take(call: Call, kind: ValueKind, option: string, value: string): void 
     case 'input':
       call.inputs.push(value);
       return;
+    case 'named':
+      call.inputs.push(value.slice(value.indexOf('=') + 1));
+      return;
     case 'output':
+      // `-` is standard output.
       if (value !== '-') call.outputs.push(value);
-      else call.no ??= light('the compiler writes its result to standard output');
       return;
     case 'object':
       call.output = value;
@@ -151,7 +154,9 @@ function auxiliaryWords(call: Call, word: string): void {
 
 function word(call: Call, words: readonly string[], at: number): number {
   const text = words[at] ?? '';
-  if (text === '-') call.no ??= light('the compiler reads standard input');
+  // Which headers it includes, and so which packages it needs, cannot be looked up without taking it.
+  if (text === '-')
+    call.no ??= light('the compiler reads standard input, which cannot be looked into');
   else if (text.startsWith('@')) call.responseFiles.push(text.slice(1));
   else if (!text.startsWith('-') || text === '') {
     call.inputs.push(text);
@@ -219,8 +224,12 @@ function fromEnvironment(call: Call, env: ReadonlyMap<string, string>): void {
 
 function defaultOutputs(call: Call): string[] {
   if (call.mode === 'syntax' || call.output === '/dev/null') return [];
-  if (call.output !== undefined) return [call.output];
-  return call.mode === 'link' ? ['a.out'] : [];
+  if (call.output !== undefined) return call.output === '-' ? [] : [call.output];
+  return linksOf(call) ? ['a.out'] : [];
+}
+
+function linksOf(call: Call): boolean {
+  return call.mode === 'link' && call.dependencies !== 'only';
 }
 
 function ownOutputs(call: Call, words: readonly string[]): string[] | undefined {
@@ -231,7 +240,7 @@ function ownOutputs(call: Call, words: readonly string[]): string[] | undefined 
 }
 
 function kindOf(call: Call): CommandKind {
-  if (call.mode !== 'link') return 'cc compile';
+  if (!linksOf(call)) return 'cc compile';
   return call.sources.length > 0 ? 'cc compile and link' : 'cc link';
 }
 
@@ -239,9 +248,6 @@ function noOf(call: Call): LocalVerdict | undefined {
   if (call.no !== undefined) return call.no;
   if (call.inputs.length === 0 && call.responseFiles.length === 0)
     return light(call.verbose ? 'the compiler is only asked (-v)' : 'the compiler has no input');
-  if (call.mode === 'preprocess') return light('preprocessing alone is too little to gain');
-  if (call.dependencies === 'only') return light('listing dependencies is too little to gain');
-  if (call.output === '-') return light('the compiler writes its result to standard output');
   return undefined;
 }
 
@@ -251,10 +257,12 @@ const scratch = /CMakeFiles\/(CMakeScratch|CMakeTmp)|meson-private\//;
 /** A guess at the time here, in ms. */
 function estimateOf(call: Call, plusPlus: boolean): number {
   const each = (plusPlus ? 600 : 120) * (call.optimised ? 2 : 1);
-  return call.sources.length * each + (call.mode === 'link' ? 150 : 0);
+  return call.sources.length * each + (linksOf(call) ? 150 : 0);
 }
 
 function tooSmallOf(call: Call, cwd: string): string | undefined {
+  if (call.mode === 'preprocess') return 'preprocessing alone is too little to gain';
+  if (call.dependencies === 'only') return 'listing dependencies is too little to gain';
   const isProbe = (name: string): boolean => probe.test(name) || scratch.test(name);
   const every = call.sources.length > 0 && call.sources.every(isProbe);
   return every || scratch.test(cwd)
@@ -290,7 +298,7 @@ export function classifyCompiler(request: Request): Verdict {
     own: ownOutputs(call, words),
     folders: call.folders,
     libraries: call.libraries,
-    links: call.mode === 'link',
+    links: linksOf(call),
     nativeCpu: call.nativeCpu,
     linker: call.linker,
     responseFiles: call.responseFiles,

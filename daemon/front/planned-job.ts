@@ -75,7 +75,7 @@ export function plannedJob(
     reason: decision.reason,
     waitedMs: decision.waitedMs,
     verbose: caller.verbose ?? config.general.verbose,
-    notice: config.output.notice,
+    notice: caller.notice ?? config.output.notice,
     maxRootBytes: config.transfer.maxTransferSizeMb * 1e6,
     timeoutMs: config.execution.timeoutSec * 1000,
   };

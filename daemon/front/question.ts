@@ -41,7 +41,11 @@ const here = (reason: string, weight: LocalDecision['weight']): LocalDecision =>
 
 const view = ownView();
 
-const nobody: Pick<RequestSettings, 'dryRun' | 'verbose'> = { dryRun: false, verbose: undefined };
+const nobody: Pick<RequestSettings, 'dryRun' | 'verbose' | 'notice'> = {
+  dryRun: false,
+  verbose: undefined,
+  notice: undefined,
+};
 
 export class Question {
   readonly #parts: QuestionParts;
@@ -188,7 +192,7 @@ export class Question {
     const config = outcome.ok ? outcome.value.config : undefined;
     const asked =
       (this.#caller.verbose ?? config?.general.verbose ?? false) ||
-      config?.output.notice === 'always';
+      (this.#caller.notice ?? config?.output.notice) === 'always';
     return asked ? `rch: local: ${decision.reason}` : '';
   }
 

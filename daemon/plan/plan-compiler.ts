@@ -23,9 +23,19 @@ import type { Plan } from './types.ts';
 /** Bytes of C sources below which a call without optimisation is over before a worker has begun. */
 const SMALL = 4096;
 
+/** `-Wl,A,@B` word by word; each goes to the linker, which reads the @file as the compiler would. */
+function linkerWords(word: string): string[] {
+  return word
+    .slice('-Wl,'.length)
+    .split(',')
+    .flatMap((part) => (part.startsWith('@') ? [part] : ['-Xlinker', part]));
+}
+
 /** The words of argv with @files replaced by what they hold; an @file that is not there stands for itself. */
 function expandWords(words: readonly string[], cwd: string, read: string[], depth = 0): string[] {
   return words.flatMap((word) => {
+    if (word.startsWith('-Wl,') && word.includes(',@'))
+      return expandWords(linkerWords(word), cwd, read, depth + 1);
     const file = word.startsWith('@') ? absolute(word.slice(1), cwd) : undefined;
     const text = file === undefined || depth > 10 ? undefined : readRaw(file);
     if (text === undefined || file === undefined) return [word];
@@ -64,6 +74,7 @@ function takeFiles(draft: Draft, facts: CompilerFacts | RustcFacts): Failure | u
   const { request, roots, needs } = draft;
   for (const input of facts.inputs) {
     const path = absolute(input, request.cwd);
+    if (path === '/dev/null') continue;
     if (!exists(path))
       return { reason: `${path} is not there: the message of this machine is right` };
     const place = roots.reads(path);

@@ -7,6 +7,9 @@ import { workersCommands } from './program-workers.ts';
 import { hookCommands } from './program-hook.ts';
 import { shimCommands } from './program-shim.ts';
 
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' ? value : undefined;
+
 function daemonCommands(program: Command, bind: Bind): void {
   const daemon = program.command('daemon').description('the resident daemon of this user');
   const now = new Option('--now', 'end running remote jobs instead of waiting for them');
@@ -110,6 +113,24 @@ function doingCommands(program: Command, bind: Bind): void {
       bind(async (context, options) =>
         (await import('./demo/demo.ts')).demo(context, options['keep'] === true),
       ),
+    );
+  leaf(program, 'self-test', 'run some hundred odd commands here and on a worker, and compare all they do')
+    .option('--worker <id>', 'on this worker; by default any, or one that is a process here')
+    .option('--tool <name...>', 'only the cases of these tools, such as gcc')
+    .option('--case <name>', 'only cases whose name holds this')
+    .option('--full', 'every case on pipes, terminals, files and mixtures of them; takes minutes')
+    .option('--lanes <count>', 'so many cases side by side', wholeNumber(1), 2)
+    .action(
+      bind(async (context, options) => {
+        const { selfTest } = await import('./self-test/self-test.ts');
+        return selfTest(context, {
+          worker: text(options['worker']),
+          tools: Array.isArray(options['tool']) ? options['tool'].map(String) : [],
+          case: text(options['case']),
+          full: options['full'] === true,
+          lanes: Number(options['lanes']),
+        });
+      }),
     );
   leaf(program, 'gc [worker]', "shrink a worker's store and trees (all workers without a name)")
     .option(

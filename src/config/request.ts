@@ -1,5 +1,6 @@
 /** The RCH_ variables of one request: they belong to the caller's environment, never to the daemon's. */
 import { fail, ok, type Result } from '../base/result.ts';
+import { notices, type Notice } from './schema.ts';
 
 export type RequestSettings = {
   /** RCH_ENABLED; undefined: as configured. */
@@ -18,6 +19,8 @@ export type RequestSettings = {
   readonly worker: string | undefined;
   /** RCH_WORKERS: one of these or here. */
   readonly workers: readonly string[] | undefined;
+  /** RCH_NOTICE, in place of output.notice; undefined: as configured. */
+  readonly notice: Notice | undefined;
 };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -47,6 +50,9 @@ export function requestSettings(env: Environment): Result<RequestSettings> {
     const value = env[name]?.trim();
     return value === undefined || value === '' ? undefined : value;
   };
+  const notice = notices.find((each) => each === text('RCH_NOTICE'));
+  if (notice === undefined && text('RCH_NOTICE') !== undefined)
+    wrong.push(`RCH_NOTICE=${text('RCH_NOTICE') ?? ''}: must be ${notices.join(', ')}`);
   const settings: RequestSettings = {
     enabled: flag('RCH_ENABLED'),
     bypass: flag('RCH_BYPASS') ?? false,
@@ -59,6 +65,7 @@ export function requestSettings(env: Environment): Result<RequestSettings> {
       ?.split(',')
       .map((id) => id.trim())
       .filter((id) => id !== ''),
+    notice,
   };
   return wrong.length === 0 ? ok(settings) : fail(wrong.join('; '));
 }

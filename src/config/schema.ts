@@ -8,6 +8,10 @@ import { defaultWithhold, defaultWithholdPatterns } from './environment.ts';
 
 const names = z.array(z.string().min(1));
 
+/** When a line about a command is shown on stderr; `auto`: slow phases and the end, on a terminal. */
+export const notices = ['auto', 'never', 'always'] as const;
+export type Notice = (typeof notices)[number];
+
 /** Worker ids are parts of file names and of socket paths, which end at 107 bytes on Linux. */
 export const workerId = z
   .string()
@@ -120,7 +124,7 @@ const settings = {
   output: z
     .strictObject({
       /** A line about a command on stderr: auto (slow phases, on a terminal), never, always. */
-      notice: z.enum(['auto', 'never', 'always']).default('auto'),
+      notice: z.enum(notices).default('auto'),
     })
     .prefault({}),
   /** What the terms of a worker's score weigh; only their proportions count. */

@@ -2,57 +2,19 @@
  * `rch demo`: a small C project by make and a small Rust crate by cargo, through the shims, on a worker that is a
  * child of the daemon; with the proof that the result is that of a local build. Changes no configuration.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { demoMark, type Layout } from '../../base/layout.ts';
-import { startTimeOf } from '../../base/processes.ts';
-import { fail, ok, type Result } from '../../base/result.ts';
+import { ok, type Result } from '../../base/result.ts';
 import type { DaemonClient } from '../../client/daemon-client.ts';
 import { ensureDaemon } from '../../client/daemon-process.ts';
 import { loadConfig } from '../../config/load.ts';
-import { progressEvent } from '../../protocol/methods.ts';
 import { exitCodes, type Context, type Outcome } from '../report.ts';
 import { linkedTools, makeLinks } from '../shim/tools.ts';
 import { buildTwice, works, type Built } from './build.ts';
 import { cProject, rustProject, type Project } from './projects.ts';
 import { demoText, proved } from './text.ts';
-
-/** Has the daemon take up a worker for as long as this process lives, or until `forgetWorker`. */
-function markWorker(layout: Layout, taken: readonly string[]): string {
-  const id = taken.includes('embedded') ? `demo-${process.pid}` : 'embedded';
-  writeFileSync(demoMark(layout), `${process.pid} ${startTimeOf(process.pid) ?? ''} ${id}\n`, {
-    mode: 0o600,
-  });
-  return id;
-}
-
-async function forgetWorker(layout: Layout, client: DaemonClient): Promise<void> {
-  rmSync(demoMark(layout), { force: true });
-  await client.call('reload', {}, { timeoutMs: 10_000 });
-}
-
-/** Waits until the worker is there and says what it is. */
-async function awaitWorker(
-  context: Context,
-  client: DaemonClient,
-  id: string,
-): Promise<Result<undefined>> {
-  const reply = await client.call(
-    'probe',
-    { worker: id },
-    {
-      timeoutMs: 120_000,
-      onEvent: (event) => {
-        const progress = progressEvent.safeParse(event);
-        if (progress.success) context.note(`  ${progress.data.text}`);
-      },
-    },
-  );
-  if (!reply.ok) return reply;
-  const sandbox = reply.value.facts?.sandbox;
-  if (sandbox?.method !== 'none') return ok(undefined);
-  return fail('this machine cannot run a command in namespaces of its own', sandbox.mend);
-}
+import { awaitWorker, forgetWorker, markWorker } from './worker.ts';
 
 /** The projects whose tools are here, and a word about those left out. */
 async function possible(context: Context): Promise<{ projects: Project[]; notes: string[] }> {

@@ -47,24 +47,36 @@ describe('questions to a compiler', () => {
     'gcc --help',
     'gcc --help=optimizers',
     'gcc --target-help',
-    'gcc -E a.c',
-    'gcc -E -dM -x c /dev/null',
-    'gcc -M a.c',
-    'gcc -MM a.c -MF a.d',
     'gcc -',
     'gcc -x c -',
     'gcc -x c - -o out',
-    'gcc -S -o - a.c',
-    'gcc -c -o - a.c',
     'gcc -I',
   ])('%s is light and stays here', (line) => {
     expect(verdictOf(line)).toMatchObject({ kind: 'local', weight: 'light' });
   });
 });
 
+describe('calls that may go and are not worth the way', () => {
+  it.each([
+    ['gcc -E a.c', 'preprocessing'],
+    ['gcc -E -dM -x c /dev/null', 'preprocessing'],
+    ['gcc -M a.c', 'listing dependencies'],
+    ['gcc -MM a.c -MF a.d', 'listing dependencies'],
+  ])('%s is too small', (line, why) => {
+    const verdict = verdictOf(line);
+    expect(verdict).toMatchObject({ kind: 'candidate', command: 'cc compile', links: false });
+    expect(verdict).toHaveProperty('tooSmall', expect.stringContaining(why));
+  });
+});
+
 describe('what a compiler reads and writes', () => {
   it.each([
     ['gcc -c a.c', 'cc compile', ['a.c'], []],
+    ['gcc -S -o - a.c', 'cc compile', ['a.c'], []],
+    ['gcc -E a.c -o a.i', 'cc compile', ['a.c'], ['a.i']],
+    ['clang -MJ a.json -c a.c', 'cc compile', ['a.c'], ['a.json']],
+    ['clang++ -fmodule-file=m=dir/m.pcm -c a.cc', 'cc compile', ['dir/m.pcm', 'a.cc'], []],
+    ['clang++ -fmodule-file=m.pcm -c a.cc', 'cc compile', ['m.pcm', 'a.cc'], []],
     ['gcc -c a.c -o x/a.o', 'cc compile', ['a.c'], ['x/a.o']],
     ['gcc -ca.c', 'cc link', [], []],
     ['gcc a.c', 'cc compile and link', ['a.c'], ['a.out']],

@@ -1,0 +1,45 @@
+/** A worker that is a child of the daemon, for as long as a command of ours needs it. */
+import { rmSync, writeFileSync } from 'node:fs';
+import { demoMark, type Layout } from '../../base/layout.ts';
+import { startTimeOf } from '../../base/processes.ts';
+import { fail, ok, type Result } from '../../base/result.ts';
+import type { DaemonClient } from '../../client/daemon-client.ts';
+import { progressEvent } from '../../protocol/methods.ts';
+import type { Context } from '../report.ts';
+
+/** Has the daemon take up a worker for as long as this process lives, or until `forgetWorker`. */
+export function markWorker(layout: Layout, taken: readonly string[]): string {
+  const id = taken.includes('embedded') ? `demo-${process.pid}` : 'embedded';
+  writeFileSync(demoMark(layout), `${process.pid} ${startTimeOf(process.pid) ?? ''} ${id}\n`, {
+    mode: 0o600,
+  });
+  return id;
+}
+
+export async function forgetWorker(layout: Layout, client: DaemonClient): Promise<void> {
+  rmSync(demoMark(layout), { force: true });
+  await client.call('reload', {}, { timeoutMs: 10_000 });
+}
+
+/** Waits until the worker is there and says what it is. */
+export async function awaitWorker(
+  context: Context,
+  client: DaemonClient,
+  id: string,
+): Promise<Result<undefined>> {
+  const reply = await client.call(
+    'probe',
+    { worker: id },
+    {
+      timeoutMs: 120_000,
+      onEvent: (event) => {
+        const progress = progressEvent.safeParse(event);
+        if (progress.success) context.note(`  ${progress.data.text}`);
+      },
+    },
+  );
+  if (!reply.ok) return reply;
+  const sandbox = reply.value.facts?.sandbox;
+  if (sandbox?.method !== 'none') return ok(undefined);
+  return fail('this machine cannot run a command in namespaces of its own', sandbox.mend);
+}

@@ -1,0 +1,50 @@
+/** What of the cases' tools is here: a case whose tool or need is missing is left out, by name. */
+import { spawn } from 'node:child_process';
+import type { Case } from './case-file.ts';
+
+export type Skipped = { readonly what: string; readonly why: string };
+
+export class Presence {
+  readonly skipped: Skipped[] = [];
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #known = new Map<string, Promise<boolean>>();
+  readonly #told = new Set<string>();
+
+  constructor(env: Readonly<Record<string, string>>) {
+    this.#env = env;
+  }
+
+  /** True when the case cannot be run here. */
+  async missing(one: Case): Promise<boolean> {
+    // A proxy of rustup without a toolchain is there and does not work.
+    if (!(await this.#works(`${one.tool} --version`))) {
+      this.#skip(`all cases of ${one.tool}`, `${one.tool} is not here`);
+      return true;
+    }
+    if (one.needs === undefined || (await this.#works(one.needs))) return false;
+    this.#skip(one.id, `it needs: ${one.needs}`);
+    return true;
+  }
+
+  #skip(what: string, why: string): void {
+    if (!this.#told.has(what)) this.skipped.push({ what, why });
+    this.#told.add(what);
+  }
+
+  #works(line: string): Promise<boolean> {
+    let known = this.#known.get(line);
+    if (known === undefined) {
+      known = new Promise((resolve) => {
+        const child = spawn('/bin/sh', ['-c', line], { env: this.#env, cwd: '/', stdio: 'ignore' });
+        child.once('error', () => {
+          resolve(false);
+        });
+        child.once('exit', (code) => {
+          resolve(code === 0);
+        });
+      });
+      this.#known.set(line, known);
+    }
+    return known;
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * `rch self-test`: runs every case of the conformance suite here and on a worker, and compares everything. Works in a
+ * temporary folder of its own, changes no configuration, leaves nothing here.
+ */
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { conformanceCases } from '../../base/layout.ts';
+import { fail, ok, type Result } from '../../base/result.ts';
+import type { DaemonClient } from '../../client/daemon-client.ts';
+import { ensureDaemon } from '../../client/daemon-process.ts';
+import { loadConfig } from '../../config/load.ts';
+import { awaitWorker, forgetWorker, markWorker } from '../demo/worker.ts';
+import { exitCodes, type Context, type Outcome } from '../report.ts';
+import { linkedTools, makeLinks } from '../shim/tools.ts';
+import { readCases, type Case, type CaseSet } from './case-file.ts';
+import { runCase, type CaseRun } from './one-case.ts';
+import { kindsOf } from './streams.ts';
+import { Presence, type Skipped } from './presence.ts';
+import { Progress } from './progress.ts';
+import { findings, selfTestText } from './text.ts';
+
+export type SelfTestOptions = {
+  readonly worker: string | undefined;
+  readonly tools: readonly string[];
+  /** A part of the name of cases. */
+  readonly case: string | undefined;
+  /** Every case with all kinds of streams. */
+  readonly full: boolean;
+  /** Cases side by side. */
+  readonly lanes: number;
+};
+
+/** Settings of the caller that would change what the cases show. */
+const disturbing =
+  /^(RCH_|CARGO_(TARGET_DIR|INCREMENTAL|BUILD_|PROFILE_|ENCODED_|TERM_)|RUST(FLAGS|DOCFLAGS|C_|UP_TOOLCHAIN)|MAKEFLAGS$|MFLAGS$|MAKELEVEL$|GNUMAKEFLAGS$|(C|CXX|CPP|LD)FLAGS$|CC$|CXX$|CPATH$|.*INCLUDE_PATH$|LIBRARY_PATH$|NINJA_STATUS$|CMAKE_|PWD$|OLDPWD$|SHLVL$|_$|LD_PRELOAD$|NO_COLOR$|FORCE_COLOR$|CLICOLOR|LANGUAGE$|LC_)/;
+
+function environment({ env, layout }: Context): Record<string, string> {
+  const kept = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined || disturbing.test(name) ? [] : [[name, value] as const],
+  );
+  const PATH = (env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin')
+    .split(delimiter)
+    .filter((folder) => folder !== layout.shims)
+    .join(delimiter);
+  return { ...Object.fromEntries(kept), PATH, LC_ALL: 'C.UTF-8', TERM: 'xterm-256color' };
+}
+
+function chosen(sets: readonly CaseSet[], options: SelfTestOptions): Result<Case[]> {
+  const all = sets.flatMap((set) => set.cases);
+  const tools = new Set(all.map((one) => one.tool));
+  const unknown = options.tools.find((tool) => !tools.has(tool));
+  if (unknown !== undefined)
+    return fail(`there are no cases for ${unknown}`, `one of: ${[...tools].sort().join(' ')}`);
+  const wanted = options.case;
+  const cases = all.filter(
+    (one) =>
+      (options.tools.length === 0 || options.tools.includes(one.tool)) &&
+      (wanted === undefined || one.id.includes(wanted)),
+  );
+  return cases.length > 0 ? ok(cases) : fail(`no case is called like "${wanted ?? ''}"`);
+}
+
+/** The worker that was asked for, those configured, or one that is a child of the daemon. */
+async function workerFor(
+  context: Context,
+  client: DaemonClient,
+  asked: string | undefined,
+): Promise<Result<{ readonly id: string | undefined; readonly ours: boolean }>> {
+  const config = loadConfig(context.layout, context.env);
+  if (!config.ok) return config;
+  const known = config.value.config.workers.map((each) => each.id);
+  if (asked !== undefined || known.length > 0) {
+    const awaited = asked === undefined ? known : [asked];
+    const ready = await Promise.all(awaited.map((id) => awaitWorker(context, client, id)));
+    const good = ready.find((each) => each.ok) ?? ready[0];
+    if (good?.ok === false) return good;
+    return ok({ id: asked, ours: false });
+  }
+  const id = markWorker(context.layout, known);
+  await client.call('reload', {}, { timeoutMs: 10_000 });
+  const ready = await awaitWorker(context, client, id);
+  return ready.ok ? ok({ id, ours: true }) : ready;
+}
+
+type Session = {
+  readonly context: Context;
+  readonly client: DaemonClient;
+  readonly base: string;
+  readonly worker: string | undefined;
+  readonly options: SelfTestOptions;
+};
+
+/** Runs the cases, `lanes` at a time. */
+async function runAll(
+  session: Session,
+  cases: readonly Case[],
+): Promise<Result<{ runs: CaseRun[]; skipped: Skipped[] }>> {
+  const { context, client, base, worker, options } = session;
+  const here = environment(context);
+  const there: Record<string, string> = {
+    ...here,
+    PATH: [context.layout.shims, here['PATH'] ?? ''].join(delimiter),
+    RCH_FORCE_REMOTE: '1',
+    RCH_NOTICE: 'never',
+    ...(worker === undefined ? {} : { RCH_WORKER: worker }),
+  };
+  const presence = new Presence(here);
+  const progress = new Progress(cases.length, context.json);
+  const runs: CaseRun[] = [];
+  let broken: Result<never> | undefined;
+  const pending = cases.map((one, index) => ({ one, index }));
+  const lane = async (): Promise<void> => {
+    for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+      const { one, index } = next;
+      progress.begin(one.id);
+      if (await presence.missing(one)) continue;
+      const folder = join(base, String(index).padStart(4, '0'));
+      const recorder = join(context.layout.lib, 'rch-run');
+      const bench = { folder, recorder, client, here, there, seen: new Set<string>() };
+      for (const streams of kindsOf(one.id, options.full)) {
+        const run = await runCase(one, streams, bench);
+        if (run.ok) runs.push(run.value);
+        else broken ??= fail(`${one.id}: ${run.failure.reason}`);
+        if (run.ok && run.value.faults.length > 0) progress.fault(run.value);
+      }
+      rmSync(folder, { recursive: true, force: true });
+    }
+  };
+  await Promise.all(Array.from({ length: options.lanes }, lane));
+  progress.end();
+  return broken ?? ok({ runs, skipped: presence.skipped });
+}
+
+/** A folder of this run; gone when the process ends, whatever ends it. */
+function temporaryFolder(): string {
+  const base = realpathSync(mkdtempSync(join(tmpdir(), 'rch-self-test-')));
+  const remove = (): void => {
+    rmSync(base, { recursive: true, force: true });
+  };
+  process.once('exit', remove);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => {
+      remove();
+      process.kill(process.pid, signal);
+    });
+  return base;
+}
+
+export async function selfTest(context: Context, options: SelfTestOptions): Promise<Outcome> {
+  const { layout, env } = context;
+  const sets = readCases(conformanceCases(layout));
+  if (!sets.ok) return sets;
+  const cases = chosen(sets.value, options);
+  if (!cases.ok) return cases;
+  if (linkedTools(layout).length === 0) {
+    const links = makeLinks(layout, env['PATH'] ?? '', []);
+    if (!links.ok) return links;
+  }
+  const client = await ensureDaemon(layout, { explicit: true });
+  if (!client.ok) return client;
+  const worker = await workerFor(context, client.value, options.worker);
+  try {
+    if (!worker.ok) return worker;
+    const session = { context, client: client.value, base: temporaryFolder(), options };
+    const done = await runAll({ ...session, worker: worker.value.id }, cases.value);
+    if (!done.ok) return done;
+    const whole = options.case === undefined;
+    const found = findings(sets.value, done.value, whole);
+    return ok({
+      facts: found,
+      text: (look) => selfTestText(found, look),
+      exit: found.ok ? exitCodes.done : exitCodes.failed,
+    });
+  } finally {
+    if (!worker.ok || worker.value.ours) await forgetWorker(layout, client.value);
+    client.value.close();
+  }
+}
