@@ -2,6 +2,7 @@
 import { linkSocket, type Layout } from '../../src/base/layout.ts';
 import { ownView } from '../../src/base/view.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
+import type { Notice } from '../../src/config/schema.ts';
 import { EndKind, SHIM_PROTOCOL, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
 import type { JournalLine } from '../journal/record.ts';
 import { holderOf, newId, type Book } from './book.ts';
@@ -189,10 +190,8 @@ export class Question {
   #notice(decision: LocalDecision): string {
     if (this.#caller.dryRun) return this.#nested ? '' : this.#box(decision);
     const outcome = this.#parts.settings.current();
-    const config = outcome.ok ? outcome.value.config : undefined;
-    const asked =
-      (this.#caller.verbose ?? config?.general.verbose ?? false) ||
-      (this.#caller.notice ?? config?.output.notice) === 'always';
+    const verbose = outcome.ok && outcome.value.config.general.verbose;
+    const asked = (this.#caller.verbose ?? verbose) || this.#noticed() === 'always';
     return asked ? `rch: local: ${decision.reason}` : '';
   }
 
@@ -201,6 +200,12 @@ export class Question {
     const worker = decision.kind === 'remote' ? this.#parts.fleet.get(decision.worker) : undefined;
     const slots = worker?.state.kind === 'connected' ? worker.state.slots : undefined;
     return dryRunBox({ ask: this.#ask, env: this.#env, decision, slots });
+  }
+
+  /** RCH_NOTICE over output.notice. */
+  #noticed(): Notice | undefined {
+    const outcome = this.#parts.settings.current();
+    return this.#caller.notice ?? (outcome.ok ? outcome.value.config.output.notice : undefined);
   }
 
   async #send(decision: RemoteDecision, caller: RequestSettings): Promise<void> {
@@ -251,7 +256,7 @@ export class Question {
   }
 
   #say(text: string): void {
-    if (text === this.#text) return;
+    if (text === this.#text || this.#noticed() === 'never') return;
     this.#text = text;
     this.#reply({ type: 'wait', text });
   }

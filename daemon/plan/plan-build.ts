@@ -4,7 +4,14 @@ import { fail, type Failure, type Result } from '../../src/base/result.ts';
 import { familyOf } from '../classify/family.ts';
 import type { BuildToolFacts, Candidate } from '../classify/verdict.ts';
 import type { BuildQuestion } from './build-needs.ts';
-import { finish, needTool, takeProject, takeWorkingFolder, type Draft } from './draft.ts';
+import {
+  finish,
+  needTool,
+  takeProject,
+  takeWorkingFolder,
+  wrapperReason,
+  type Draft,
+} from './draft.ts';
 import { absolute, exists, isFile, isFolder, readRaw } from './files.ts';
 import { addNeeds, shellNeeds } from './needs/needs.ts';
 import { staleConfiguration } from './needs/stale.ts';
@@ -116,6 +123,9 @@ async function takeNeeds(
   if (found === undefined) return { reason: 'the project has too many files to look for headers' };
   addNeeds(needs, found.needs);
   takeScripts(draft, verdict.directory);
+  // `sccache cc …`, as meson and CMake's launchers have it: its server would build in this machine's tree.
+  const launcher = [...needs.programs].map(wrapperReason).find((reason) => reason !== undefined);
+  if (launcher !== undefined) return { reason: launcher };
   const compilers = [...needs.programs].filter((name) => familyOf(name) === 'compiler');
   if (found.c || compilers.length > 0) {
     const defaults = family === 'make' ? ['cc', ...(found.plusPlus ? ['g++'] : [])] : [];

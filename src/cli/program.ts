@@ -114,11 +114,16 @@ function doingCommands(program: Command, bind: Bind): void {
         (await import('./demo/demo.ts')).demo(context, options['keep'] === true),
       ),
     );
-  leaf(program, 'self-test', 'run some hundred odd commands here and on a worker, and compare all they do')
+  leaf(
+    program,
+    'self-test',
+    'run some hundred odd commands here and on a worker, and compare all they do',
+  )
     .option('--worker <id>', 'on this worker; by default any, or one that is a process here')
     .option('--tool <name...>', 'only the cases of these tools, such as gcc')
     .option('--case <name>', 'only cases whose name holds this')
-    .option('--full', 'every case on pipes, terminals, files and mixtures of them; takes minutes')
+    .option('--quick', 'a case that is there for several compilers with one of them alone')
+    .option('--full', 'every case on pipes, terminals, files and mixtures of them; takes a while')
     .option('--lanes <count>', 'so many cases side by side', wholeNumber(1), 2)
     .action(
       bind(async (context, options) => {
@@ -127,7 +132,7 @@ function doingCommands(program: Command, bind: Bind): void {
           worker: text(options['worker']),
           tools: Array.isArray(options['tool']) ? options['tool'].map(String) : [],
           case: text(options['case']),
-          full: options['full'] === true,
+          extent: options['full'] === true ? 'full' : options['quick'] === true ? 'quick' : 'usual',
           lanes: Number(options['lanes']),
         });
       }),

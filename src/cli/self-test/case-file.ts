@@ -31,6 +31,7 @@ import { parse } from 'smol-toml';
 import { z } from 'zod';
 import { fail, messageOf, ok, type Result } from '../../base/result.ts';
 import { normalisations } from './normalise.ts';
+import { hashOf } from './streams.ts';
 
 const laidFile = z.union([
   z.string(),
@@ -87,6 +88,8 @@ export type Case = {
   /** `gcc: compiles`. */
   readonly id: string;
   readonly tool: string;
+  /** Of the tools that a case is written for, the one that stands for all in a quick run; another in each case. */
+  readonly quick: boolean;
   readonly files: Readonly<Record<string, LaidFile>>;
   readonly before: string | undefined;
   readonly run: string;
@@ -96,8 +99,7 @@ export type Case = {
   readonly needs: string | undefined;
   readonly local: string | undefined;
   readonly again:
-    | { readonly run: string; readonly says: RegExp; readonly never: RegExp | undefined }
-    | undefined;
+    { readonly run: string; readonly says: RegExp; readonly never: RegExp | undefined } | undefined;
   readonly normalise: readonly (typeof normalisations)[number][];
   readonly differs: readonly string[];
   readonly order: 'kept' | 'any';
@@ -115,6 +117,7 @@ type File = z.infer<typeof caseFile>;
 
 function caseFor(tool: string, written: Written, file: File): Case {
   const { defaults } = file;
+  const tools = written.tools ?? file.tools;
   const fill = (line: string): string => line.replaceAll('{cc}', tool);
   const sets = written.use.map((name) => {
     const set = file.files[name];
@@ -125,6 +128,7 @@ function caseFor(tool: string, written: Written, file: File): Case {
   return {
     id: `${tool}: ${written.name}`,
     tool,
+    quick: tools[hashOf(written.name) % tools.length] === tool,
     files: Object.fromEntries(
       Object.entries(Object.assign({}, ...sets, written.files) as Record<string, LaidFile>).map(
         ([path, laid]) => [path, typeof laid === 'string' ? fill(laid) : laid],

@@ -98,11 +98,17 @@ export function timeDifferences(
     if (other === undefined) continue;
     if (mtime !== was && other !== was) written.push(path);
     else if (mtime !== other)
-      words.push(`${path} was ${mtime === was ? 'left alone here and touched' : 'touched here and left alone'} there`);
+      words.push(
+        `${path} was ${mtime === was ? 'left alone here and touched' : 'touched here and left alone'} there`,
+      );
   }
   for (const path of written)
     for (const [source, was] of before)
-      if (here.get(source) === was && (there.get(path) ?? 0n) < was && (here.get(path) ?? 0n) >= was)
+      if (
+        here.get(source) === was &&
+        (there.get(path) ?? 0n) < was &&
+        (here.get(path) ?? 0n) >= was
+      )
         words.push(`${path}, written by the command, is older there than ${source}`);
   if (order === 'kept') {
     written.sort((a, b) => Number((here.get(a) ?? 0n) - (here.get(b) ?? 0n)));

@@ -1,6 +1,14 @@
 /** Lays the files of a case into its folder, twice alike: names, contents, modes and times. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fail, ok, type Result } from '../../base/result.ts';
 import type { Case } from './case-file.ts';

@@ -17,7 +17,10 @@ const replacements = {
   /** cargo's progress bar, drawn every so many milliseconds, and the erasing that goes with it. */
   progress: [
     // eslint-disable-next-line no-control-regex
-    [/(\r|\u001b\[K|\u001b\]9;4;[\d;]*\u001b\\)*\u001b\[1m\u001b\[9\dm +Building\u001b\[0m \[[^\r\n]*\r?/g, ''],
+    [
+      /(\r|\u001b\[K|\u001b\]9;4;[\d;]*\u001b\\)*\u001b\[1m\u001b\[9\dm +Building\u001b\[0m \[[^\r\n]*\r?/g,
+      '',
+    ],
     // eslint-disable-next-line no-control-regex
     [/\r?\u001b\[K/g, ''],
     // eslint-disable-next-line no-control-regex

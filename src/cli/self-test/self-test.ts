@@ -25,8 +25,8 @@ export type SelfTestOptions = {
   readonly tools: readonly string[];
   /** A part of the name of cases. */
   readonly case: string | undefined;
-  /** Every case with all kinds of streams. */
-  readonly full: boolean;
+  /** quick: a case for one of its tools; full: with all kinds of streams; else for all its tools, with one kind. */
+  readonly extent: 'quick' | 'usual' | 'full';
   /** Cases side by side. */
   readonly lanes: number;
 };
@@ -55,6 +55,7 @@ function chosen(sets: readonly CaseSet[], options: SelfTestOptions): Result<Case
   const wanted = options.case;
   const cases = all.filter(
     (one) =>
+      (options.extent !== 'quick' || one.quick) &&
       (options.tools.length === 0 || options.tools.includes(one.tool)) &&
       (wanted === undefined || one.id.includes(wanted)),
   );
@@ -118,7 +119,7 @@ async function runAll(
       const folder = join(base, String(index).padStart(4, '0'));
       const recorder = join(context.layout.lib, 'rch-run');
       const bench = { folder, recorder, client, here, there, seen: new Set<string>() };
-      for (const streams of kindsOf(one.id, options.full)) {
+      for (const streams of kindsOf(one.id, options.extent === 'full')) {
         const run = await runCase(one, streams, bench);
         if (run.ok) runs.push(run.value);
         else broken ??= fail(`${one.id}: ${run.failure.reason}`);

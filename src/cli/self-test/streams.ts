@@ -28,7 +28,7 @@ export function recordLetters(kinds: StreamKinds, ownInput: boolean): string {
 }
 
 /** FNV-1a, 32 bits: the same for a name everywhere and always. */
-function hashOf(text: string): number {
+export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   return hash;

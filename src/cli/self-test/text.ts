@@ -71,12 +71,15 @@ export function selfTestText(found: Findings, { colors }: Look): string {
     ...differences.map((words) => words.replace(/^/gm, '  ')),
     '',
   ]);
-  for (const { case: name, reason } of found.refused) lines.push(`no worker for ${name}: ${reason}`);
+  for (const { case: name, reason } of found.refused)
+    lines.push(`no worker for ${name}: ${reason}`);
   for (const { what, why } of found.skipped) lines.push(`left out: ${what}: ${why}`);
   for (const { set, runs, remote, least, enough } of found.shares)
     if (!enough)
       lines.push(
-        colors.red(`${set}: only ${remote} of ${runs} runs were on a worker; ${least} of them is the least`),
+        colors.red(
+          `${set}: only ${remote} of ${runs} runs were on a worker; ${least} of them is the least`,
+        ),
       );
   const faulty = new Set(found.faults.map((fault) => fault.case)).size;
   const verdict =
