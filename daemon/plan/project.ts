@@ -64,6 +64,18 @@ function builtFrom(folder: string, home: string | undefined): string | undefined
   return top;
 }
 
+/**
+ * The include or lib folder that a path lies in, where it is of something installed (a Python of pyenv's, a prefix in
+ * a home folder): beside a bin, and without build files. What is installed does not reach outside it.
+ */
+export function installedPart(folder: string): string | undefined {
+  const match = /^(\/.+?)\/(include|lib|lib64)(?=\/|$)/.exec(folder);
+  const prefix = match?.[1];
+  if (prefix === undefined || match?.[2] === undefined || hasBuildFiles(prefix)) return undefined;
+  const whole = ['bin', 'include', 'lib'].every((name) => isFolder(`${prefix}/${name}`));
+  return whole && versionRootOf(prefix) !== prefix ? match[0] : undefined;
+}
+
 export type Project = { readonly root: string } | { readonly refused: string };
 
 /**

@@ -12,7 +12,7 @@ import {
   realPath,
   upwards,
 } from './files.ts';
-import { projectOf, versionFolders } from './project.ts';
+import { installedPart, projectOf, versionFolders } from './project.ts';
 import { isSystem, isVirtual, refusedRoot } from './system.ts';
 
 type Draft = {
@@ -111,7 +111,7 @@ export class Roots {
 
   /**
    * Makes a path that the command reads present on the worker: it lies in a root, or belongs to the system, or
-   * the project around it becomes a read-only root. Symlinks on the way are carried too.
+   * the project around it becomes a read-only root (of something installed: its folder). Symlinks on the way are carried too.
    */
   reads(path: string): Result<Place> {
     if (isVirtual(path))
@@ -129,7 +129,7 @@ export class Roots {
     const folder = isFolder(real) ? real : posix.dirname(real);
     const found = projectOf(folder, this.#home);
     if ('refused' in found) return fail(`${path} lies outside the project: ${found.refused}`);
-    const no = this.readOnly(found.root);
+    const no = this.readOnly(installedPart(folder) ?? found.root);
     return no === undefined ? ok('root') : fail(no.reason);
   }
 

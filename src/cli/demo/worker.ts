@@ -2,9 +2,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { demoMark, type Layout } from '../../base/layout.ts';
 import { startTimeOf } from '../../base/processes.ts';
-import { fail, ok, type Result } from '../../base/result.ts';
+import { fail, type Result } from '../../base/result.ts';
 import type { DaemonClient } from '../../client/daemon-client.ts';
-import { progressEvent } from '../../protocol/methods.ts';
+import { progressEvent, type WorkerStatus } from '../../protocol/methods.ts';
 import type { Context } from '../report.ts';
 
 /** Has the daemon take up a worker for as long as this process lives, or until `forgetWorker`. */
@@ -21,15 +21,16 @@ export async function forgetWorker(layout: Layout, client: DaemonClient): Promis
   await client.call('reload', {}, { timeoutMs: 10_000 });
 }
 
-/** Waits until the worker is there and says what it is. */
+/** Waits until the worker is there and says what it is, and which of `tools` it has. */
 export async function awaitWorker(
   context: Context,
   client: DaemonClient,
   id: string,
-): Promise<Result<undefined>> {
+  tools: readonly string[] = [],
+): Promise<Result<WorkerStatus>> {
   const reply = await client.call(
     'probe',
-    { worker: id },
+    { worker: id, tools: [...tools] },
     {
       timeoutMs: 120_000,
       onEvent: (event) => {
@@ -40,6 +41,6 @@ export async function awaitWorker(
   );
   if (!reply.ok) return reply;
   const sandbox = reply.value.facts?.sandbox;
-  if (sandbox?.method !== 'none') return ok(undefined);
+  if (sandbox?.method !== 'none') return reply;
   return fail('this machine cannot run a command in namespaces of its own', sandbox.mend);
 }

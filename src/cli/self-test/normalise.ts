@@ -26,6 +26,11 @@ const replacements = {
     // eslint-disable-next-line no-control-regex
     [/\u001b\]9;4;[\d;]*\u001b\\/g, ''],
   ],
+  /** cargo's word that another cargo of this machine is at work. */
+  lock: [
+    // eslint-disable-next-line no-control-regex
+    [/(\u001b\[[\d;]*m)* *Blocking(\u001b\[0m)? waiting for file lock on [^\n]*\n/g, ''],
+  ],
   /** Process ids in compilers' and makes' messages. */
   pid: [[/\b(pid|process) \d+/g, '$1 PID']],
   /** Thread and process ids that rustc's panic messages hold. */

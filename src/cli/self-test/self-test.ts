@@ -9,8 +9,7 @@ import { conformanceCases } from '../../base/layout.ts';
 import { fail, ok, type Result } from '../../base/result.ts';
 import type { DaemonClient } from '../../client/daemon-client.ts';
 import { ensureDaemon } from '../../client/daemon-process.ts';
-import { loadConfig } from '../../config/load.ts';
-import { awaitWorker, forgetWorker, markWorker } from '../demo/worker.ts';
+import { forgetWorker } from '../demo/worker.ts';
 import { exitCodes, type Context, type Outcome } from '../report.ts';
 import { linkedTools, makeLinks } from '../shim/tools.ts';
 import { readCases, type Case, type CaseSet } from './case-file.ts';
@@ -19,6 +18,7 @@ import { kindsOf } from './streams.ts';
 import { Presence, type Skipped } from './presence.ts';
 import { Progress } from './progress.ts';
 import { findings, selfTestText } from './text.ts';
+import { workersFor, type Workers } from './workers.ts';
 
 export type SelfTestOptions = {
   readonly worker: string | undefined;
@@ -62,33 +62,11 @@ function chosen(sets: readonly CaseSet[], options: SelfTestOptions): Result<Case
   return cases.length > 0 ? ok(cases) : fail(`no case is called like "${wanted ?? ''}"`);
 }
 
-/** The worker that was asked for, those configured, or one that is a child of the daemon. */
-async function workerFor(
-  context: Context,
-  client: DaemonClient,
-  asked: string | undefined,
-): Promise<Result<{ readonly id: string | undefined; readonly ours: boolean }>> {
-  const config = loadConfig(context.layout, context.env);
-  if (!config.ok) return config;
-  const known = config.value.config.workers.map((each) => each.id);
-  if (asked !== undefined || known.length > 0) {
-    const awaited = asked === undefined ? known : [asked];
-    const ready = await Promise.all(awaited.map((id) => awaitWorker(context, client, id)));
-    const good = ready.find((each) => each.ok) ?? ready[0];
-    if (good?.ok === false) return good;
-    return ok({ id: asked, ours: false });
-  }
-  const id = markWorker(context.layout, known);
-  await client.call('reload', {}, { timeoutMs: 10_000 });
-  const ready = await awaitWorker(context, client, id);
-  return ready.ok ? ok({ id, ours: true }) : ready;
-}
-
 type Session = {
   readonly context: Context;
   readonly client: DaemonClient;
   readonly base: string;
-  readonly worker: string | undefined;
+  readonly workers: Workers;
   readonly options: SelfTestOptions;
 };
 
@@ -97,16 +75,16 @@ async function runAll(
   session: Session,
   cases: readonly Case[],
 ): Promise<Result<{ runs: CaseRun[]; skipped: Skipped[] }>> {
-  const { context, client, base, worker, options } = session;
+  const { context, client, base, workers, options } = session;
   const here = environment(context);
   const there: Record<string, string> = {
     ...here,
     PATH: [context.layout.shims, here['PATH'] ?? ''].join(delimiter),
     RCH_FORCE_REMOTE: '1',
     RCH_NOTICE: 'never',
-    ...(worker === undefined ? {} : { RCH_WORKER: worker }),
+    ...(workers.only === undefined ? {} : { RCH_WORKER: workers.only }),
   };
-  const presence = new Presence(here);
+  const presence = new Presence(here, workers.tools);
   const progress = new Progress(cases.length, context.json);
   const runs: CaseRun[] = [];
   let broken: Result<never> | undefined;
@@ -160,11 +138,12 @@ export async function selfTest(context: Context, options: SelfTestOptions): Prom
   }
   const client = await ensureDaemon(layout, { explicit: true });
   if (!client.ok) return client;
-  const worker = await workerFor(context, client.value, options.worker);
+  const tools = [...new Set(cases.value.map((one) => one.tool))];
+  const workers = await workersFor(context, client.value, { asked: options.worker, tools });
   try {
-    if (!worker.ok) return worker;
-    const session = { context, client: client.value, base: temporaryFolder(), options };
-    const done = await runAll({ ...session, worker: worker.value.id }, cases.value);
+    if (!workers.ok) return workers;
+    const session = { context, client: client.value, workers: workers.value, options };
+    const done = await runAll({ ...session, base: temporaryFolder() }, cases.value);
     if (!done.ok) return done;
     const whole = options.case === undefined;
     const found = findings(sets.value, done.value, whole);
@@ -174,7 +153,7 @@ export async function selfTest(context: Context, options: SelfTestOptions): Prom
       exit: found.ok ? exitCodes.done : exitCodes.failed,
     });
   } finally {
-    if (!worker.ok || worker.value.ours) await forgetWorker(layout, client.value);
+    if (!workers.ok || workers.value.ours) await forgetWorker(layout, client.value);
     client.value.close();
   }
 }

@@ -38,6 +38,24 @@ describe.skipIf(!has('gcc'))('a compiler call', () => {
     expect(rootPaths(plan, 'project')).toEqual([cwd]);
   });
 
+  it('carries the headers alone of what is installed in a folder of a project', async () => {
+    const other = folderWith({
+      '.git/HEAD': 'ref: refs/heads/main\n',
+      'versions/3/bin/python': '',
+      'versions/3/include/python/Python.h': '',
+      'versions/3/lib/big': '',
+    });
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    const plan = await planned(`gcc -I${other}/versions/3/include/python -c a.c`, { cwd });
+    expect(rootPaths(plan, 'readOnly')).toEqual([`${other}/versions/3/include`]);
+  });
+
+  it('reads an @file that is for the linker', async () => {
+    const cwd = folderWith({ Makefile: '', 'a.o': '', args: 'a.o lib/b.o\n', 'lib/b.o': '' });
+    await planned('gcc -Wl,--as-needed,@args -o a', { cwd });
+    expect(await reasonOf('gcc -Wl,@missing -o a', { cwd })).toContain('@file');
+  });
+
   it('follows symlinks out of the project', async () => {
     const other = folderWith({ Makefile: '', 'inc/o.h': '' });
     const cwd = folderWith({ Makefile: '', 'a.c': hello });

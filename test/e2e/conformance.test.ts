@@ -1,0 +1,83 @@
+/**
+ * Every case of the self-test, by the command itself. Usually each once, divided among an embedded worker and one
+ * behind sshd; all of them with all kinds of streams on both where RCH_TEST_ALL is set (scripts/test --all).
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { Line } from '../cli/rig.ts';
+import { Fleet, noFleet } from '../rig/fleet.ts';
+
+const all = process.env['RCH_TEST_ALL'] === '1';
+const LONGEST = all ? 4 * 3600_000 : 900_000;
+
+const found = z.object({
+  cases: z.number(),
+  runs: z.number(),
+  remote: z.number(),
+  shares: z.array(z.object({ set: z.string(), enough: z.boolean() })),
+  faults: z.array(z.unknown()),
+  refused: z.array(z.unknown()),
+  skipped: z.array(z.object({ what: z.string(), why: z.string() })),
+});
+
+/** Runs `rch self-test`; whatever it has against the worker fails the test, word for word. */
+async function conform(line: Line, args: readonly string[]): Promise<z.infer<typeof found>> {
+  const said = await line.say(['self-test', '--json', ...args]);
+  expect(said.out, said.err).not.toBe('');
+  const facts = found.parse(JSON.parse(said.out));
+  expect(facts.faults).toEqual([]);
+  expect(facts.refused).toEqual([]);
+  expect(facts.shares.filter((share) => !share.enough)).toEqual([]);
+  expect(said.code).toBe(0);
+  return facts;
+}
+const extent = all ? ['--full'] : ['--quick'];
+const tools = (...names: string[]): string[] => (all ? [] : ['--tool', ...names]);
+
+describe('commands cannot tell where they ran', { concurrent: true }, () => {
+  let embedded: Line;
+  beforeAll(async () => {
+    embedded = await Line.create('');
+  });
+  afterAll(async () => {
+    await embedded.world.dispose();
+  });
+
+  it(
+    'on an embedded worker',
+    async () => {
+      const args = [...extent, ...tools('clang', 'clang++', 'rustc', 'cargo', 'meson')];
+      const facts = await conform(embedded, [...args, '--lanes', '1']);
+      expect(facts.cases).toBeGreaterThan(all ? 400 : 150);
+    },
+    LONGEST,
+  );
+});
+
+describe.skipIf(noFleet !== undefined)(
+  'commands cannot tell that a network was there',
+  { concurrent: true },
+  () => {
+    let fleet: Fleet;
+    let remote: Line;
+    beforeAll(async () => {
+      fleet = await Fleet.up('conform', 1, all ? { packages: ['clang'] } : {});
+      remote = await Line.create(fleet.workersToml());
+      remote.world.writeConfig('known_hosts', fleet.knownHosts());
+    }, 900_000);
+    afterAll(async () => {
+      await remote.world.dispose();
+      await fleet.release();
+    });
+
+    it(
+      'on a worker behind sshd',
+      async () => {
+        const args = [...extent, ...tools('gcc', 'g++', 'make', 'ninja', 'cmake')];
+        const facts = await conform(remote, [...args, '--worker', 'worker1', '--lanes', '1']);
+        expect(facts.cases).toBeGreaterThan(all ? 400 : 150);
+      },
+      LONGEST,
+    );
+  },
+);
