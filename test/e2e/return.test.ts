@@ -67,7 +67,10 @@ exec /usr/bin/gcc "$@"
 `;
 
   it('run beside each other, and each returns its own outputs', async () => {
-    const files: Record<string, string> = { Makefile: '%.o: %.c\n\tgcc -MMD -c $< -o $@\n', 'common.h': '' };
+    const files: Record<string, string> = {
+      Makefile: '%.o: %.c\n\tgcc -MMD -c $< -o $@\n',
+      'common.h': '',
+    };
     const names = Array.from({ length: 8 }, (_, at) => `${at % 2 === 0 ? 'one' : 'two'}${at >> 1}`);
     for (const [at, name] of names.entries())
       files[`${name}.c`] = `#include "common.h"\nint ${name}(void) { return ${at}; }\n`;
