@@ -5,6 +5,7 @@ import { filters } from './line-filter.ts';
 import { perform } from './perform.ts';
 import { workersCommands } from './program-workers.ts';
 import { hookCommands } from './program-hook.ts';
+import { selfTestCommand } from './program-self-test.ts';
 import { shimCommands } from './program-shim.ts';
 
 const text = (value: unknown): string | undefined =>
@@ -200,5 +201,6 @@ export function programFor(moduleUrl: string): Command {
   seeingCommands(program, bind);
   jobsCommands(program, bind);
   doingCommands(program, bind);
+  selfTestCommand(program, bind);
   return program;
 }

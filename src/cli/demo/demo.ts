@@ -4,7 +4,7 @@
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { demoMark, type Layout } from '../../base/layout.ts';
+import { demoMark } from '../../base/layout.ts';
 import { ok, type Result } from '../../base/result.ts';
 import type { DaemonClient } from '../../client/daemon-client.ts';
 import { ensureDaemon } from '../../client/daemon-process.ts';

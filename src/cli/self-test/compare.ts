@@ -7,7 +7,7 @@ const SHOWN = 12;
 /** A line with its control bytes made visible. */
 function visible(line: string): string {
   const text = line.length > 400 ? `${line.slice(0, 400)}…` : line;
-  // eslint-disable-next-line no-control-regex
+
   return text.replace(/[\u0000-\u001f\u007f-\u00ff]/g, (char) =>
     char === '\t' ? '\t' : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );

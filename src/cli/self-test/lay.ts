@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fail, ok, type Result } from '../../base/result.ts';
-import type { Case } from './case-file.ts';
+import type { Case, LaidFile } from './case-file.ts';
 
 /** Seconds since 1970 that the first file gets; each next one is a second younger, as though typed in that order. */
 const FIRST = 1_750_000_000;
@@ -20,11 +20,11 @@ function layFiles(folder: string, files: Case['files']): void {
   for (const [index, [name, laid]] of Object.entries(files).entries()) {
     const path = join(folder, name);
     mkdirSync(dirname(path), { recursive: true });
-    const file = typeof laid === 'string' ? { text: laid } : laid;
+    const file: Exclude<LaidFile, string> = typeof laid === 'string' ? { text: laid } : laid;
     if (file.folder === true) mkdirSync(path, { recursive: true });
     else if (file.link !== undefined) symlinkSync(file.link, path);
     else {
-      const text = file.text ?? '';
+      const { text } = file;
       writeFileSync(path, text);
       chmodSync(path, Number.parseInt(file.mode ?? (text.startsWith('#!') ? '755' : '644'), 8));
       utimesSync(path, FIRST + index, FIRST + index);

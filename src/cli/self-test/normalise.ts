@@ -16,21 +16,17 @@ const replacements = {
   ],
   /** cargo's progress bar, drawn every so many milliseconds, and the erasing that goes with it. */
   progress: [
-    // eslint-disable-next-line no-control-regex
     [
       /(\r|\u001b\[K|\u001b\]9;4;[\d;]*\u001b\\)*\u001b\[1m\u001b\[9\dm +Building\u001b\[0m \[[^\r\n]*\r?/g,
       '',
     ],
-    // eslint-disable-next-line no-control-regex
+
     [/\r?\u001b\[K/g, ''],
-    // eslint-disable-next-line no-control-regex
+
     [/\u001b\]9;4;[\d;]*\u001b\\/g, ''],
   ],
   /** cargo's word that another cargo of this machine is at work. */
-  lock: [
-    // eslint-disable-next-line no-control-regex
-    [/(\u001b\[[\d;]*m)* *Blocking(\u001b\[0m)? waiting for file lock on [^\n]*\n/g, ''],
-  ],
+  lock: [[/(\u001b\[[\d;]*m)* *Blocking(\u001b\[0m)? waiting for file lock on [^\n]*\n/g, '']],
   /** Process ids in compilers' and makes' messages. */
   pid: [[/\b(pid|process) \d+/g, '$1 PID']],
   /** Thread and process ids that rustc's panic messages hold. */

@@ -1,0 +1,32 @@
+/** `rch self-test`: options and help. */
+import type { Command } from 'commander';
+import { leaf, wholeNumber, type Bind } from './leaf.ts';
+
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' ? value : undefined;
+
+export function selfTestCommand(program: Command, bind: Bind): void {
+  leaf(
+    program,
+    'self-test',
+    'run some hundred odd commands here and on a worker, and compare all they do',
+  )
+    .option('--worker <id>', 'on this worker; by default any, or one that is a process here')
+    .option('--tool <name...>', 'only the cases of these tools, such as gcc')
+    .option('--case <name>', 'only cases whose name holds this')
+    .option('--quick', 'a case that is there for several compilers with one of them alone')
+    .option('--full', 'every case on pipes, terminals, files and mixtures of them; takes a while')
+    .option('--lanes <count>', 'so many cases side by side', wholeNumber(1), 2)
+    .action(
+      bind(async (context, options) => {
+        const { selfTest } = await import('./self-test/self-test.ts');
+        return selfTest(context, {
+          worker: text(options['worker']),
+          tools: Array.isArray(options['tool']) ? options['tool'].map(String) : [],
+          case: text(options['case']),
+          extent: options['full'] === true ? 'full' : options['quick'] === true ? 'quick' : 'usual',
+          lanes: Number(options['lanes']),
+        });
+      }),
+    );
+}
