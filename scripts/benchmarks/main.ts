@@ -37,9 +37,11 @@ async function run(names: readonly string[], rounds: number, verbose: boolean): 
     for (const name of names) {
       const begun = performance.now();
       try {
-        lines.push(...((await benchmarks[name]?.(stage, rounds)) ?? []));
+        const found = (await benchmarks[name]?.(stage, rounds)) ?? [];
+        lines.push(...found);
         const seconds = ((performance.now() - begun) / 1000).toFixed(0);
-        process.stderr.write(`bench: ${name}: ${seconds} s\n`);
+        // What an interrupted run has found is not lost.
+        process.stderr.write(`bench: ${name}: ${seconds} s\n${table(found)}\n`);
       } catch (thrown) {
         const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
         process.stderr.write(`bench: ${name}: ${text}\n`);
