@@ -406,11 +406,9 @@ export class ActiveJob {
       const { set, unset } = environmentChange(given, env);
       this.#send({ type: 'execHere', job, path, cwd, argv, setEnv: set, unsetEnv: unset });
     }
-    const json = Buffer.from(
-      JSON.stringify(
-        usageOf(this.plan, { started, end, tail: this.streams.tail, tooMuch: this.#left.tooMuch }),
-      ),
-    );
+    const { tail } = this.streams;
+    const usage = usageOf(this.plan, { started, end, tail, tooMuch: this.#left.tooMuch });
+    const json = Buffer.from(JSON.stringify(usage));
     this.#send({ type: 'ended', job, kind: end.kind, value: end.value, json });
   }
 
@@ -440,9 +438,7 @@ export class ActiveJob {
         const result = this.results.find((each) => each.root === root);
         const known =
           outcome === 'untouched' ||
-          (outcome === 'settled' &&
-            result !== undefined &&
-            (result.settled || result.changes.length === 0));
+          (outcome === 'settled' && (result?.settled === true || result?.changes.length === 0));
         root.jobEnds(known);
       }
       void discard(this.#needs.folder, this.#folder);

@@ -22,6 +22,22 @@ export type OutNeeds = {
   readonly extents: (path: Buffer) => Promise<readonly Range[] | undefined>;
 };
 
+const HASH_BYTES = 32;
+
+/** The contents that a list of hashes names, of those `offered`; undefined when one of them is not. */
+export function namedIn(
+  hashes: Buffer,
+  offered: ReadonlyMap<Hash, Content>,
+): Content[] | undefined {
+  const named: Content[] = [];
+  for (let at = 0; at < hashes.length; at += HASH_BYTES) {
+    const content = offered.get(hashes.toString('hex', at, at + HASH_BYTES));
+    if (content === undefined) return undefined;
+    named.push(content);
+  }
+  return named;
+}
+
 /** How a content is sent: from `offset` to `end`, in pieces of at most `piece` bytes. */
 type Way = { readonly offset: number; readonly end: number; readonly piece: number };
 

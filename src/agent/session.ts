@@ -8,7 +8,7 @@ import { bitsFor, outlineOf } from '../tree/chunks.ts';
 import { unpackChanges } from '../tree/packed.ts';
 import type { Change, Hash } from '../tree/manifest.ts';
 import type { Agent } from './agent.ts';
-import { sendContent, sendPart, type Content, type OutNeeds } from './blobs-out.ts';
+import { namedIn, sendContent, sendPart, type Content, type OutNeeds } from './blobs-out.ts';
 import type { Listener, Owner } from './owner.ts';
 import { beforeOf, type KeptResult } from './kept.ts';
 import { settleResult } from './result.ts';
@@ -17,7 +17,6 @@ import { syncIn, type Lack } from './sync-in.ts';
 
 /** The longest manifest, packed, bytes: some two million files. */
 const MOST_CHANGES = 256 * 1024 * 1024;
-const HASH_BYTES = 32;
 /** The largest file whose chunks fit into a message, bytes. */
 const MOST_OUTLINED = 64e9;
 const DEFAULT_LEVEL = 3;
@@ -396,14 +395,10 @@ export class Session implements Listener {
       job === undefined
         ? (this.#kept(message.job, ({ contents }) => contents) ?? new Map<Hash, Content>())
         : job.offered;
-    const wanted: Content[] = [];
-    for (let at = 0; at < message.hashes.length; at += HASH_BYTES) {
-      const content = offered.get(message.hashes.toString('hex', at, at + HASH_BYTES));
-      if (content === undefined) {
-        this.#refuse(request, 'bad-content', 'a content was asked for that no result offers');
-        return;
-      }
-      wanted.push(content);
+    const wanted = namedIn(message.hashes, offered);
+    if (wanted === undefined) {
+      this.#refuse(request, 'bad-content', 'a content was asked for that no result offers');
+      return;
     }
     const streams = this.#bulk.length > 0 ? [...this.#bulk] : [this.#control];
     this.#answer(request, async () => {

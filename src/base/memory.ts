@@ -35,7 +35,7 @@ function collector(): () => void {
   const { gc } = globalThis;
   if (gc !== undefined)
     return () => {
-      void gc();
+      gc();
     };
   setFlagsFromString('--expose-gc');
   return runInNewContext('gc') as () => void;

@@ -126,29 +126,6 @@ function doingCommands(program: Command, bind: Bind): void {
         (await import('./demo/demo.ts')).demo(context, options['keep'] === true),
       ),
     );
-  leaf(
-    program,
-    'self-test',
-    'run some hundred odd commands here and on a worker, and compare all they do',
-  )
-    .option('--worker <id>', 'on this worker; by default any, or one that is a process here')
-    .option('--tool <name...>', 'only the cases of these tools, such as gcc')
-    .option('--case <name>', 'only cases whose name holds this')
-    .option('--quick', 'a case that is there for several compilers with one of them alone')
-    .option('--full', 'every case on pipes, terminals, files and mixtures of them; takes a while')
-    .option('--lanes <count>', 'so many cases side by side', wholeNumber(1), 2)
-    .action(
-      bind(async (context, options) => {
-        const { selfTest } = await import('./self-test/self-test.ts');
-        return selfTest(context, {
-          worker: text(options['worker']),
-          tools: Array.isArray(options['tool']) ? options['tool'].map(String) : [],
-          case: text(options['case']),
-          extent: options['full'] === true ? 'full' : options['quick'] === true ? 'quick' : 'usual',
-          lanes: Number(options['lanes']),
-        });
-      }),
-    );
   leaf(program, 'gc [worker]', "shrink a worker's store and trees (all workers without a name)")
     .option(
       '--to-mb <size>',
