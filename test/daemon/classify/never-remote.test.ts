@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { classify } from '../../../daemon/classify/classify.ts';
 import type { Stream } from '../../../daemon/classify/request.ts';
-import { StreamKind } from '../../../src/protocol/shim.ts';
+import { Shared, StreamKind } from '../../../src/protocol/shim.ts';
 import { requestOf, words } from './request-of.ts';
 
 const kindOf = (line: string): string => classify(requestOf(words(line))).kind;
@@ -89,11 +89,13 @@ describe('never remote, as the README says', () => {
   });
 
   it('what writes one file that was opened twice', () => {
-    const of = (one: number, two: number): string =>
-      classify(requestOf(['make'], { streams: [{ ...file(0), ino: 9n }, file(one), file(two)] }))
-        .kind;
-    expect(of(1, 0o2001)).toBe('local');
-    expect(of(1, 1)).toBe('candidate');
+    const of = (one: number, two: number, shared: number): string =>
+      classify(
+        requestOf(['make'], { streams: [{ ...file(0), ino: 9n }, file(one), file(two)], shared }),
+      ).kind;
+    expect(of(1, 1, 0)).toBe('local');
+    expect(of(1, 0o2001, 0)).toBe('local');
+    expect(of(1, 1, Shared.outErr)).toBe('candidate');
   });
 
   it('but cargo run of a program that is no server is built there', () => {

@@ -70,7 +70,7 @@ const around = fc.constantFrom<(line: string) => string>(
   (line) => line,
   (line) => `ls && ${line}`,
   (line) => `${line} | grep x`,
-  (line) => `${line} 2>&1 > log &`,
+  (line) => `{ ${line} 2>&1 > log & }`,
   (line) => `(${line})`,
   (line) => `{ ${line}; }`,
   (line) => `x=$(${line})`,
