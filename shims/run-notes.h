@@ -15,7 +15,14 @@ static bool report_modes(struct supervisor *s) {
   return true;
 }
 
+/* Feeds the next line or piece, once the one before was read. */
 static void feed_keys(struct supervisor *s) {
+  if (unread(&s->terminal)) return;
+  if (s->keys_end && s->keys.n == 0) {
+    s->keys_end = false;
+    (void)feed(&s->terminal, NULL, 0);
+    return;
+  }
   if (s->keys_at < s->keys.n)
     s->keys_at += feed(&s->terminal, s->keys.at + s->keys_at, s->keys.n - s->keys_at);
   if (s->keys_at >= s->keys.n) s->keys_at = s->keys.n = 0;
@@ -37,19 +44,23 @@ static void on_keys(struct supervisor *s, struct rch_bytes data) {
   rch_put_raw(&s->keys, data.at, data.n);
   if (s->keys.failed) give_up(s);
   if (data.n == 0 && s->keys.n == 0) s->keys_end = true;
+  /*
+   * A reader that is stopped gets it before it goes on, so that it cannot change the modes meanwhile. One that waits by
+   * select(2) gets it once it has the terminal: else it would read in the background, and readline undoes its modes
+   * when it is stopped for that.
+   */
+  s->keys_due = !s->reader_stops;
+  if (s->reader_stops) feed_keys(s);
+  s->reader_stops = false;
   give_terminal(s, false);
 }
 
-/*
- * The tool has the terminal. Only now it gets what was typed: one that waits by select(2) would read it in the
- * background, and readline undoes its modes when it is stopped for that.
- */
+/* The tool has the terminal. */
 static void on_given(struct supervisor *s) {
   if (--s->gives_due > 0) return;
   s->foreground_until = uptime_ms() + MODES_MS;
-  if (s->keys_end) (void)feed(&s->terminal, NULL, 0);
-  else if (!unread(&s->terminal)) feed_keys(s);
-  s->keys_end = false;
+  if (s->keys_due) feed_keys(s);
+  s->keys_due = false;
 }
 
 /* While the tool has the terminal: new modes are told, the next line is fed, and in the end it is taken back. */
@@ -82,7 +93,7 @@ static void on_stopped(struct supervisor *s, int signo) {
   /* It asked just before it was given the terminal, and the monitor has sent it on. */
   if ((s->foreground || s->backs_due > 0) && (signo == SIGTTIN || signo == SIGTTOU)) return;
   s->guess_at = 0;
-  if (has_terminal(s) && signo == SIGTTIN) s->want = true;
+  if (has_terminal(s) && signo == SIGTTIN) s->want = s->reader_stops = true;
   else if (has_terminal(s) && signo == SIGTTOU) give_terminal(s, true);
   else rch_put_run_stopped(&s->send, &(struct rch_run_stopped){(uint32_t)signo});
 }

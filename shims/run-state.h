@@ -55,7 +55,9 @@ struct supervisor {
 
   struct rch_buffer keys;
   size_t keys_at;
-  bool keys_end; /* the end of input was typed */
+  bool keys_end;     /* the end of input was typed */
+  bool keys_due;     /* what was typed waits for NOTE_GIVEN */
+  bool reader_stops; /* the reader that wants input is stopped, not guessed to wait */
   bool want, want_said, foreground, for_modes;
   int64_t foreground_until;
   int gives_due, backs_due; /* NOTE_FOREGROUND and NOTE_BACKGROUND that were not obeyed yet */

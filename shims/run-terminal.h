@@ -112,10 +112,11 @@ static size_t feed(struct terminal *t, const uint8_t *input, size_t n) {
   if (lines && !ended && now.cc[VEOF]) piece[length++] = now.cc[VEOF];
   struct modes silent = now;
   silent.lflag &= ~(uint32_t)(ECHO | ECHONL);
-  ioctl(t->slave, TCSETS, &silent);
+  bool echoes = silent.lflag != now.lflag;
+  if (echoes) ioctl(t->slave, TCSETS, &silent);
   (void)!write(t->master, piece, length);
   (void)unread(t);
-  ioctl(t->slave, TCSETS, &now);
+  if (echoes) ioctl(t->slave, TCSETS, &now);
   t->fed = true;
   return taken;
 }
