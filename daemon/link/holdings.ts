@@ -11,7 +11,7 @@ import type { JobFile, JobRecord, PlacingRule } from '../journal/job-file.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
 import type { RootBook } from '../sync/shared-root.ts';
 import type { AgentClient } from './agent-client.ts';
-import type { JobOrigin } from './job.ts';
+import type { JobOrigin } from './job-origin.ts';
 import type { Results } from './results.ts';
 import { temporariesOf } from './outside.ts';
 import { Returning, type Returned } from './returning.ts';
@@ -139,10 +139,9 @@ export class Holdings {
   /** Has the agent put the results aside; one that is away does so by itself when it has waited long enough. */
   async keep(reason: string): Promise<boolean> {
     const { client, file } = this.#needs;
-    if (client.connected) {
-      const answer = await client.request((request) => ({ type: 'keep', request, job: this.#id }));
-      if (!answer.ok && client.connected) return false;
-    }
+    const answer = await client.request((request) => ({ type: 'keep', request, job: this.#id }));
+    // A failure while there is a connection is the agent's own word.
+    if (!answer.ok && client.connected) return false;
     return file.append({ type: 'kept', reason, since: new Date().toISOString() });
   }
 

@@ -2,19 +2,17 @@
 import { performance } from 'node:perf_hooks';
 import { fail, messageOf, never } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
-import type { LastingPlan, LinkToFront, Phases, PlannedJob } from '../../src/protocol/ipc.ts';
-import { jobUsage } from '../../src/protocol/jobs.ts';
-import { EndKind, type ShimMessage } from '../../src/protocol/shim.ts';
+import type { LastingPlan, LinkToFront, Phases } from '../../src/protocol/ipc.ts';
+import type { ShimMessage } from '../../src/protocol/shim.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
 import { jobSpecOf } from '../exec/spec.ts';
-import type { JobRecord } from '../journal/job-file.ts';
 import { prepare, type Prepared } from '../sync/prepare.ts';
 import type { PushPeer } from '../sync/push.ts';
 import { Caller } from './caller.ts';
 import { Holdings, type HoldingsNeeds } from './holdings.ts';
-import { transition, type End, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
+import { endOf, outsideOfEnd, stateOf, type JobOrigin } from './job-origin.ts';
+import { transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
 import type { Launcher } from './launchers.ts';
-import { outsideOf } from './outside.ts';
 import { agentMessageFor, Relay } from './relay.ts';
 import { Results } from './results.ts';
 import type { Returned } from './returning.ts';
@@ -34,21 +32,7 @@ export type JobNeeds = HoldingsNeeds & {
   readonly closed: (kept: boolean) => void;
 };
 
-/** Where a job comes from: the front, or a link before this one. */
-export type JobOrigin =
-  | { readonly from: 'front'; readonly plan: PlannedJob; readonly memo: unknown }
-  | { readonly from: 'file'; readonly record: JobRecord };
-
 const raw = (text: string): Buffer => Buffer.from(text, 'latin1');
-
-function stateOf(origin: JobOrigin): JobState {
-  if (origin.from === 'front') return { at: 'planned' };
-  const { done, returned } = origin.record;
-  // What ended well can be told again by the agent; anything else is over.
-  return done === undefined || returned !== undefined
-    ? { at: 'recovering' }
-    : { at: 'over', outcome: done.outcome };
-}
 
 export class Job {
   readonly plan: LastingPlan;
@@ -226,15 +210,8 @@ export class Job {
   }
 
   #ended(message: Extract<AgentMessage, { type: 'ended' }>): void {
-    const usage = jobUsage.safeParse(parseJson(message.json));
-    if (usage.success) this.#deniedPath = outsideOf(usage.data);
-    const end: End =
-      this.#relay.program !== undefined
-        ? { kind: 'execHere' }
-        : message.kind === EndKind.signaled
-          ? { kind: 'signaled', signal: message.value }
-          : { kind: 'exited', code: message.value };
-    this.#handle({ type: 'ended', end });
+    this.#deniedPath = outsideOfEnd(message) ?? this.#deniedPath;
+    this.#handle({ type: 'ended', end: endOf(message, this.#relay.program !== undefined) });
   }
 
   #handle(event: JobEvent): void {
@@ -464,13 +441,5 @@ export class Job {
     const kept = outcome.kind === 'lost' && outcome.kept;
     if (!kept) this.#needs.file.remove();
     this.#needs.closed(kept);
-  }
-}
-
-function parseJson(json: Buffer): unknown {
-  try {
-    return JSON.parse(json.toString('utf8'));
-  } catch {
-    return undefined;
   }
 }

@@ -1,0 +1,48 @@
+/** Where a job comes from, and how its tool ended: what its life (job-state.ts) begins and ends with. */
+import type { AgentMessage } from '../../src/protocol/agent.ts';
+import type { PlannedJob } from '../../src/protocol/ipc.ts';
+import { jobUsage } from '../../src/protocol/jobs.ts';
+import { EndKind } from '../../src/protocol/shim.ts';
+import type { RawPath } from '../../src/tree/manifest.ts';
+import type { JobRecord } from '../journal/job-file.ts';
+import type { End, JobState } from './job-state.ts';
+import { outsideOf } from './outside.ts';
+
+type Ended = Extract<AgentMessage, { type: 'ended' }>;
+
+/** Where a job comes from: the front, or a link before this one. */
+export type JobOrigin =
+  | { readonly from: 'front'; readonly plan: PlannedJob; readonly memo: unknown }
+  | { readonly from: 'file'; readonly record: JobRecord };
+
+/** The state in which a job of this origin begins. */
+export function stateOf(origin: JobOrigin): JobState {
+  if (origin.from === 'front') return { at: 'planned' };
+  const { done, returned } = origin.record;
+  // What ended well can be told again by the agent; anything else is over.
+  return done === undefined || returned !== undefined
+    ? { at: 'recovering' }
+    : { at: 'over', outcome: done.outcome };
+}
+
+/** `execs`: the agent named a program that the launcher is to become. */
+export function endOf(message: Ended, execs: boolean): End {
+  if (execs) return { kind: 'execHere' };
+  return message.kind === EndKind.signaled
+    ? { kind: 'signaled', signal: message.value }
+    : { kind: 'exited', code: message.value };
+}
+
+/** The path outside the roots for which the tool failed there; undefined when the agent told nothing that is one. */
+export function outsideOfEnd(message: Ended): RawPath | undefined {
+  const usage = jobUsage.safeParse(parseJson(message.json));
+  return usage.success ? outsideOf(usage.data) : undefined;
+}
+
+function parseJson(json: Buffer): unknown {
+  try {
+    return JSON.parse(json.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
