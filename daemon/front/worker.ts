@@ -280,9 +280,6 @@ export class Worker {
       case 'kept':
         this.#kept = message.jobs;
         return;
-      case 'fetched':
-        this.#pending.get(message.request)?.(ok(message));
-        return;
       case 'listening':
         this.#listening = true;
         this.#apply(message);
@@ -290,19 +287,15 @@ export class Worker {
       case 'connected':
         this.#connected(message);
         return;
-      case 'slots': {
-        const slots = { total: message.total, used: message.used };
-        this.#apply({ type: 'slots', slots, freeBytes: message.freeBytes });
+      case 'slots':
+        this.#apply({ type: 'slots', slots: message, freeBytes: message.freeBytes });
         return;
-      }
       case 'connecting':
         this.#apply(message);
         return;
-      case 'uploading': {
-        const { part, bytes, total, rate } = message;
-        this.#apply({ type: 'uploading', upload: { part, bytes, total, rate } });
+      case 'uploading':
+        this.#apply({ type: 'uploading', upload: message });
         return;
-      }
       case 'disconnected':
         this.#apply(message);
         this.#failPending(`${this.id} went away: ${message.reason}`);
@@ -311,8 +304,9 @@ export class Worker {
         this.#apply({ type: 'probed', facts: message.facts });
         this.#pending.get(message.request)?.(ok(message.facts));
         return;
+      case 'fetched':
       case 'collected':
-        this.#pending.get(message.request)?.(ok({ freed: message.freed, held: message.held }));
+        this.#pending.get(message.request)?.(ok(message));
         return;
       case 'benchmarked':
         this.#pending.get(message.request)?.(ok(message.facts));

@@ -8,7 +8,6 @@ import { jobsFolder, treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { BlobPacker } from '../../src/protocol/blob-packer.ts';
 import type { AgentFacts, HelloFacts } from '../../src/protocol/facts.ts';
-import { agentFacts, benchmarkFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront } from '../../src/protocol/ipc.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import { FsHelper } from '../../src/tree/fs-helper.ts';
@@ -17,10 +16,10 @@ import { Store } from '../../src/tree/store.ts';
 import { RedoJournal } from '../artifacts/redo.ts';
 import { Spool } from '../artifacts/spool.ts';
 import { JobFile, loadJobFiles } from '../journal/job-file.ts';
-import { isSourcePath } from '../plan/needs/source-name.ts';
 import { RootBook } from '../sync/shared-root.ts';
 import type { AgentConnection, UploadProgress } from '../transport/transport.ts';
 import { AgentClient } from './agent-client.ts';
+import { Errands } from './errands.ts';
 import { Job } from './job.ts';
 import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
@@ -82,6 +81,7 @@ export class Link {
   readonly #jobs = new Map<string, Job>();
   readonly #drops = new Map<string, NodeJS.Timeout>();
   readonly #kept: KeptJobs;
+  readonly #errands: Errands;
   #beat: NodeJS.Timeout | undefined;
   readonly #memory = new Memory({ busy: () => this.#jobs.size > 0 });
   #epochsThere: Readonly<Record<string, string>> = {};
@@ -127,6 +127,7 @@ export class Link {
       patienceMs: needs.ownerDeadline * 1000,
       complain: needs.complain,
     });
+    this.#errands = new Errands({ client: this.#client, book: this.#book, tell: needs.tell });
   }
 
   get #jobsFolder(): string {
@@ -182,19 +183,19 @@ export class Link {
         this.#plan({ from: 'front', plan: message.job, memo: message.memo });
         return;
       case 'probe':
-        void this.#probe(message.request, message.tools);
+        void this.#errands.probe(message);
         return;
       case 'collect':
-        void this.#collect(message.request, message.bytes);
+        void this.#errands.collect(message);
         return;
       case 'benchmark':
-        void this.#benchmark(message.request);
+        void this.#errands.benchmark(message);
         return;
       case 'connect':
         this.#client.hurry();
         return;
       case 'look':
-        void this.#look(message);
+        void this.#errands.look(message);
         return;
       case 'cancel':
         this.#jobs.get(message.job)?.cancel('it was cancelled');
@@ -406,79 +407,5 @@ export class Link {
     const job = this.#jobs.get(message.job.toString('hex'));
     if (job !== undefined) job.agentMessage(message);
     else if (message.type === 'result') this.#kept.agentMessage(message);
-  }
-
-  /** Looks at a root that nobody uses now; a job that commits meanwhile waits for the end of it. */
-  async #look(message: Extract<FrontToLink, { type: 'look' }>): Promise<void> {
-    const { request, last } = message;
-    const root = this.#book.get(message.root);
-    if (root.lock.busy) {
-      this.#needs.tell({ type: 'failed', request, reason: 'a job is at work in it' });
-      return;
-    }
-    const held = await root.lock.acquire(true, new AbortController().signal);
-    try {
-      const since = Date.now();
-      const begun = performance.now();
-      const snapshot = await root.look();
-      const took = performance.now() - begun;
-      if (!snapshot.ok) {
-        this.#needs.tell({ type: 'failed', request, reason: snapshot.failure.reason });
-        return;
-      }
-      root.early.keep({ snapshot: snapshot.value, begun, took });
-      const news = root.early.newsSince(last, snapshot.value.manifest, isSourcePath);
-      this.#needs.tell({ type: 'looked', request, told: { ...news, since } });
-    } finally {
-      held.release();
-    }
-  }
-
-  async #probe(request: number, tools: readonly string[]): Promise<void> {
-    const answer = await this.#client.request((number) => ({
-      type: 'probe',
-      request: number,
-      json: Buffer.from(JSON.stringify({ tools })),
-    }));
-    const facts =
-      answer.ok && answer.value.type === 'facts'
-        ? agentFacts.safeParse(JSON.parse(answer.value.json.toString('utf8')))
-        : undefined;
-    if (facts?.success === true) this.#needs.tell({ type: 'probed', request, facts: facts.data });
-    else {
-      const failure = answer.ok
-        ? fail('the agent answered with bad facts').failure
-        : answer.failure;
-      this.#needs.tell({ type: 'failed', request, reason: failure.reason });
-    }
-  }
-
-  async #collect(request: number, bytes: number): Promise<void> {
-    const answer = await this.#client.request((number) => ({
-      type: 'collect',
-      request: number,
-      bytes: BigInt(bytes),
-    }));
-    if (answer.ok && answer.value.type === 'collected') {
-      const { freed, held } = answer.value;
-      this.#needs.tell({ type: 'collected', request, freed: Number(freed), held: Number(held) });
-    } else {
-      const reason = answer.ok ? 'the agent did not collect' : answer.failure.reason;
-      this.#needs.tell({ type: 'failed', request, reason });
-    }
-  }
-
-  async #benchmark(request: number): Promise<void> {
-    const answer = await this.#client.request((number) => ({ type: 'benchmark', request: number }));
-    const facts =
-      answer.ok && answer.value.type === 'benchmarked'
-        ? benchmarkFacts.safeParse(JSON.parse(answer.value.json.toString('utf8')))
-        : undefined;
-    if (facts?.success === true)
-      this.#needs.tell({ type: 'benchmarked', request, facts: facts.data });
-    else {
-      const reason = answer.ok ? 'the agent measured nothing' : answer.failure.reason;
-      this.#needs.tell({ type: 'failed', request, reason });
-    }
   }
 }

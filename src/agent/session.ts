@@ -54,6 +54,8 @@ const aboutJobs = [
 type Request = Of<(typeof requests)[number]>;
 type AboutJob = Of<(typeof aboutJobs)[number]>;
 
+const hexOf = ({ job }: { readonly job: Buffer }): string => job.toString('hex');
+
 function isRequest(message: AgentMessage): message is Request {
   return (requests as readonly string[]).includes(message.type);
 }
@@ -70,7 +72,6 @@ type Bringing = {
   /** Aborted when what it waits for will not come. */
   readonly withdrawn: AbortController;
   baseOf: Lack['baseOf'];
-  /** Takes back what was lent to it. */
   readonly lent: (() => void)[];
 };
 
@@ -80,7 +81,6 @@ export class Session implements Listener {
   readonly #control: AgentStream;
   readonly #bulk: AgentStream[] = [];
   readonly #syncs = new Map<number, Arriving>();
-  /** Syncs that have begun. */
   readonly #bringing = new Map<number, Bringing>();
   readonly #gone = new AbortController();
   readonly #packer: BlobPacker;
@@ -190,8 +190,7 @@ export class Session implements Listener {
         return;
       case 'finish':
         if (job !== undefined) job.finish();
-        else
-          void this.#kept(message.job, () => this.#agent.kept.remove(message.job.toString('hex')));
+        else void this.#kept(message.job, () => this.#agent.kept.remove(hexOf(message)));
         return;
       case 'kill':
         job?.kill();
@@ -224,12 +223,8 @@ export class Session implements Listener {
 
   async #probe(message: Of<'probe'>): Promise<void> {
     const { request } = message;
-    const asked = probeRequest.safeParse(JSON.parse(message.json.toString('utf8')));
-    if (!asked.success) {
-      this.#refuse(request, 'internal', asked.error.message);
-      return;
-    }
-    const facts = await this.#agent.facts(this.owner, asked.data.tools);
+    const { tools } = probeRequest.parse(JSON.parse(message.json.toString('utf8')));
+    const facts = await this.#agent.facts(this.owner, tools);
     this.send({ type: 'facts', request, json: Buffer.from(JSON.stringify(facts)) });
   }
 
@@ -320,8 +315,7 @@ export class Session implements Listener {
 
   /** Runs `use` on what is kept of a job of this workstation, if anything is. */
   #kept<T>(job: Buffer, use: (kept: KeptResult) => T): T | undefined {
-    const hex = job.toString('hex');
-    const kept = this.#agent.kept.open(hex, this.owner.workstation);
+    const kept = this.#agent.kept.open(job.toString('hex'), this.owner.workstation);
     return kept === undefined ? undefined : use(kept);
   }
 

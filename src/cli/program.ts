@@ -8,9 +8,6 @@ import { hookCommands } from './program-hook.ts';
 import { selfTestCommand } from './program-self-test.ts';
 import { shimCommands } from './program-shim.ts';
 
-const text = (value: unknown): string | undefined =>
-  typeof value === 'string' ? value : undefined;
-
 function daemonCommands(program: Command, bind: Bind): void {
   const daemon = program.command('daemon').description('the resident daemon of this user');
   const now = new Option('--now', 'end running remote jobs instead of waiting for them');
