@@ -135,7 +135,11 @@ export function transition(state: WorkerState, event: WorkerEvent, now: number):
       return { kind: 'unreachable', since: now, reason: event.reason, next: '' };
     case 'slots':
       return state.kind === 'connected'
-        ? { ...state, slots: event.slots, freeBytes: event.freeBytes }
+        ? {
+            ...state,
+            slots: { total: event.slots.total, used: event.slots.used },
+            freeBytes: event.freeBytes,
+          }
         : state;
     case 'probed':
       return withFacts(state, event.facts, now);

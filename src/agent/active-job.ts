@@ -292,9 +292,9 @@ export class ActiveJob {
     }
   }
 
-  /** A content of a file that the tool seemed to have finished while it ran. */
-  finished(hash: Hash): Content | undefined {
-    return this.#finished?.content(hash);
+  /** A content that is offered, or that of a file which the tool seemed to have finished while it ran. */
+  contentOf(hash: Hash): Content | undefined {
+    return this.offered.get(hash) ?? this.#finished?.content(hash);
   }
 
   /** What the job offers to the link, by hash. */

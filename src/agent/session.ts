@@ -223,8 +223,8 @@ export class Session implements Listener {
 
   async #probe(message: Of<'probe'>): Promise<void> {
     const { request } = message;
-    const { tools } = probeRequest.parse(JSON.parse(message.json.toString('utf8')));
-    const facts = await this.#agent.facts(this.owner, tools);
+    const asked = probeRequest.parse(JSON.parse(message.json.toString('utf8')));
+    const facts = await this.#agent.facts(this.owner, asked.tools);
     this.send({ type: 'facts', request, json: Buffer.from(JSON.stringify(facts)) });
   }
 
@@ -406,8 +406,7 @@ export class Session implements Listener {
   async #fetchPart(message: Of<'fetchPart'>): Promise<void> {
     const { request } = message;
     const job = this.#agent.jobs.find(message.job, this.owner);
-    const hash = message.hash.toString('hex');
-    const content = job?.offered.get(hash) ?? job?.finished(hash);
+    const content = job?.contentOf(message.hash.toString('hex'));
     if (content === undefined) {
       this.#refuse(request, 'bad-content', 'a content was asked for that is not offered');
       return;
