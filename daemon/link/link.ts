@@ -8,7 +8,6 @@ import { jobsFolder, treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { BlobPacker } from '../../src/protocol/blob-packer.ts';
 import type { AgentFacts, HelloFacts } from '../../src/protocol/facts.ts';
-import { agentFacts, benchmarkFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront } from '../../src/protocol/ipc.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import { FsHelper } from '../../src/tree/fs-helper.ts';
@@ -26,6 +25,7 @@ import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
 import { lostText } from './talk.ts';
+import { AgentRequests } from './requests.ts';
 import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
 /** A plan whose launcher never commits is forgotten after this, ms. */
@@ -82,6 +82,7 @@ export class Link {
   readonly #jobs = new Map<string, Job>();
   readonly #drops = new Map<string, NodeJS.Timeout>();
   readonly #kept: KeptJobs;
+  readonly #requests: AgentRequests;
   #beat: NodeJS.Timeout | undefined;
   readonly #memory = new Memory({ busy: () => this.#jobs.size > 0 });
   #epochsThere: Readonly<Record<string, string>> = {};
@@ -121,6 +122,7 @@ export class Link {
         blob: (blob) => this.#spool.take(blob),
       },
     });
+    this.#requests = new AgentRequests(this.#client, needs.tell);
     this.#kept = new KeptJobs({
       ...this.#holdingParts(),
       folder: this.#jobsFolder,
@@ -182,13 +184,13 @@ export class Link {
         this.#plan({ from: 'front', plan: message.job, memo: message.memo });
         return;
       case 'probe':
-        void this.#probe(message.request, message.tools);
+        void this.#requests.probe(message.request, message.tools);
         return;
       case 'collect':
-        void this.#collect(message.request, message.bytes);
+        void this.#requests.collect(message.request, message.bytes);
         return;
       case 'benchmark':
-        void this.#benchmark(message.request);
+        void this.#requests.benchmark(message.request);
         return;
       case 'connect':
         this.#client.hurry();
@@ -431,54 +433,6 @@ export class Link {
       this.#needs.tell({ type: 'looked', request, told: { ...news, since } });
     } finally {
       held.release();
-    }
-  }
-
-  async #probe(request: number, tools: readonly string[]): Promise<void> {
-    const answer = await this.#client.request((number) => ({
-      type: 'probe',
-      request: number,
-      json: Buffer.from(JSON.stringify({ tools })),
-    }));
-    const facts =
-      answer.ok && answer.value.type === 'facts'
-        ? agentFacts.safeParse(JSON.parse(answer.value.json.toString('utf8')))
-        : undefined;
-    if (facts?.success === true) this.#needs.tell({ type: 'probed', request, facts: facts.data });
-    else {
-      const failure = answer.ok
-        ? fail('the agent answered with bad facts').failure
-        : answer.failure;
-      this.#needs.tell({ type: 'failed', request, reason: failure.reason });
-    }
-  }
-
-  async #collect(request: number, bytes: number): Promise<void> {
-    const answer = await this.#client.request((number) => ({
-      type: 'collect',
-      request: number,
-      bytes: BigInt(bytes),
-    }));
-    if (answer.ok && answer.value.type === 'collected') {
-      const { freed, held } = answer.value;
-      this.#needs.tell({ type: 'collected', request, freed: Number(freed), held: Number(held) });
-    } else {
-      const reason = answer.ok ? 'the agent did not collect' : answer.failure.reason;
-      this.#needs.tell({ type: 'failed', request, reason });
-    }
-  }
-
-  async #benchmark(request: number): Promise<void> {
-    const answer = await this.#client.request((number) => ({ type: 'benchmark', request: number }));
-    const facts =
-      answer.ok && answer.value.type === 'benchmarked'
-        ? benchmarkFacts.safeParse(JSON.parse(answer.value.json.toString('utf8')))
-        : undefined;
-    if (facts?.success === true)
-      this.#needs.tell({ type: 'benchmarked', request, facts: facts.data });
-    else {
-      const reason = answer.ok ? 'the agent measured nothing' : answer.failure.reason;
-      this.#needs.tell({ type: 'failed', request, reason });
     }
   }
 }
