@@ -26,7 +26,15 @@ import {
 import { processName } from './lock.ts';
 import type { Log } from './log.ts';
 import type { Listener, Owner } from './owner.ts';
-import { collectResult, contentsOf, type Others, type RootResult, windowOf } from './result.ts';
+import { resultParts } from './result-parts.ts';
+import {
+  isSettled,
+  collectResult,
+  contentsOf,
+  type Others,
+  type RootResult,
+  windowOf,
+} from './result.ts';
 import { prepare } from './run-spec.ts';
 import { Runner } from './runner.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -58,6 +66,8 @@ export type JobNeeds = {
   readonly over: (outcome: 'untouched' | 'settled' | 'dropped') => void;
 };
 
+/** ns on the machine's clock. */
+type Window = { readonly from: bigint; readonly till: bigint };
 type ExecHere = Extract<RunMessage, { type: 'execHere' }>;
 
 export class ActiveJob {
@@ -345,12 +355,8 @@ export class ActiveJob {
       const result = await this.#collectRoot(root, window);
       if (!result.ok) {
         this.#needs.log(`job ${this.hex}: ${result.failure.reason}`);
-        this.#send({
-          type: 'notStarted',
-          job: this.plan.id,
-          kind: 'internal',
-          reason: result.failure.reason,
-        });
+        const { reason } = result.failure;
+        this.#send({ type: 'notStarted', job: this.plan.id, kind: 'internal', reason });
         this.kill();
         break;
       }
@@ -362,44 +368,31 @@ export class ActiveJob {
     if (this.#state.at === 'ended') this.#tellEnd(started, end);
   }
 
-  #collectRoot(
-    of: PlannedRoot,
-    window: { from: bigint; till: bigint },
-  ): Promise<Result<RootResult>> {
-    return of.root.inOrder(() =>
-      collectResult({
-        root: of.root,
-        helper: this.#needs.helper,
-        ...window,
-        shift: this.#shift,
-        caches: of.root.caches,
-        covered: coveredIn(this.plan, of),
-        others: this.#needs.others(of),
-      }),
-    );
+  #collectRoot(of: PlannedRoot, window: Window): Promise<Result<RootResult>> {
+    const { root } = of;
+    // Others come and go until it is our turn.
+    return root.inOrder(() => {
+      const { helper, others } = this.#needs;
+      const where = { root, helper, others: others(of), caches: root.caches };
+      const covered = coveredIn(this.plan, of);
+      return collectResult({ ...where, covered, ...window, shift: this.#shift });
+    });
   }
 
   #tellStarted(at: bigint): void {
     this.#send({ type: 'started', job: this.plan.id, at: at + this.#shift });
   }
 
-  #tellResult(
-    root: string,
-    window: { from: bigint; till: bigint },
-    parts: readonly Buffer[],
-  ): void {
-    for (const [at, changes] of parts.entries()) {
-      const last = at === parts.length - 1;
-      this.#send({ type: 'result', job: this.plan.id, root, ...window, changes, last });
-    }
-  }
-
   /** The results, then execHere where there is one, then `ended`. */
   #tellEnd(started: bigint, end: ToolEnd): void {
     const job = this.plan.id;
     const window = this.#window;
-    for (const { root, parts } of this.results) this.#tellResult(root.key, window, parts);
-    for (const { path, parts } of this.#left.results) this.#tellResult(path, window, parts);
+    const lists = [
+      ...this.results.map(({ root, parts }) => ({ root: root.key, parts })),
+      ...this.#left.results.map(({ path, parts }) => ({ root: path, parts })),
+    ];
+    for (const { root, parts } of lists)
+      for (const part of resultParts({ job, root, ...window }, parts)) this.#send(part);
     if (this.#execHere !== undefined) {
       const { path, cwd, argv, env } = this.#execHere;
       const given = [...this.plan.env, Buffer.from('RCH_ON_WORKER=1')];
@@ -436,10 +429,14 @@ export class ActiveJob {
       for (const { root, readOnly } of this.plan.roots) {
         if (readOnly) continue;
         const result = this.results.find((each) => each.root === root);
+<<<<<<< HEAD
         const known =
           outcome === 'untouched' ||
           (outcome === 'settled' && (result?.settled === true || result?.changes.length === 0));
         root.jobEnds(known);
+=======
+        root.jobEnds(outcome === 'untouched' || (outcome === 'settled' && isSettled(result)));
+>>>>>>> resume
       }
       void discard(this.#needs.folder, this.#folder);
     }

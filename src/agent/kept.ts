@@ -13,10 +13,12 @@ import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { fail, messageOf, ok, type Result } from '../base/result.ts';
+import type { AgentMessage } from '../protocol/agent.ts';
 import type { Change, Hash } from '../tree/manifest.ts';
 import { packChanges, unpackChanges } from '../tree/packed.ts';
 import type { Content } from './blobs-out.ts';
 import { discard, type AgentFolder } from './folder.ts';
+import { resultParts } from './result-parts.ts';
 import { contentsOf, type RootResult } from './result.ts';
 
 /** How long results are kept, ms. */
@@ -158,6 +160,16 @@ export class Kept {
       JSON.stringify({ version: 1, workstation, roots } satisfies z.infer<typeof metaShape>),
     );
   }
+}
+
+/** What is said to whoever asks for kept results. */
+export function retold(kept: KeptResult, job: Buffer, request: number): AgentMessage[] {
+  let bytes = 0n;
+  for (const { size } of kept.contents.values()) bytes += BigInt(size);
+  const results = kept.roots.flatMap(({ key, from, till, parts }) =>
+    resultParts({ job, root: key, from, till }, parts),
+  );
+  return [...results, { type: 'kept', request, bytes }];
 }
 
 function addContents(contents: Map<Hash, Content>, part: Buffer, folder: string): void {

@@ -178,3 +178,8 @@ export async function settleResult(
     return ok(undefined);
   });
 }
+
+/** Whether the link was told all of a result, and said what became of it where that matters. */
+export function isSettled(result: RootResult | undefined): boolean {
+  return result !== undefined && (result.settled || result.changes.length === 0);
+}

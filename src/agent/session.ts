@@ -10,7 +10,7 @@ import type { Change, Hash } from '../tree/manifest.ts';
 import type { Agent } from './agent.ts';
 import { namedIn, sendContent, sendPart, type Content, type OutNeeds } from './blobs-out.ts';
 import type { Listener, Owner } from './owner.ts';
-import { beforeOf, type KeptResult } from './kept.ts';
+import { beforeOf, retold, type KeptResult } from './kept.ts';
 import { settleResult } from './result.ts';
 import type { AgentStream } from './stream.ts';
 import { syncIn, type Lack } from './sync-in.ts';
@@ -303,14 +303,9 @@ export class Session implements Listener {
 
   /** For a job that is not here: whether its tool may have run decides what becomes of the command. */
   #unknown(job: Buffer): void {
+    const reason = 'the worker never began the job';
     if (this.#agent.jobs.hadBegun(job)) this.send({ type: 'unknownJob', job });
-    else
-      this.send({
-        type: 'notStarted',
-        job,
-        kind: 'never-seen',
-        reason: 'the worker never began the job',
-      });
+    else this.send({ type: 'notStarted', job, kind: 'never-seen', reason });
   }
 
   /** Runs `use` on what is kept of a job of this workstation, if anything is. */
@@ -344,22 +339,11 @@ export class Session implements Listener {
     else this.#refuse(request, 'internal', kept?.failure.reason ?? 'the job is not there any more');
   }
 
-  #reclaim(message: Of<'reclaim'>): void {
-    const { request } = message;
-    const job = Buffer.from(message.job);
-    const kept = this.#agent.kept.open(job.toString('hex'), this.owner.workstation);
-    if (kept === undefined) {
+  #reclaim({ request, job }: Of<'reclaim'>): void {
+    const told = this.#kept(job, (kept) => retold(kept, Buffer.from(job), request));
+    if (told === undefined)
       this.#refuse(request, 'never-seen', 'nothing is kept of that job on the worker');
-      return;
-    }
-    let bytes = 0n;
-    for (const { key, from, till, parts } of kept.roots)
-      for (const [at, changes] of parts.entries()) {
-        const last = at === parts.length - 1;
-        this.send({ type: 'result', job, root: key, from, till, changes, last });
-      }
-    for (const { size } of kept.contents.values()) bytes += BigInt(size);
-    this.send({ type: 'kept', request, bytes });
+    else for (const message of told) this.send(message);
   }
 
   /** Tells the chunks of what stands in the place of a content that is on its way, and lends it to that. */
