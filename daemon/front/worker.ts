@@ -275,6 +275,7 @@ export class Worker {
       case 'recovered':
         this.#recovered = true;
         this.#options.hooks.onRecovered(message.jobs);
+        this.#options.hooks.onChange();
         return;
       case 'kept':
         this.#kept = message.jobs;
@@ -300,27 +301,21 @@ export class Worker {
         this.#failPending(`${this.id} went away: ${message.reason}`);
         return;
       case 'probed':
-      case 'benchmarked':
-        if (message.type === 'probed') this.#apply({ type: 'probed', facts: message.facts });
-        this.#answer(message.request, ok(message.facts));
+        this.#apply({ type: 'probed', facts: message.facts });
+        this.#pending.get(message.request)?.(ok(message.facts));
         return;
       case 'fetched':
       case 'collected':
-<<<<<<< HEAD
         this.#pending.get(message.request)?.(ok(message));
         return;
       case 'benchmarked':
         this.#pending.get(message.request)?.(ok(message.facts));
-=======
-      case 'fetched':
-        this.#answer(message.request, ok(message));
->>>>>>> resume
         return;
       case 'looked':
-        this.#answer(message.request, ok(message.told));
+        this.#pending.get(message.request)?.(ok(message.told));
         return;
       case 'failed':
-        this.#answer(message.request, fail(message.reason));
+        this.#pending.get(message.request)?.(fail(message.reason));
         return;
       case 'phase':
         this.#options.hooks.onPhase(message.job, message.phase);
@@ -330,10 +325,6 @@ export class Worker {
         this.#send({ type: 'heard', job: message.job });
         return;
     }
-  }
-
-  #answer(request: number, reply: Parameters<Pending>[0]): void {
-    this.#pending.get(request)?.(reply);
   }
 
   #connected(message: Extract<LinkToFront, { type: 'connected' }>): void {

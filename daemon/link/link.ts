@@ -25,7 +25,6 @@ import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
 import { lostText } from './talk.ts';
-import { AgentRequests } from './requests.ts';
 import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
 /** A plan whose launcher never commits is forgotten after this, ms. */
@@ -82,11 +81,7 @@ export class Link {
   readonly #jobs = new Map<string, Job>();
   readonly #drops = new Map<string, NodeJS.Timeout>();
   readonly #kept: KeptJobs;
-<<<<<<< HEAD
   readonly #errands: Errands;
-=======
-  readonly #requests: AgentRequests;
->>>>>>> resume
   #beat: NodeJS.Timeout | undefined;
   readonly #memory = new Memory({ busy: () => this.#jobs.size > 0 });
   #epochsThere: Readonly<Record<string, string>> = {};
@@ -126,7 +121,6 @@ export class Link {
         blob: (blob) => this.#spool.take(blob),
       },
     });
-    this.#requests = new AgentRequests(this.#client, needs.tell);
     this.#kept = new KeptJobs({
       ...this.#holdingParts(),
       folder: this.#jobsFolder,
@@ -189,7 +183,6 @@ export class Link {
         this.#plan({ from: 'front', plan: message.job, memo: message.memo });
         return;
       case 'probe':
-<<<<<<< HEAD
         void this.#errands.probe(message);
         return;
       case 'collect':
@@ -197,15 +190,6 @@ export class Link {
         return;
       case 'benchmark':
         void this.#errands.benchmark(message);
-=======
-        void this.#requests.probe(message.request, message.tools);
-        return;
-      case 'collect':
-        void this.#requests.collect(message.request, message.bytes);
-        return;
-      case 'benchmark':
-        void this.#requests.benchmark(message.request);
->>>>>>> resume
         return;
       case 'connect':
         this.#client.hurry();
@@ -424,33 +408,4 @@ export class Link {
     if (job !== undefined) job.agentMessage(message);
     else if (message.type === 'result') this.#kept.agentMessage(message);
   }
-<<<<<<< HEAD
-=======
-
-  /** Looks at a root that nobody uses now; a job that commits meanwhile waits for the end of it. */
-  async #look(message: Extract<FrontToLink, { type: 'look' }>): Promise<void> {
-    const { request, last } = message;
-    const root = this.#book.get(message.root);
-    if (root.lock.busy) {
-      this.#needs.tell({ type: 'failed', request, reason: 'a job is at work in it' });
-      return;
-    }
-    const held = await root.lock.acquire(true, new AbortController().signal);
-    try {
-      const since = Date.now();
-      const begun = performance.now();
-      const snapshot = await root.look();
-      const took = performance.now() - begun;
-      if (!snapshot.ok) {
-        this.#needs.tell({ type: 'failed', request, reason: snapshot.failure.reason });
-        return;
-      }
-      root.early.keep({ snapshot: snapshot.value, begun, took });
-      const news = root.early.newsSince(last, snapshot.value.manifest, isSourcePath);
-      this.#needs.tell({ type: 'looked', request, told: { ...news, since } });
-    } finally {
-      held.release();
-    }
-  }
->>>>>>> resume
 }

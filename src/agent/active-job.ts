@@ -264,7 +264,14 @@ export class ActiveJob {
         return;
       case 'execHere':
         this.#execHere = message;
-        this.#exited(endNow(EndKind.exited, 0));
+        this.#exited({
+          kind: EndKind.exited,
+          value: 0,
+          till: nowNs(),
+          userTime: 0n,
+          systemTime: 0n,
+          maxRss: 0n,
+        });
         return;
       case 'exit': {
         const { at, value, userTime, systemTime, maxRss } = message;
@@ -309,11 +316,10 @@ export class ActiveJob {
 
   /** What the job offers to the link, by hash. */
   get offered(): Map<Hash, Content> {
-    const left = this.#left.results.flatMap(({ contents }) => contents);
-    return new Map([
-      ...contentsOf(this.results),
-      ...left.map((each) => [each.hash, each] as const),
-    ]);
+    const offered = contentsOf(this.results);
+    for (const { contents } of this.#left.results)
+      for (const content of contents) offered.set(content.hash, content);
+    return offered;
   }
 
   #begun(at: bigint): void {
@@ -342,7 +348,14 @@ export class ActiveJob {
     }
     if (this.#state.at === 'running') {
       // Killed from outside (out of memory, say): the tool's end is that of its group.
-      this.#exited(endNow(EndKind.signaled, 9));
+      this.#exited({
+        kind: EndKind.signaled,
+        value: 9,
+        till: nowNs(),
+        userTime: 0n,
+        systemTime: 0n,
+        maxRss: 0n,
+      });
       return;
     }
     this.#advance({ type: 'exited', end: undefined });
@@ -362,7 +375,8 @@ export class ActiveJob {
       }
       this.results.push(result.value);
     }
-    const left = { ...this.#needs, plan: this.plan, folder: this.#folder };
+    const { helper, hasher } = this.#needs;
+    const left = { plan: this.plan, folder: this.#folder, helper, hasher };
     if (this.#state.at === 'collecting') this.#left = await collectTemporaries(left);
     this.#advance({ type: 'collected' });
     if (this.#state.at === 'ended') this.#tellEnd(started, end);
@@ -429,14 +443,7 @@ export class ActiveJob {
       for (const { root, readOnly } of this.plan.roots) {
         if (readOnly) continue;
         const result = this.results.find((each) => each.root === root);
-<<<<<<< HEAD
-        const known =
-          outcome === 'untouched' ||
-          (outcome === 'settled' && (result?.settled === true || result?.changes.length === 0));
-        root.jobEnds(known);
-=======
         root.jobEnds(outcome === 'untouched' || (outcome === 'settled' && isSettled(result)));
->>>>>>> resume
       }
       void discard(this.#needs.folder, this.#folder);
     }
@@ -446,9 +453,4 @@ export class ActiveJob {
     this.#needs.changed();
     this.#needs.over(outcome);
   }
-}
-
-/** An end of which `rch-run` told no more than that it is one. */
-function endNow(kind: EndKind, value: number): ToolEnd {
-  return { kind, value, till: nowNs(), userTime: 0n, systemTime: 0n, maxRss: 0n };
 }
