@@ -383,7 +383,7 @@ test('an ended job keeps its result for one who comes back, but not for another 
     stdinAt: 0n,
   } as const;
   stranger.send({ ...attach });
-  await stranger.control.take('unknownJob');
+  expect(await stranger.control.take('notStarted')).toMatchObject({ kind: 'never-seen' });
   stranger.send({ type: 'kill', job });
   stranger.close();
   peer = await AgentPeer.connect(agent.socket);
