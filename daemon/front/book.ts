@@ -119,7 +119,7 @@ export class Book {
     const theirs = new Set(told.map(({ job }) => job));
     for (const { job: id, memo } of told) {
       const known = jobs.get(id);
-      if (known !== undefined) known.orphan = known.left = false;
+      if (known !== undefined) known.orphan = false;
       else if (history.find(id)?.ended !== true) this.#takeOver(memo);
     }
     const reason = 'the link went away before it told the worker';
@@ -127,9 +127,8 @@ export class Book {
       if (job.worker !== worker.id || !job.orphan || theirs.has(job.line.id)) continue;
       jobs.remove(job.line.id);
       this.counts.returned++;
-      const line = { ...job.line, ended: true };
-      if (job.left) this.#runsHere(job, { ...line, reason });
-      else this.#parts.history.record({ ...line, reason: CALLER_GONE });
+      // A short one is over by now; its lease ends at once.
+      this.#runsHere(job, { ...job.line, reason, ended: true });
     }
     for (const line of [...history.recent()]) {
       const open = line.decision === 'remote' && !line.ended && line.worker === worker.id;

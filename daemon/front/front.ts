@@ -153,7 +153,7 @@ export class Front {
   #stopMs(how: StopKind): number {
     if (how === 'handover') return 0;
     if (how === 'now') return STOP_NOW;
-    const outcome = this.#settings.current();
+    const outcome = this.#settings.reload();
     const { daemon } = outcome.ok ? outcome.value.config : defaultConfig();
     return daemon.drainTimeoutSec * 1000;
   }
@@ -216,11 +216,7 @@ export class Front {
         this.#book.recovered(worker, jobs);
       },
       onDeath: (worker) => {
-        for (const job of this.#jobs.all()) {
-          if (job.worker !== worker.id || job.orphan) continue;
-          job.orphan = true;
-          job.left = startTimeOf(job.holder.pid) === job.holder.startTime;
-        }
+        for (const job of this.#jobs.all()) if (job.worker === worker.id) job.orphan = true;
       },
       log: (worker, level, what) => {
         logger[level]({ worker: worker.id }, what);

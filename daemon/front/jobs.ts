@@ -15,8 +15,6 @@ export type Job = {
   phase: string;
   /** Its link died since: nothing may ever be heard of it. */
   orphan: boolean;
-  /** Its launcher lived when that was seen: it runs the command here, unless the worker had been told. */
-  left: boolean;
 };
 
 /** What a link keeps of a job for a front that does not know it. */
@@ -50,7 +48,6 @@ export function jobOfMemo(memo: unknown): Job | undefined {
     since: performance.now() - Math.max(0, Date.now() - Date.parse(line.startedAt)),
     phase: 'running',
     orphan: false,
-    left: false,
   };
 }
 

@@ -224,7 +224,6 @@ export class Question {
       since: performance.now(),
       phase: 'planned',
       orphan: false,
-      left: false,
     };
     if (worker?.plan(planned, memoOf(job)) !== true) {
       await this.#runLeased(here(`the link of ${decision.worker} went away`, 'heavy'));
