@@ -178,7 +178,12 @@ export class Control {
     let known: number | undefined;
     for (;;) {
       const worker = fleet.get(params.worker);
-      if (worker === undefined) return this.#unknown(params.worker);
+      if (worker === undefined) {
+        if (!fleet.expects(params.worker) || caller.signal.aborted)
+          return this.#unknown(params.worker);
+        await fleet.changes.next(CONNECT_PATIENCE, caller.signal);
+        continue;
+      }
       const { state } = worker;
       if (state.kind === 'connected') {
         const probed = await worker.probe(params.tools ?? [], PROBE_DEADLINE);

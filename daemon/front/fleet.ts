@@ -43,6 +43,11 @@ export class Fleet {
     return this.#members.get(id)?.worker;
   }
 
+  /** Whether a worker gets a new link as soon as the one with its old configuration has ended. */
+  expects(id: string): boolean {
+    return this.#leaving.has(id) && this.#config?.workers.some((each) => each.id === id) === true;
+  }
+
   all(): Worker[] {
     return [...this.#members.values()].map((member) => member.worker);
   }
