@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SHIM_PROTOCOL } from '../../src/protocol/shim.ts';
 import { LauncherWorld, question, type Run } from './launcher-rig.ts';
 
 async function outputOf(run: Run): Promise<string> {
@@ -347,7 +348,7 @@ print("full",flush=True); sys.stdin.read()`,
           .split(') ')[1]
           ?.split(' ')[19];
         expect(ask).toMatchObject({
-          protocol: 1,
+          protocol: SHIM_PROTOCOL,
           version: '0.0.0-test',
           pid: run.pid,
           ppid: process.pid,
