@@ -48,11 +48,15 @@ export type TemporaryNeeds = {
   readonly hasher: Hasher;
 };
 
-/** Where something of the job's is mounted in one of its temporary folders: what is there is not left by the tool. */
+/**
+ * Where something of the job's is mounted in one of its temporary folders: what is there is not left by the tool. Nor
+ * is cargo's record of use in a CARGO_HOME that is not here yet, for each machine keeps its own.
+ */
 function mountsIn(plan: JobPlan, folder: RawPath): RawPath[] {
   const { hide, shimDir } = plan.spec;
   const others = temporariesOf(plan).map(({ path }) => path);
-  return [...plan.roots.map(({ path }) => path), ...hide, shimDir, ...others]
+  const cargo = variable(plan.env, 'CARGO_HOME')?.replace(/\/+$/, '') ?? '';
+  return [...plan.roots.map(({ path }) => path), ...hide, shimDir, ...others, cargo]
     .filter((path) => path !== folder && isBelow(path, folder))
     .map((path) => path.slice(folder.length + 1));
 }
