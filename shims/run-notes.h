@@ -15,6 +15,26 @@ static bool report_modes(struct supervisor *s) {
   return true;
 }
 
+/*
+ * Reads a piece of what the tool wrote to its terminal. Modes that it set before it wrote (no echo, then the prompt for
+ * a password) are told before that piece, or what is typed at the prompt would be echoed.
+ */
+static bool read_terminal(struct supervisor *s, struct stream *stream) {
+  size_t begin = s->send.n, end;
+  uint8_t report[256];
+  if (!read_stream(s, stream)) return false;
+  end = s->send.n;
+  if (!has_terminal(s) || !report_modes(s)) return true;
+  /* What it was given the terminal for. */
+  if (s->for_modes) s->foreground_until = 0;
+  size_t length = s->send.n - end;
+  if (s->send.failed || length > sizeof report) return true;
+  memcpy(report, s->send.at + end, length);
+  memmove(s->send.at + begin + length, s->send.at + begin, end - begin);
+  memcpy(s->send.at + begin, report, length);
+  return true;
+}
+
 /* Feeds the next line or piece, once the one before was read. */
 static void feed_keys(struct supervisor *s) {
   if (unread(&s->terminal)) return;

@@ -223,7 +223,8 @@ static void turn(struct supervisor *s) {
   if (poll(fds, COUNT, next_wait(s)) < 0 && errno != EINTR) give_up(s);
   if ((fds[FROM_AGENT].revents & ~POLLOUT) && receive_more(s)) obey_agent(s);
   for (int i = 0; i < 3; i++)
-    if (fds[OUT + i].revents && may_read(s, &s->out[i])) read_stream(s, &s->out[i]);
+    if (fds[OUT + i].revents && may_read(s, &s->out[i]))
+      (void)(i + 1 == RCH_OUT_TERMINAL ? read_terminal(s, &s->out[i]) : read_stream(s, &s->out[i]));
   if (fds[MONITOR].revents) hear_monitor(s);
   tick(s);
 }
