@@ -137,6 +137,8 @@ class Taking {
   /** Runs beside others. */
   shares = false;
 
+  #excludes = false;
+
   constructor(root: SharedRoot, needs: PrepareNeeds) {
     this.#root = root;
     this.#needs = needs;
@@ -160,17 +162,32 @@ class Taking {
     this.#look = await this.#wait(this.#root.looking, true);
   }
 
-  /** Waits until no other job uses the root, and keeps them out; what was seen of it before may be out of date. */
+  /**
+   * Waits until no other job uses the root, and keeps them out; what was seen of it before may be out of date. Where
+   * another job is at that already, it is enough to come in after it: then little is left to bring.
+   */
   async exclude(): Promise<void> {
     this.#look?.release();
     this.#use?.release();
     this.#look = undefined;
+    if (this.#root.excluding) {
+      this.#use = await this.#wait(this.#root.lock, false);
+      this.#look = await this.#wait(this.#root.looking, true);
+      return;
+    }
+    this.#root.excluding = this.#excludes = true;
     this.#use = await this.#wait(this.#root.lock, true);
     this.shares = false;
   }
 
+  #admitOthers(): void {
+    if (this.#excludes) this.#root.excluding = false;
+    this.#excludes = false;
+  }
+
   /** The job may run: those that may run beside it come in. */
   run(): void {
+    this.#admitOthers();
     if (this.#claimed !== undefined) {
       this.#use?.share();
       this.shares = true;
@@ -201,6 +218,7 @@ class Taking {
   }
 
   release(): void {
+    this.#admitOthers();
     this.onRelease();
     this.#claimed?.();
     this.#use?.release();

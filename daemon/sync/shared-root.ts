@@ -51,6 +51,8 @@ export class SharedRoot {
   readonly lock = new RootLock();
   /** Who compares a shared root with the worker's. */
   readonly looking = new RootLock();
+  /** A job waits to have the root alone, or has it, to bring the whole of it. */
+  excluding = false;
   readonly tree: Tree;
   readonly #helper: FsHelper;
   /** Made here in the place of what is too large to be carried. */
