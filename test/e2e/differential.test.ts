@@ -54,7 +54,7 @@ describe.skipIf(noFleet !== undefined)('the same command here and on a worker', 
   });
 
   it('builds a C project by make with the same streams, end and files', async () => {
-    const run = options('make', makeProject, ['make', '-j2']);
+    const run = options('make', makeProject, ['make']);
     expectSame(await twins(world, run), run);
     await idleHere(run.folder, ['make', '-q'], /^$/);
   });
