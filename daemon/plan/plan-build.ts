@@ -171,14 +171,12 @@ async function takeNeeds(
   takeScripts(draft, verdict.directory);
   const history = historyRefusal(draft);
   if (history !== undefined) return history;
-  // `sccache cc …`, as meson and CMake's launchers have it: its server would build in this machine's tree.
-  const launcher = [...needs.programs].map(wrapperReason).find((reason) => reason !== undefined);
-  if (launcher !== undefined) return { reason: launcher };
   const compilers = [...needs.programs].filter((name) => familyOf(name) === 'compiler');
   if (found.c || compilers.length > 0) {
     const defaults = family === 'make' ? ['cc', ...(found.plusPlus ? ['g++'] : [])] : [];
     compilerNeeds(needs, compilers.length > 0 ? compilers : defaults, found.plusPlus, draft.path);
   }
+  // `sccache cc …`, as meson and CMake's launchers have it: its server would build in this machine's tree.
   for (const name of needs.programs) {
     const reason = wrapperReason(
       name.includes('/') ? name : (findProgram(name, draft.path) ?? name),

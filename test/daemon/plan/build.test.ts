@@ -182,25 +182,6 @@ describe('compiler launchers', () => {
   );
 });
 
-describe('compiler launchers', () => {
-  const source = { 'x.c': 'int x;\n' };
-  it.each([
-    [
-      'ninja',
-      { 'build.ninja': 'rule cc\n  command = sccache cc -c $in -o $out\nbuild x.o: cc x.c\n' },
-    ],
-    ['make', { Makefile: 'CC = ccache gcc\nx.o: x.c\n\t$(CC) -c x.c\n' }],
-    ['make', { Makefile: 'x.o: x.c\n\tdistcc gcc -c x.c\n' }],
-  ])(
-    'keep a build by %s here, as their servers build in the tree of this machine',
-    async (tool, files) => {
-      expect(await reasonOf(tool, { cwd: folderWith({ ...files, ...source }) })).toMatch(
-        /(sccache|ccache|distcc) keeps its cache or its server on this machine/,
-      );
-    },
-  );
-});
-
 describe.skipIf(!has('cmake') || !has('ninja') || !has('gcc'))('cmake and ninja', () => {
   it('take the sources of a build folder elsewhere, and what build.ninja names', async () => {
     const top = folderWith({
