@@ -2,11 +2,9 @@
  * What runs have taught: kinds of commands that stay here in a project, with the reason. Kept in learned.json in
  * the state folder, written anew at each change.
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { z } from 'zod';
-import { messageOf } from '../../src/base/result.ts';
 import type { Complain } from './history.ts';
+import { readState, writeState } from './state-file.ts';
 
 /** `project` is latin1. `kind` is a CommandKind. */
 const rule = z.object({
@@ -36,13 +34,8 @@ export class Learned {
 
   static open(path: string, complain: Complain): Learned {
     const learned = new Learned(path, complain);
-    try {
-      const rules = z.array(rule).parse(JSON.parse(readFileSync(path, 'utf8')));
-      for (const each of rules) learned.#rules.set(keyOf(each.project, each.kind), each);
-    } catch (thrown) {
-      const missing = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
-      if (!missing) complain(`${path} cannot be used and is written anew: ${messageOf(thrown)}`);
-    }
+    const rules = readState(path, z.array(rule), complain) ?? [];
+    for (const each of rules) learned.#rules.set(keyOf(each.project, each.kind), each);
     return learned;
   }
 
@@ -70,13 +63,6 @@ export class Learned {
   }
 
   #save(): void {
-    try {
-      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-      const temporary = `${this.#path}.new`;
-      writeFileSync(temporary, JSON.stringify([...this.#rules.values()], null, 1), { mode: 0o600 });
-      renameSync(temporary, this.#path);
-    } catch (thrown) {
-      this.#complain(`${this.#path}: ${messageOf(thrown)}`);
-    }
+    writeState(this.#path, [...this.#rules.values()], this.#complain);
   }
 }

@@ -1,10 +1,8 @@
 /** Speeds of workers, as measured or as somebody else's benchmark says. Kept in speeds.json in the state folder. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { z } from 'zod';
-import { messageOf } from '../../src/base/result.ts';
 import { benchmarkFacts } from '../../src/protocol/facts.ts';
 import type { Complain } from './history.ts';
+import { readState, writeState } from './state-file.ts';
 
 const speed = z.object({
   /** 100 is the reference of daemon/select/speed.ts. */
@@ -28,13 +26,8 @@ export class Speeds {
 
   static open(path: string, complain: Complain): Speeds {
     const speeds = new Speeds(path, complain);
-    try {
-      const known = z.record(z.string(), speed).parse(JSON.parse(readFileSync(path, 'utf8')));
-      for (const [worker, each] of Object.entries(known)) speeds.#speeds.set(worker, each);
-    } catch (thrown) {
-      const missing = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
-      if (!missing) complain(`${path} cannot be used and is written anew: ${messageOf(thrown)}`);
-    }
+    const known = readState(path, z.record(z.string(), speed), complain) ?? {};
+    for (const [worker, each] of Object.entries(known)) speeds.#speeds.set(worker, each);
     return speeds;
   }
 
@@ -44,14 +37,6 @@ export class Speeds {
 
   set(worker: string, value: Speed): void {
     this.#speeds.set(worker, value);
-    try {
-      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
-      const temporary = `${this.#path}.new`;
-      const text = JSON.stringify(Object.fromEntries(this.#speeds), null, 1);
-      writeFileSync(temporary, text, { mode: 0o600 });
-      renameSync(temporary, this.#path);
-    } catch (thrown) {
-      this.#complain(`${this.#path}: ${messageOf(thrown)}`);
-    }
+    writeState(this.#path, Object.fromEntries(this.#speeds), this.#complain);
   }
 }
