@@ -59,11 +59,14 @@ export function hashOne(tools: Tools, request: HashOneRequest): HashOneOutcome {
     return [st.dev, st.ino, st.size, st.mtimeNs, st.ctimeNs, st.mode & 0o7777n];
   };
   const same = (a: Numbers, b: Numbers): boolean => a.every((value, i) => value === b[i]);
+  const grew = (a: Numbers, b: Numbers): boolean =>
+    request.growing && a[0] === b[0] && a[1] === b[1] && b[2] > a[2];
   try {
     const fd = open(request.path);
     const before = stat(fd);
-    if (request.want !== undefined && !same(before, request.want)) return { outcome: 'changed' };
-    const size = Number(before[2]);
+    const first = request.want ?? before;
+    if (!same(first, before) && !grew(first, before)) return { outcome: 'changed' };
+    const size = Number(first[2]);
     const hasher = size > block.length ? new blake.Blake3Hasher() : undefined;
     const ranges = hasher === undefined ? undefined : request.data;
     let at = 0;
@@ -88,8 +91,7 @@ export function hashOne(tools: Tools, request: HashOneRequest): HashOneOutcome {
       at += n;
     }
     const after = stat(fd);
-    const grown = request.growing && after[1] === before[1] && after[2] > before[2];
-    if (!same(before, after) && !grown) return { outcome: 'changed' };
+    if (!same(first, after) && !grew(first, after)) return { outcome: 'changed' };
     const digest = hasher?.digestBuffer() ?? blake.blake3(block.subarray(0, size));
     return { outcome: 'hashed', hash: digest.toString('hex'), size };
   } catch (thrown) {

@@ -65,6 +65,21 @@ describe('the hasher', () => {
     expect((await hasher().hashFile(Buffer.from(join(at, 'no')))).ok).toBe(false);
   });
 
+  test('takes a file that grew since it was scanned as it was then, where that is asked for', async () => {
+    const at = folder();
+    const scanned = Buffer.alloc(3 << 20, 'line ');
+    fs.writeFileSync(join(at, 'log'), scanned);
+    const ask = [{ path: 'log', identity: identityOf(join(at, 'log')) }];
+    fs.appendFileSync(join(at, 'log'), 'one more');
+    const outcome = async (growing: boolean): Promise<unknown> =>
+      (await hasher().hashFiles(Buffer.from(at), ask, { growing }))[0];
+    expect(await outcome(false)).toEqual({ outcome: 'changed' });
+    const size = scanned.length;
+    expect(await outcome(true)).toEqual({ outcome: 'hashed', hash: hashBytes(scanned), size });
+    fs.truncateSync(join(at, 'log'), 1 << 20);
+    expect(await outcome(true)).toEqual({ outcome: 'changed' });
+  });
+
   test('does not hold up the event loop', async () => {
     const at = folder();
     const file = join(at, 'big');
