@@ -100,6 +100,12 @@ struct bind {
   int fd;
 };
 
+/* A file that stands in place of the worker's. */
+struct stand_in {
+  char *path;
+  struct rch_bytes content;
+};
+
 /* The spec with NUL-terminated strings, owned here. */
 struct job {
   uint8_t method;
@@ -107,7 +113,9 @@ struct job {
   size_t bind_count;
   char **hide, **argv, **env, **caught;
   char *tool, *cwd;
-  struct rch_bytes passwd, group;
+  struct stand_in *files;
+  size_t file_count;
+  char *host;
   uint32_t uid, gid, umask, window;
   bool network, joined;
   uint8_t kind[3];
@@ -182,6 +190,25 @@ static bool job_binds(struct job *job, const struct rch_run_spec *spec) {
   return true;
 }
 
+static bool job_files(struct job *job, const struct rch_run_spec *spec) {
+  uint32_t n = spec->file_paths.count;
+  if (spec->file_contents.count != n) return fail("spec", "the lists of files differ in length");
+  job->files = calloc((size_t)n + 1, sizeof *job->files);
+  if (!job->files) return fail("spec", "out of memory");
+  struct rch_list paths = spec->file_paths, contents = spec->file_contents;
+  struct rch_bytes path, content;
+  for (; job->file_count < n; job->file_count++) {
+    struct stand_in *file = &job->files[job->file_count];
+    if (!rch_list_next(&paths, &path) || !rch_list_next(&contents, &content))
+      return fail("spec", "the lists of files are cut short");
+    file->path = text_of(path);
+    file->content = bytes_of(content);
+    if (!absolute(file->path) || file->content.n != content.n)
+      return fail("spec", "file %zu has no absolute path", job->file_count);
+  }
+  return true;
+}
+
 static void job_limits(struct job *job, struct rch_bytes limits) {
   struct rch_reader reader = {limits.at, limits.n, true};
   for (; job->limit_count < RLIM_NLIMITS && reader.n >= 16; job->limit_count++) {
@@ -195,18 +222,17 @@ static bool job_from(struct job *job, const struct rch_run_spec *spec) {
   errno = 0;
   job->method = spec->method;
   if (job->method > RCH_SANDBOX_NONE) return fail("spec", "unknown method %u", job->method);
-  if (!job_binds(job, spec)) return false;
+  if (!job_binds(job, spec) || !job_files(job, spec)) return false;
   job->hide = texts_of(spec->hide);
   job->argv = texts_of(spec->argv);
   job->env = texts_of(spec->env);
   job->caught = texts_of(spec->catch_exec);
   job->tool = text_of(spec->tool);
   job->cwd = text_of(spec->cwd);
-  if (!job->hide || !job->argv || !job->env || !job->caught || !absolute(job->tool) ||
+  job->host = text_of(spec->host);
+  if (!job->hide || !job->argv || !job->env || !job->caught || !job->host || !absolute(job->tool) ||
       !absolute(job->cwd) || !job->argv[0])
     return fail("spec", "a path, argument or variable is not one");
-  job->passwd = bytes_of(spec->passwd);
-  job->group = bytes_of(spec->group);
   job->uid = spec->uid;
   job->gid = spec->gid;
   job->umask = spec->umask & 0777;

@@ -55,13 +55,14 @@ static void raise_loopback(void) {
 }
 
 /*
- * Leaves this process in new user, mount and IPC (and network) namespaces; its next child is init of a new
+ * Leaves this process in new user, mount, IPC and (where asked for) host name and network namespaces; its next child is init of a new
  * PID namespace. The caller's uid and gid are our own ones outside. Root where user namespaces are refused
  * (in a chroot, or by sysctl) goes on without one: the tool is then uid 0, with few capabilities.
  */
 static bool enter_namespaces(const struct job *job) {
   unsigned uid = geteuid(), gid = getegid();
-  int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | (job->network ? 0 : CLONE_NEWNET);
+  int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | (job->network ? 0 : CLONE_NEWNET) |
+              (*job->host ? CLONE_NEWUTS : 0);
   if (uid == 0) (void)!setgroups(0, NULL);
   if (unshare(CLONE_NEWUSER | flags) == 0) {
     char line[64];
@@ -75,6 +76,8 @@ static bool enter_namespaces(const struct job *job) {
     return fail("unshare", "cannot make namespaces");
   }
   if (!job->network) raise_loopback();
+  if (*job->host && sethostname(job->host, strlen(job->host)) != 0)
+    return fail("host", "cannot take the host name %s", job->host);
   return true;
 }
 

@@ -6,8 +6,9 @@
 /* Makes an empty sandbox as a job would; the failure goes to `say`. */
 static _Noreturn void try_sandbox(int say) {
   static struct job job;
-  static char *none[] = {NULL};
+  static char *none[] = {NULL}, host[] = "rch-probe";
   job.hide = none;
+  job.host = host;
   job.uid = geteuid();
   job.gid = getegid();
   job.network = true;

@@ -110,20 +110,37 @@ static bool hide_folders(const struct job *job) {
   return true;
 }
 
+/* Takes away a symlink at `path`, in a folder of ours: what stands in for it must not be seen under its other name. */
+static bool clear_link(const char *path) {
+  char folder[PATH_MAX], place[PATH_MAX], target[PATH_MAX];
+  struct stat there;
+  const char *name = strrchr(path, '/') + 1;
+  if (!path_of(folder, "%.*s", (int)(name - path), path) || !find_place(folder, false, place) ||
+      !path_of(target, "%s/%s", place, name))
+    return false;
+  if (lstat(target, &there) != 0 || !S_ISLNK(there.st_mode) || unlink(target) == 0) return true;
+  return *place && split(place) && unlink(target) == 0;
+}
+
 /* Lets `content` stand in place of the file `path`. */
 static bool place_file(const char *path, struct rch_bytes content) {
   static const char fresh[] = "/.rch-file";
   char place[PATH_MAX];
-  if (content.n == 0) return true;
   int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   bool ok = fd >= 0 && write(fd, content.at, content.n) == (ssize_t)content.n;
   if (fd >= 0) close(fd);
-  ok = ok && find_place(path, true, place) &&
+  ok = ok && clear_link(path) && find_place(path, true, place) &&
        mount(fresh, place, NULL, MS_BIND, NULL) == 0 && make_read_only(place, false);
   int error = errno;
   unlink(fresh);
   errno = error;
-  return ok ? true : fail("passwd", "cannot stand in for %s", path);
+  return ok ? true : fail("file", "cannot stand in for %s", path);
+}
+
+static bool place_files(const struct job *job) {
+  for (size_t i = 0; i < job->file_count; i++)
+    if (!place_file(job->files[i].path, job->files[i].content)) return false;
+  return true;
 }
 
 static bool bind_roots(const struct job *job) {
@@ -176,8 +193,7 @@ static bool build_root(const struct job *job) {
             (mkdir("/proc", 0555) == 0 || fail("proc", "cannot make /proc")) &&
             (mkdir("/tmp", 01777) == 0 || fail("tmp", "cannot make /tmp")) && hide_folders(job) &&
             private_folder(job, "/tmp") && private_folder(job, "/var/tmp") &&
-            place_file("/etc/passwd", job->passwd) && place_file("/etc/group", job->group) &&
-            bind_roots(job);
+            place_files(job) && bind_roots(job);
   umask(mask);
   for (size_t i = 0; i < job->bind_count; i++) close_fd(&job->binds[i].fd);
   return ok;

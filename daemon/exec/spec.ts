@@ -34,6 +34,7 @@ export function jobSpecOf(job: PlannedJob, roots: readonly ReadyRoot[], newest: 
     shimDir: job.shimDir,
     shimTools: job.shimTools,
     user: job.user,
+    machine: job.machine,
     umask: job.umask,
     streams: job.streams,
     joined: job.joined,

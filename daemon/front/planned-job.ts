@@ -1,6 +1,6 @@
 /** Puts together what a link gets of a question, its plan and the settings. */
 import { readFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import type { RequestSettings } from '../../src/config/request.ts';
 import type { PlannedJob } from '../../src/protocol/ipc.ts';
 import { StreamKind, type Ask } from '../../src/protocol/shim.ts';
@@ -19,6 +19,9 @@ function groupName(gid: number): string {
   }
 }
 
+/** Bytes of a time zone; the longest of tzdata has 3,600. */
+const MOST_ZONE = 65_536;
+
 let user: User | undefined;
 
 /** The user this daemon belongs to, who is every caller's. */
@@ -33,6 +36,19 @@ function ourUser(): User {
     home: homedir.toString('latin1'),
   };
   return user;
+}
+
+/** What else of this machine a tool may put into its output. Asked anew: both can change while a daemon runs. */
+function ourMachine(): PlannedJob['machine'] {
+  const zone = ((): string => {
+    try {
+      const content = readFileSync('/etc/localtime');
+      return content.length <= MOST_ZONE ? content.toString('base64') : '';
+    } catch {
+      return '';
+    }
+  })();
+  return { host: hostname(), zone };
 }
 
 /** Whether descriptors 1 and 2 are one and the same pipe, socket or file. */
@@ -61,6 +77,7 @@ export function plannedJob(
     shimDir: ask.shimDir.toString('latin1'),
     shimTools: [...plan.shimTools],
     user: ourUser(),
+    machine: ourMachine(),
     umask: ask.umask,
     streams: [ask.inKind, ask.outKind, ask.errKind],
     joined: joined(ask),

@@ -1,5 +1,6 @@
 /** One launcher's question, from its arrival to the answer. */
 import { linkSocket, type Layout } from '../../src/base/layout.ts';
+import { watcherOf } from '../../src/base/processes.ts';
 import { ownView } from '../../src/base/view.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
 import type { Notice } from '../../src/config/schema.ts';
@@ -129,7 +130,7 @@ export class Question {
       else await this.#runLeased(quick);
       return;
     }
-    const reason = closing();
+    const reason = closing() ?? this.#watched();
     if (reason !== undefined) {
       await this.#runLeased(here(reason, 'heavy'));
       return;
@@ -146,6 +147,13 @@ export class Question {
     if (decision.kind === 'local') await this.#runLeased(decision);
     else if (!settings.ok || this.#caller.dryRun) await this.#runLeased(this.#dry(decision));
     else await this.#send(decision, settings.value);
+  }
+
+  /** Why a command must run in this very process, whatever it is. */
+  #watched(): string | undefined {
+    const watcher = watcherOf(this.#ask.pid, this.#ask.ppid);
+    if (watcher === undefined) return undefined;
+    return `${watcher} watches this command, and would see nothing of what runs elsewhere`;
   }
 
   /** For RCH_DRY_RUN: what would have been, run here. */

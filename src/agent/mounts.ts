@@ -1,5 +1,5 @@
 /** What a job sees where: the mounts of its sandbox, in the order to make them. Pure. */
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { MountFlag } from '../protocol/run.ts';
 
 /** Paths as latin1-decoded bytes. */
@@ -69,8 +69,10 @@ export type BubblewrapWish = {
   readonly program: string;
   readonly mounts: readonly Mount[];
   readonly hide: readonly string[];
-  readonly passwd: string;
-  readonly group: string;
+  /** Files that stand in place of the worker's. */
+  readonly files: readonly { readonly source: string; readonly path: string }[];
+  /** The host name the job sees; empty for the worker's. */
+  readonly host: string;
   readonly uid: number;
   readonly gid: number;
   readonly network: boolean;
@@ -78,22 +80,33 @@ export type BubblewrapWish = {
   readonly runner: string;
 };
 
-function bindBack(folder: string, look: Look): string[] {
+function bindBack(folder: string, look: Look, without: readonly string[]): string[] {
   const base = folder === '/' ? '' : folder;
   return look.list(folder).flatMap(({ name, link }) => {
     if (folder === '/' && OWN.has(name)) return [];
     const path = `${base}/${name}`;
+    if (without.includes(path)) return [];
     return link === undefined ? ['--ro-bind-try', path, path] : ['--symlink', link, path];
   });
+}
+
+function isLink(path: string, look: Look): boolean {
+  const folder = dirname(path);
+  const inside = look.exists(folder) ? look.list(folder) : [];
+  return inside.some(({ name, link }) => name === basename(path) && link !== undefined);
 }
 
 /** bwrap(1)'s command line for the same view as `rch-run` makes by itself; `rch-run` then runs in it with method none. */
 export function bubblewrapArguments(wish: BubblewrapWish, look: Look): string[] {
   const hidden = wish.hide.filter((folder) => folder !== '/' && look.exists(folder));
-  const split = splitFolders(
+  const replaced = wish.files
+    .map(({ path }) => path)
+    .filter((path) => isLink(path, look) || !look.exists(path));
+  const lacking = splitFolders(
     wish.mounts.map((mount) => mount.target),
     look,
   ).filter((folder) => !hidden.some((hide) => folder === hide || folder.startsWith(`${hide}/`)));
+  const split = [...new Set([...lacking, ...replaced.map((path) => dirname(path))])];
   const argv = [
     wish.program,
     '--unshare-user',
@@ -101,13 +114,14 @@ export function bubblewrapArguments(wish: BubblewrapWish, look: Look): string[] 
     '--unshare-ipc',
     '--die-with-parent',
   ];
+  if (wish.host !== '') argv.push('--unshare-uts', '--hostname', wish.host);
   argv.push('--uid', wish.uid.toString(), '--gid', wish.gid.toString());
   if (!wish.network) argv.push('--unshare-net');
-  argv.push(...bindBack('/', look), '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/run');
+  argv.push(...bindBack('/', look, []), '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/run');
   argv.push('--ro-bind-try', '/run/systemd/resolve', '/run/systemd/resolve', '--dir', '/run/lock');
-  for (const folder of split) argv.push('--tmpfs', folder, ...bindBack(folder, look));
+  for (const folder of split) argv.push('--tmpfs', folder, ...bindBack(folder, look, replaced));
   for (const folder of hidden) argv.push('--tmpfs', folder);
-  argv.push('--ro-bind', wish.passwd, '/etc/passwd', '--ro-bind', wish.group, '/etc/group');
+  for (const { source, path } of wish.files) argv.push('--ro-bind', source, path);
   argv.push('--ro-bind', wish.runner, '/.rch/rch-run');
   for (const mount of wish.mounts)
     argv.push(

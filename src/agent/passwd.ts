@@ -1,5 +1,4 @@
 /** The user database a job sees: the caller as it is on its own machine, and the worker's other users. */
-import { readFileSync } from 'node:fs';
 import type { JobSpec } from '../protocol/jobs.ts';
 
 export type UserDatabase = { readonly passwd: Buffer; readonly group: Buffer };
@@ -27,16 +26,4 @@ export function databaseFor(user: JobSpec['user'], passwd: string, group: string
     passwd: join([own, ...others(passwd, name, user.uid)]),
     group: join([`${groupName}:x:${user.gid}:`, ...others(group, groupName, user.gid)]),
   };
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return '';
-  }
-}
-
-export function userDatabase(user: JobSpec['user']): UserDatabase {
-  return databaseFor(user, textOf('/etc/passwd'), textOf('/etc/group'));
 }

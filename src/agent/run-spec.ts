@@ -8,13 +8,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { MountFlag, SandboxMethod, type RunSpec } from '../protocol/run.ts';
 import { shimTargets, type JobPlan } from './job-plan.ts';
 import { bubblewrapArguments, planMounts, type Mount } from './mounts.ts';
-import { userDatabase } from './passwd.ts';
 import { here, type Sandbox } from './sandbox.ts';
 import type { SlotLease } from './slots.ts';
+import { standIns } from './stand-ins.ts';
 import { temporariesOf } from './temporaries.ts';
 
 /** Bytes of output of one stream that the launcher has not written yet; more is not read from the tool. */
@@ -113,8 +113,9 @@ function baseSpec(plan: JobPlan, lease: SlotLease): RunSpec {
     mountTargets: [],
     mountFlags: [],
     hide: [],
-    passwd: Buffer.alloc(0),
-    group: Buffer.alloc(0),
+    filePaths: [],
+    fileContents: [],
+    host: Buffer.alloc(0),
     uid: spec.user.uid,
     gid: spec.user.gid,
     network: spec.network,
@@ -139,7 +140,7 @@ function baseSpec(plan: JobPlan, lease: SlotLease): RunSpec {
 export function prepare(plan: JobPlan, needs: SpecNeeds): Prepared {
   makeFolder(plan, needs.folder);
   const spec = baseSpec(plan, needs.lease);
-  const { passwd, group } = userDatabase(plan.spec.user);
+  const files = standIns(plan.spec);
   if (needs.sandbox.method === 'namespaces') {
     const mounts = viewOf(plan, needs.folder);
     return {
@@ -151,21 +152,25 @@ export function prepare(plan: JobPlan, needs: SpecNeeds): Prepared {
         mountTargets: mounts.map((mount) => bytes(mount.target)),
         mountFlags: mounts.map((mount) => mount.flags),
         hide: hidden(plan).map(bytes),
-        passwd,
-        group,
+        filePaths: files.map(({ path }) => bytes(path)),
+        fileContents: files.map(({ content }) => content),
+        host: Buffer.from(plan.spec.machine.host),
       },
     };
   }
   if (needs.sandbox.method === 'bubblewrap') {
-    const files = { passwd: join(needs.folder, 'passwd'), group: join(needs.folder, 'group') };
-    writeFileSync(files.passwd, passwd);
-    writeFileSync(files.group, group);
+    const written = files.map(({ path, content }) => {
+      const source = join(needs.folder, basename(path));
+      writeFileSync(source, content);
+      return { source, path };
+    });
     const [program, ...rest] = bubblewrapArguments(
       {
         program: needs.sandbox.bubblewrap,
         mounts: viewOf(plan, needs.folder),
         hide: hidden(plan),
-        ...files,
+        files: written,
+        host: plan.spec.machine.host,
         uid: plan.spec.user.uid,
         gid: plan.spec.user.gid,
         network: plan.spec.network,

@@ -33,3 +33,22 @@ export function startTimeOf(pid: number): bigint | undefined {
   const stat = processStat(pid);
   return stat === undefined || stat.zombie ? undefined : stat.startTime;
 }
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * The name of the program that watches what a process does in this kernel, so that it would see nothing of what runs
+ * elsewhere: a tracer (TracerPid of proc_pid_status(5): strace, gdb, rr), or perf as its parent.
+ */
+export function watcherOf(pid: number, ppid: number): string | undefined {
+  const tracer = /^TracerPid:\t(\d+)$/m.exec(readOr(`/proc/${pid}/status`))?.[1] ?? '0';
+  if (tracer !== '0') return readOr(`/proc/${tracer}/comm`).trim() || `process ${tracer}`;
+  const parent = readOr(`/proc/${ppid}/comm`).trim();
+  return parent === 'perf' ? parent : undefined;
+}

@@ -46,6 +46,8 @@ export const plannedJob = z.object({
     group: z.string(),
     home: raw,
   }),
+  /** Host name, and /etc/localtime in base64. */
+  machine: z.object({ host: z.string(), zone: z.string() }),
   umask: z.number(),
   streams: z.tuple([z.number(), z.number(), z.number()]),
   joined: z.boolean(),

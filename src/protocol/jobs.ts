@@ -41,6 +41,8 @@ export const jobSpec = z.object({
     group: z.string(),
     home: z.string(),
   }),
+  /** What the caller's machine is called, and its /etc/localtime (base64, tzfile(5); empty where it has none). */
+  machine: z.object({ host: z.string(), zone: z.string() }).default({ host: '', zone: '' }),
   umask: z.number().int(),
   /** StreamKind of 0, 1, 2. */
   streams: z.tuple([z.number(), z.number(), z.number()]),

@@ -24,7 +24,8 @@ export const SandboxMethod = {
  * - `hide`: folders (the worker's homes, the caller's home) of which only mount targets are visible; one that
  *   the worker lacks is there and empty. They, and all of the worker's, are read-only; /tmp, /var/tmp and
  *   /dev/shm are the job's own, unless they are mount targets.
- * - `passwd`/`group`: lines to stand in place of the worker's /etc/passwd and /etc/group.
+ * - `filePaths/fileContents`: files that stand in place of the worker's (/etc/passwd), or of a symlink there.
+ * - `host`: the host name the job sees; empty for the worker's.
  * - stream kinds are StreamKind of shim.ts: tty → the slave of the one pty, file/socket/other → pipe;
  *   `joined`: 1 and 2 are one pipe.
  * - `affinity`: CPU numbers the job may use, empty for all. `window`: bytes of output in flight before `credit`.
@@ -41,8 +42,9 @@ export const runMessages = {
       mountTargets: 'bytesList',
       mountFlags: 'u32List',
       hide: 'bytesList',
-      passwd: 'bytes',
-      group: 'bytes',
+      filePaths: 'bytesList',
+      fileContents: 'bytesList',
+      host: 'bytes',
       uid: 'u32',
       gid: 'u32',
       network: 'bool',

@@ -128,7 +128,8 @@ test('mounts come outermost first', () => {
 });
 
 const worker: Look = {
-  exists: (path) => ['/', '/home', '/home/worker', '/etc', '/usr'].includes(path),
+  exists: (path) =>
+    ['/', '/home', '/home/worker', '/etc', '/etc/passwd', '/etc/localtime', '/usr'].includes(path),
   list: (path) =>
     path === '/'
       ? [
@@ -136,7 +137,12 @@ const worker: Look = {
           { name: 'bin', link: 'usr/bin' },
           { name: 'proc', link: undefined },
         ]
-      : [{ name: 'worker', link: undefined }],
+      : path === '/etc'
+        ? [
+            { name: 'passwd', link: undefined },
+            { name: 'localtime', link: '../usr/zone' },
+          ]
+        : [{ name: 'worker', link: undefined }],
 };
 
 test('folders of the worker that lack a mount point are covered by one of ours', () => {
@@ -152,8 +158,11 @@ test('bubblewrap gets the same view', () => {
       program: '/usr/bin/bwrap',
       mounts: [{ source: '/w/t', target: '/home/alice/p', flags: 0 }],
       hide: ['/home/worker', '/nowhere'],
-      passwd: '/j/passwd',
-      group: '/j/group',
+      files: [
+        { source: '/j/passwd', path: '/etc/passwd' },
+        { source: '/j/localtime', path: '/etc/localtime' },
+      ],
+      host: 'engine',
       uid: 1,
       gid: 2,
       network: false,
@@ -164,11 +173,12 @@ test('bubblewrap gets the same view', () => {
   expect(argv).toContain('--unshare-net');
   expect(argv).toContain('--symlink usr/bin /bin');
   expect(argv).not.toContain('/proc /proc --ro');
-  expect(argv).toContain(
-    '--tmpfs /home --ro-bind-try /home/worker /home/worker --tmpfs /home/worker',
-  );
+  expect(argv).toContain('--tmpfs /home --ro-bind-try /home/worker /home/worker --tmpfs /etc');
   expect(argv).toContain('--bind /w/t /home/alice/p');
   expect(argv).not.toContain('/nowhere');
+  expect(argv).toContain('--unshare-uts --hostname engine');
+  expect(argv).toContain('--tmpfs /etc --ro-bind-try /etc/passwd /etc/passwd --tmpfs /home/worker');
+  expect(argv).toContain('--ro-bind /j/localtime /etc/localtime');
   expect(argv.endsWith('--chdir / -- /.rch/rch-run')).toBe(true);
 });
 

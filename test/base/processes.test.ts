@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { parseStat, processStat, startTimeOf } from '../../src/base/processes.ts';
+import { parseStat, processStat, startTimeOf, watcherOf } from '../../src/base/processes.ts';
 
 /** Fields 3 to 22 of proc_pid_stat(5): state, ppid, then 17 others, then the start time. */
 const rest = (state: string): string =>
@@ -19,4 +21,23 @@ test('this process is alive, and one that cannot be is not', () => {
   expect(processStat(process.pid)?.ppid).toBe(process.ppid);
   expect(startTimeOf(process.pid)).toBeTypeOf('bigint');
   expect(startTimeOf(2 ** 22 + 1)).toBeUndefined();
+});
+
+test('a tracer is seen, and nobody where there is none', async () => {
+  expect(watcherOf(process.pid, process.ppid)).toBeUndefined();
+  const traced = 'echo $$; exec sleep 600';
+  const strace = spawn('strace', [
+    '-qq',
+    '-o',
+    '/dev/null',
+    '-e',
+    'trace=none',
+    'sh',
+    '-c',
+    traced,
+  ]);
+  const pid = Number(String((await once(strace.stdout, 'data'))[0]));
+  expect(watcherOf(pid, strace.pid ?? 0)).toBe('strace');
+  process.kill(pid, 'SIGKILL');
+  await once(strace, 'close');
 });

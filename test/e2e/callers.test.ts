@@ -136,6 +136,20 @@ describe('a compiler called by others', () => {
     });
   });
 
+  it('stays here under strace, which would see nothing of it elsewhere', async () => {
+    const folder = nest.project('traced', { 'x.c': tinyC });
+    const log = join(nest.base, 'trace');
+    await nest.run(['strace', '-f', '-e', 'trace=execve', '-o', log, 'gcc', '-c', 'x.c'], folder, {
+      env: there,
+    });
+    expect(readFileSync(log, 'utf8')).toContain('cc1');
+    const [row] = await nest.world.history(1);
+    expect(row).toMatchObject({ decision: 'local' });
+    expect(row?.reason).toBe(
+      'strace watches this command, and would see nothing of what runs elsewhere',
+    );
+  });
+
   describe('of a real configuration', () => {
     it('configures zlib through the shims as without them', async () => {
       const folder = join(nest.base, 'zlib');

@@ -121,6 +121,7 @@ describe.skipIf(noFleet !== undefined)('real projects on a worker', () => {
       'all',
       'SYSCFLAGS=-DLUA_USE_POSIX -DLUA_USE_DLOPEN',
       'SYSLIBS=-Wl,-E -ldl',
+      'MYCFLAGS=-O0',
     ];
     const options: TwinOptions = { folder, argv, lay: () => copyOf('lua5.4', folder) };
     expectSame(await twins(world, options), options);
@@ -141,7 +142,7 @@ describe.skipIf(noFleet !== undefined)('real projects on a worker', () => {
       argv,
       lay: async () => {
         await copyOf('zlib', folder);
-        await here(folder, './configure');
+        await here(folder, 'env', 'CFLAGS=-O0', './configure');
       },
       sameContent: (path) => path !== 'configure.log',
     };
@@ -161,7 +162,8 @@ describe.skipIf(noFleet !== undefined)('real projects on a worker', () => {
       argv,
       lay: async () => {
         await copyOf('cjson', folder);
-        await here(folder, 'cmake', '-G', 'Ninja', '-B', 'build', '-DENABLE_CJSON_UTILS=On');
+        const flags = ['-DENABLE_CJSON_UTILS=On', '-DCMAKE_BUILD_TYPE=Debug'];
+        await here(folder, 'cmake', '-G', 'Ninja', '-B', 'build', ...flags);
       },
       sameContent: configured,
     };
@@ -262,7 +264,8 @@ describe.skipIf(noFleet !== undefined)('real projects on a worker', () => {
 
 /** Crates with procedural macros, build scripts, one of which compiles C, and features. */
 const rustWorkspace: Files = {
-  'Cargo.toml': '[workspace]\nmembers = ["tool", "core"]\nresolver = "2"\n',
+  'Cargo.toml':
+    '[workspace]\nmembers = ["tool", "core"]\nresolver = "2"\n[profile.dev]\ndebug = 0\n',
   'tool/Cargo.toml': `[package]
 name = "tool"
 version = "0.1.0"

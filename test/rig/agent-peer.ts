@@ -446,6 +446,7 @@ function plainSpec(): JobSpec {
     shimDir: '',
     shimTools: [],
     user: { name: 'caller', uid: 1234, gid: 1234, group: 'callers', home: '/home/caller' },
+    machine: { host: '', zone: '' },
     umask: 0o022,
     streams: [StreamKind.devNull, StreamKind.pipe, StreamKind.pipe],
     joined: false,

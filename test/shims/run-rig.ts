@@ -79,6 +79,16 @@ export function mounts(
   };
 }
 
+/** The lists of a spec that say these files. */
+export function standIns(
+  files: Readonly<Record<string, string>>,
+): Pick<RunSpec, 'filePaths' | 'fileContents'> {
+  return {
+    filePaths: Object.keys(files).map(bytes),
+    fileContents: Object.values(files).map(bytes),
+  };
+}
+
 export const readOnly = MountFlag.readOnly;
 
 /** A whole spec: `/bin/sh -c SCRIPT` on pipes, in namespaces, unless `changes` say otherwise. */
@@ -88,8 +98,11 @@ export function specOf(script: string, changes: Partial<RunSpec> = {}): RunSpec 
     method: SandboxMethod.namespaces,
     ...mounts([]),
     hide: ['/home', '/root', '/tmp'].map(bytes),
-    passwd: bytes('ada:x:1815:1815:Ada:/home/ada:/bin/sh\n'),
-    group: bytes('adas:x:1815:\n'),
+    ...standIns({
+      '/etc/passwd': 'ada:x:1815:1815:Ada:/home/ada:/bin/sh\n',
+      '/etc/group': 'adas:x:1815:\n',
+    }),
+    host: Buffer.alloc(0),
     uid: 1815,
     gid: 1815,
     network: true,

@@ -8,11 +8,13 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MountFlag, type RunSpec } from '../../src/protocol/run.ts';
@@ -25,6 +27,7 @@ import {
   readOnly,
   RunJob,
   specOf,
+  standIns,
 } from './run-rig.ts';
 
 const root = process.getuid?.() === 0;
@@ -142,11 +145,34 @@ describe.each(workers)('on a worker of %s', (_name, uid, program) => {
         uid: 0,
         gid: 0,
         cwd: bytes('/work/p'),
-        passwd: bytes('root:x:0:0:root:/root:/bin/sh\n'),
-        group: bytes('root:x:0:\n'),
+        ...standIns({
+          '/etc/passwd': 'root:x:0:0:root:/root:/bin/sh\n',
+          '/etc/group': 'root:x:0:\n',
+        }),
       },
     );
     expect(done.text).toBe('root\ny\n');
+  });
+
+  test("the host name and what stands in for files are the job's alone, a symlink there taken away", async () => {
+    const [link] = readdirSync('/etc', { withFileTypes: true })
+      .filter((entry) => entry.isSymbolicLink() && existsSync(`/etc/${entry.name}`))
+      .map(({ name }) => name)
+      .filter((name) => statSync(`/etc/${name}`).isFile());
+    if (link === undefined) throw new Error('no symlink to a file in /etc');
+    const before = readFileSync(`/etc/${link}`);
+    const done = await run(
+      `uname -n; cat /etc/${link} /etc/made-up; stat -c %F /etc/${link}; cmp /etc/fstab /etc/fstab; cat ${realpathSync(`/etc/${link}`)} | cksum`,
+      [],
+      {
+        host: bytes('engine'),
+        ...standIns({ [`/etc/${link}`]: 'content\n', '/etc/made-up': 'new\n' }),
+      },
+    );
+    const sum = execFileSync('cksum', { input: before, encoding: 'utf8' });
+    expect(done.text).toBe(`engine\ncontent\nnew\nregular file\n${sum}`);
+    expect(readFileSync(`/etc/${link}`)).toEqual(before);
+    expect(hostname()).not.toBe('engine');
   });
 
   test('homes, /tmp and the mounts below them are not seen but for the roots', async () => {
