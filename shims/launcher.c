@@ -6,6 +6,7 @@
  */
 #include "launcher/hook.h"
 #include "launcher/relay.h"
+#include "launcher/tell.h"
 
 static bool is_set(const char *name) {
   const char *value = getenv(name);
@@ -151,6 +152,11 @@ int main(int argc, char **argv) {
     if (errno == ENOENT || errno == ECONNREFUSED) start_daemon();
     if (errno == ETIMEDOUT) remember_hung();
     run_unleased(NULL);
+  }
+  if (only_asks()) {
+    tell(fd);
+    close_fd(&fd);
+    exec_local();
   }
   terminal_find();
   ask(fd);

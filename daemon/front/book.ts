@@ -2,7 +2,7 @@
 import { randomFillSync } from 'node:crypto';
 import { startTimeOf } from '../../src/base/processes.ts';
 import type { LinkToFront } from '../../src/protocol/ipc.ts';
-import type { Ask } from '../../src/protocol/shim.ts';
+import type { Ask, Told } from '../../src/protocol/shim.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import { quoted, type JournalLine } from '../journal/record.ts';
@@ -80,7 +80,7 @@ export class Book {
   }
 
   /** The record of a decision; `waitedMs`: from the question to the answer. */
-  lineOf(id: string, ask: Ask, decision: Decision, waitedMs: number): JournalLine {
+  lineOf(id: string, ask: Told, decision: Decision, waitedMs: number): JournalLine {
     const remote = decision.kind === 'remote';
     const argv = ask.argv.map((word) => word.toString('utf8'));
     return {

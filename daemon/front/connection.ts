@@ -8,6 +8,7 @@ import {
   type Ask,
   type HookQuestion,
   type ShimMessage,
+  type Told,
 } from '../../src/protocol/shim.ts';
 
 /** The numbers of both tables are disjoint; shim.ts and control.ts. */
@@ -19,6 +20,8 @@ export const FIRST_MESSAGE = 10_000;
 /** Bytes of replies that a peer may leave unread before it is let go. */
 const MOST_UNREAD = 64 * 1024 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 /** A question under way. */
 export type Asking = {
   readonly firstDone: (kind: number, value: number) => void;
@@ -27,6 +30,8 @@ export type Asking = {
 
 export type ConnectionHandlers = {
   readonly ask: (ask: Ask, reply: (message: ShimMessage) => void) => Asking;
+  /** Of a command that runs here already; nobody waits. */
+  readonly told: (of: Told) => void;
   readonly where: (
     job: Buffer,
     caller: { signal: AbortSignal; reply: (message: ShimMessage) => void },
@@ -44,9 +49,12 @@ export class Connection {
   readonly #socket: Socket;
   readonly #handlers: ConnectionHandlers;
   readonly #reader = new FrameReader(frontMessages);
-  readonly #gone = new AbortController();
+  /** Made for those who wait on the caller: most questions are answered before it could go. */
+  #gone: AbortController | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #asking: Asking | undefined;
+  /** An acknowledgement not yet sent. */
+  #held: Buffer | undefined;
 
   constructor(socket: Socket, handlers: ConnectionHandlers) {
     this.#socket = socket;
@@ -59,8 +67,13 @@ export class Connection {
     socket.once('close', () => {
       clearTimeout(this.#deadline);
       this.#asking?.vanished();
-      this.#gone.abort();
+      this.#gone?.abort();
     });
+  }
+
+  get #signal(): AbortSignal {
+    this.#gone ??= new AbortController();
+    return this.#gone.signal;
   }
 
   #receive(chunk: Buffer): void {
@@ -69,38 +82,50 @@ export class Connection {
       this.#refuse(messages.failure.reason);
       return;
     }
-    for (const message of messages.value) {
-      clearTimeout(this.#deadline);
-      this.#dispatch(message);
-    }
+    if (messages.value.length === 0) return;
+    clearTimeout(this.#deadline);
+    for (const message of messages.value) this.#dispatch(message);
   }
 
   #dispatch(message: FrontMessage): void {
     const toShim = (reply: ShimMessage): void => {
-      this.#send(encode(shimMessages, reply));
+      const frame = encode(shimMessages, reply);
+      if (reply.type === 'ack') this.#hold(frame);
+      else this.#send(frame);
     };
-    const { signal } = this.#gone;
     if (message.type === 'ask' && this.#asking === undefined) {
       this.#asking = this.#handlers.ask(message, toShim);
+    } else if (message.type === 'tell') {
+      this.#handlers.told(message);
     } else if (message.type === 'firstDone') {
       this.#asking?.firstDone(message.kind, message.value);
     } else if (message.type === 'where') {
-      this.#handlers.where(Buffer.from(message.job), { signal, reply: toShim });
+      this.#handlers.where(Buffer.from(message.job), { signal: this.#signal, reply: toShim });
     } else if (message.type === 'hookQuestion') {
       toShim({ type: 'hookAnswer', wrap: this.#handlers.hook(message) });
     } else if (message.type === 'call') {
       const reply = (reply: ControlMessage): void => {
         this.#send(encode(controlMessages, reply));
       };
-      this.#handlers.call(message, { signal, reply });
+      this.#handlers.call(message, { signal: this.#signal, reply });
     } else {
       this.#refuse(`an unexpected ${message.type}`);
     }
   }
 
+  /** Sends it with the answer, where that is there at once (one write, and the caller wakes once), else without. */
+  #hold(frame: Buffer): void {
+    this.#held = frame;
+    setImmediate(() => {
+      if (this.#held !== undefined) this.#send(NOTHING);
+    });
+  }
+
   #send(frame: Buffer): void {
     if (this.#socket.destroyed) return;
-    this.#socket.write(frame);
+    const held = this.#held;
+    this.#held = undefined;
+    this.#socket.write(held === undefined ? frame : Buffer.concat([held, frame]));
     if (this.#socket.writableLength > MOST_UNREAD) this.#refuse('it does not read its replies');
   }
 

@@ -13,7 +13,7 @@ import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import type { Speeds } from '../journal/speeds.ts';
 import { ExperienceBook } from '../select/experience.ts';
-import { Book } from './book.ts';
+import { Book, newId } from './book.ts';
 import { Connection, type Asking, type ConnectionHandlers } from './connection.ts';
 import { Control } from './control.ts';
 import { Decider } from './decider.ts';
@@ -21,7 +21,7 @@ import { Fleet } from './fleet.ts';
 import { answerHook } from './hook.ts';
 import { Jobs } from './jobs.ts';
 import { LeaseDesk } from './leases.ts';
-import { Question, type QuestionParts } from './question.ts';
+import { here, Question, type QuestionParts } from './question.ts';
 import { brokenReason, Settings } from './settings.ts';
 import { SpeedDesk } from './speed-desk.ts';
 import { answerWhere } from './where.ts';
@@ -102,6 +102,11 @@ export class Front {
     };
     this.#handlers = {
       ask: (ask, reply) => this.#asked(ask, reply),
+      told: (of) => {
+        const { book } = this.#question;
+        const decision = here(`it is only asked (${of.argv[1]?.toString('utf8') ?? ''})`, 'light');
+        book.decided(book.lineOf(newId(), of, decision, 0));
+      },
       where: (job, caller) => {
         void answerWhere(job, { layout, fleet, jobs, history }, caller);
       },

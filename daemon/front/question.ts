@@ -33,7 +33,8 @@ export type QuestionParts = {
   readonly log: (what: string) => void;
 };
 
-const here = (reason: string, weight: LocalDecision['weight']): LocalDecision => ({
+/** Stays here for a reason that needs no plan. */
+export const here = (reason: string, weight: LocalDecision['weight']): LocalDecision => ({
   kind: 'local',
   reason,
   weight,
@@ -52,7 +53,8 @@ const nobody: Pick<RequestSettings, 'dryRun' | 'verbose' | 'notice'> = {
 export class Question {
   readonly #parts: QuestionParts;
   readonly #reply: (message: ShimMessage) => void;
-  readonly #gone = new AbortController();
+  /** Made for those who wait: most questions are answered before their caller could go. */
+  #gone: AbortController | undefined;
   readonly #id = newId();
   readonly #begun = performance.now();
   readonly #ask: Ask;
@@ -96,7 +98,12 @@ export class Question {
   /** The launcher is gone: it ended, or went on by itself. */
   vanished(): void {
     this.#firstDone?.(false);
-    this.#gone.abort();
+    if (!this.#answered) this.#left.abort();
+  }
+
+  get #left(): AbortController {
+    this.#gone ??= new AbortController();
+    return this.#gone;
   }
 
   async #decide(): Promise<void> {
@@ -137,13 +144,13 @@ export class Question {
     }
     this.#beat();
     const decision = await decider.weigh(request, quick, {
-      signal: this.#gone.signal,
+      signal: this.#left.signal,
       wait: (text) => {
         this.#say(text);
       },
       ...(this.#caller.dryRun ? {} : { first: (command) => this.#runFirst(command) }),
     });
-    if (this.#gone.signal.aborted) return;
+    if (this.#left.signal.aborted) return;
     if (decision.kind === 'local') await this.#runLeased(decision);
     else if (!settings.ok || this.#caller.dryRun) await this.#runLeased(this.#dry(decision));
     else await this.#send(decision, settings.value);
@@ -173,7 +180,7 @@ export class Question {
       return;
     }
     const begun: { line?: JournalLine } = {};
-    const lease = leases.take(holder, this.#gone.signal, (ms) => {
+    const lease = leases.take(holder, this.#left.signal, (ms) => {
       if (begun.line !== undefined) this.#parts.book.endedHere(begun.line, ms);
     });
     if (typeof lease === 'number') {

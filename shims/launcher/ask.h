@@ -96,9 +96,9 @@ static struct rch_list list_of(char **texts) {
 static size_t pack_rlimits(uint8_t *into) {
   size_t n = 0;
   for (int number = 0; number < RLIM_NLIMITS; number++) {
-    struct rlimit limit;
-    if (getrlimit((__rlimit_resource_t)number, &limit) < 0) break;
-    uint64_t pair[2] = {limit.rlim_cur, limit.rlim_max};
+    /* The kernel's own form of a limit; libraries differ in how they declare getrlimit(2). */
+    uint64_t pair[2];
+    if (syscall(SYS_prlimit64, 0, number, NULL, pair) < 0) break;
     memcpy(into + n, pair, sizeof pair);
     n += sizeof pair;
   }

@@ -87,6 +87,8 @@ export const shimMessages = {
    * PATH? `cwd` is where it will run, empty when the agent did not say. Both are UTF-8.
    */
   hookQuestion: { number: 4, fields: { protocol: 'u16', line: 'bytes', cwd: 'bytes' } },
+  /** In place of `ask`, of a call by which the tool is only asked (src/base/asking.ts): it runs here, unanswered. */
+  tell: { number: 5, fields: { tool: 'bytes', cwd: 'bytes', argv: 'bytesList' } },
 
   // front → launcher
   /** The question arrived; due within 250 ms of it. */
@@ -177,4 +179,6 @@ export const shimMessages = {
 
 export type ShimMessage = MessageOf<typeof shimMessages>;
 export type Ask = Extract<ShimMessage, { type: 'ask' }>;
+/** What a journal line is made from. */
+export type Told = Pick<Ask, 'tool' | 'cwd' | 'argv'>;
 export type HookQuestion = Extract<ShimMessage, { type: 'hookQuestion' }>;

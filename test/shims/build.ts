@@ -34,6 +34,15 @@ const flags: Readonly<Record<Variant, readonly string[]>> = {
   sanitized: ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
 };
 
+/** As scripts/build.mjs links the launcher where musl is installed. */
+function shipped(source: string, variant: Variant): readonly [string, ...string[]] {
+  if (source !== 'shims/launcher.c' || variant === 'sanitized') return ['cc'];
+  if (!existsSync('/usr/bin/musl-gcc')) return ['cc'];
+  const triplet = execFileSync('cc', ['-print-multiarch'], { encoding: 'utf8' }).trim();
+  const folders = ['/usr/include', `/usr/include/${triplet}`];
+  return ['musl-gcc', '-static', ...folders.flatMap((folder) => ['-idirafter', folder])];
+}
+
 /** Writes a file in one step, only when its content differs. */
 function place(path: string, text: string): void {
   if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
@@ -77,8 +86,10 @@ export function compile(source: string, variant: Variant, extra: readonly string
   const known = compiled.get(name);
   if (known !== undefined) return known;
   header ??= generateHeader();
+  const [compiler, ...linking] = shipped(source, variant);
   const parts = [
     ...common,
+    ...linking,
     ...flags[variant],
     ...extra,
     header,
@@ -91,8 +102,9 @@ export function compile(source: string, variant: Variant, extra: readonly string
   compiled.set(name, program);
   if (existsSync(program)) return program;
   const beside = `${program}.${process.pid}`;
-  execFileSync('cc', [
+  execFileSync(compiler, [
     ...common,
+    ...linking,
     ...flags[variant],
     `-I${out}`,
     '-o',

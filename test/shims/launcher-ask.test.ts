@@ -38,6 +38,27 @@ describe.each(['plain', 'sanitized'] as const)(
       }
     });
 
+    it('only tells of what only asks, and waits for nobody', async () => {
+      const run = world.call('gcc', ['--version', 'x']);
+      const peer = await front.accept();
+      const tell = await peer.next('tell');
+      // Nobody answers.
+      expect((await run.end).code).toBe(0);
+      const words = [tell.tool, tell.cwd, ...tell.argv.slice(1)];
+      expect(words.map(String)).toEqual(['gcc', world.root, '--version', 'x']);
+      for (const [args, env] of [
+        [['x', '--version'], {}],
+        [['-V'], {}],
+        [['--version'], { RCH_VERBOSE: '1' }],
+        [['--version'], { RCH_DRY_RUN: '1' }],
+      ] as const) {
+        const asking = world.call('gcc', [...args], { env });
+        const { peer: asked } = await question(front);
+        asked.send({ type: 'local', reason: 'test', notice: '', lease: 0n });
+        expect((await asking.end).code).toBe(0);
+      }
+    });
+
     it('says from which view of files and processes it asks', async () => {
       const run = world.call('gcc', ['x']);
       const { peer, ask } = await question(front);

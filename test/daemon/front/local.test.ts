@@ -28,6 +28,16 @@ test('a query is acknowledged first and then sent home, with the reason', async 
   });
 });
 
+test('what only asks is told, not asked, and can be looked up', async () => {
+  house = new House();
+  await house.start();
+  const argv = ['cargo', '-vV'].map((word) => Buffer.from(word));
+  await house.tell({ tool: Buffer.from('cargo'), cwd: Buffer.from(house.root), argv });
+  const why = await house.call('why', { cwd: house.root });
+  expect(why.record).toMatchObject({ command: 'cargo -vV', decision: 'local', worker: null });
+  expect(why.record.reason).toBe('it is only asked (-vV)');
+});
+
 test('a build without any worker runs here under a lease, and why names the next step', async () => {
   house = new House();
   await house.start();

@@ -36,6 +36,7 @@ import {
   shimMessages,
   type Ask,
   type ShimMessage,
+  type Told,
 } from '../../../src/protocol/shim.ts';
 
 const top = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
@@ -378,6 +379,13 @@ export class House {
     const pid = launcher.pid;
     launcher.send(question({ argv, pid, env: this.#env, cwd: this.root }, more));
     return launcher;
+  }
+
+  /** As a launcher that waits for nobody; settles when it was heard. */
+  async tell(told: Told): Promise<void> {
+    const socket = await this.connection();
+    socket.end(encode(shimMessages, { type: 'tell', ...told }));
+    await once(socket, 'close');
   }
 
   async call<M extends ControlMethod>(method: M, params: ParamsOf<M>): Promise<ReplyOf<M>> {
