@@ -22,6 +22,8 @@ export class Spool {
   readonly #received = new WeakMap<object, number>();
   readonly #store: Store;
   readonly #coming = new Map<Hash, Coming>();
+  /** Files here that contents may be copied from, by the hash they were lent under. */
+  readonly #lent = new Map<Hash, Buffer>();
   #writing: Promise<void> = Promise.resolve();
 
   constructor(store: Store) {
@@ -40,6 +42,14 @@ export class Spool {
 
   pathOf(hash: Hash): Buffer {
     return this.#store.pathOf(hash);
+  }
+
+  /** Lets what comes be copied from the file at `path`; what is made of it is proved by its own hash. */
+  lend(base: Hash, path: Buffer): () => void {
+    this.#lent.set(base, path);
+    return () => {
+      if (this.#lent.get(base) === path) this.#lent.delete(base);
+    };
   }
 
   /** Takes in a small content made here. */
@@ -120,7 +130,7 @@ export class Spool {
       this.#settle(hash, fail('the worker sent more than it announced'));
       return;
     }
-    const written = await this.#add(hash, coming.at, brought.value);
+    const written = await this.#add(blob, coming.at, brought.value);
     if (!written.ok) {
       this.#settle(hash, written);
       return;
@@ -138,10 +148,14 @@ export class Spool {
     }
   }
 
-  async #add(hash: Hash, at: number, brought: Brought): Promise<Result<void>> {
+  async #add(blob: Blob, at: number, brought: Brought): Promise<Result<void>> {
+    const hash = blob.hash.toString('hex');
     if ('data' in brought) return this.#store.write(hash, at, brought.data);
-    if (brought.from !== undefined) return fail('the worker copies from what nobody offered it');
-    return this.#store.fill(hash, at, { length: brought.length });
+    const { length, from } = brought;
+    if (from === undefined) return this.#store.fill(hash, at, { length });
+    const path = this.#lent.get(blob.base.toString('hex'));
+    if (path === undefined) return fail('the worker copies from what nobody offered it');
+    return this.#store.fill(hash, at, { length, copy: { path, from } });
   }
 
   #settle(hash: Hash, result: Result<unknown>): void {

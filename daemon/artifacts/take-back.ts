@@ -16,6 +16,7 @@ import { stamp, type StampRule } from '../../src/tree/stamps.ts';
 import type { Snapshot } from '../../src/tree/tree.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
 import type { Edits } from '../sync/shared-root.ts';
+import type { Wanted } from './bring.ts';
 import type { RedoJournal } from './redo.ts';
 import type { Spool } from './spool.ts';
 import { stageOf } from './stages.ts';
@@ -38,8 +39,8 @@ export type TakeBackNeeds = {
   readonly spool: Spool;
   /** The worker's clock minus ours, ns. */
   readonly offset: bigint;
-  /** Sees to it that contents, of so many bytes, are in the spool. */
-  readonly bring: (wanted: ReadonlyMap<Hash, number>) => Promise<Result<undefined>>;
+  /** Sees to it that contents are in the spool. */
+  readonly bring: (wanted: ReadonlyMap<Hash, Wanted>) => Promise<Result<undefined>>;
   readonly redo: RedoJournal;
   /** Goes into the name of what is kept beside a file that changed on both sides. */
   readonly job: string;
@@ -212,13 +213,16 @@ export class TakeBack {
     changes: readonly Change[],
     now: Pick<Snapshot, 'manifest'>,
   ): Promise<Result<undefined>> {
-    const wanted = new Map<Hash, number>();
+    const wanted = new Map<Hash, Wanted>();
     for (const change of changes) {
       if (change.op !== 'put' || change.entry.kind !== 'file') continue;
       const here = now.manifest.get(change.path);
       const same = here?.kind === 'file' && here.hash === change.entry.hash;
       if (same && ninjaMap(change.path) === undefined) continue;
-      wanted.set(change.entry.hash, change.entry.size);
+      const { hash, size } = change.entry;
+      const path = Buffer.from(`${this.#held.root.path}/${change.path}`, 'latin1');
+      const old = here?.kind === 'file' ? { hash: here.hash, size: here.size, path } : undefined;
+      wanted.set(hash, { size, old: old ?? wanted.get(hash)?.old });
     }
     return this.#needs.bring(wanted);
   }

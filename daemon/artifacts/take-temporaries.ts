@@ -11,6 +11,7 @@ import type { Change, Entry, Hash, RawPath } from '../../src/tree/manifest.ts';
 import { absolute } from '../../src/tree/paths.ts';
 import { contentNeeded, placeChanges } from '../../src/tree/place.ts';
 import { stamp, type StampRule } from '../../src/tree/stamps.ts';
+import type { Wanted } from './bring.ts';
 import type { Spool } from './spool.ts';
 import type { RootResult } from './take-back.ts';
 
@@ -24,7 +25,7 @@ export type TemporariesNeeds = {
   readonly helper: FsHelper;
   readonly hasher: Hasher;
   readonly spool: Spool;
-  readonly bring: (wanted: ReadonlyMap<Hash, number>) => Promise<Result<undefined>>;
+  readonly bring: (wanted: ReadonlyMap<Hash, Wanted>) => Promise<Result<undefined>>;
   /** The worker's clock minus ours, ns. */
   readonly offset: bigint;
   readonly job: string;
@@ -89,7 +90,9 @@ export async function takeTemporaries(
   if (changes.length > MOST_FILES || bytes > MOST_BYTES)
     return fail(`the worker claims to have left too much in ${folder}`);
   if (changes.length === 0) return ok([]);
-  const brought = await needs.bring(contentNeeded(changes));
+  const brought = await needs.bring(
+    new Map([...contentNeeded(changes)].map(([hash, size]) => [hash, { size }])),
+  );
   if (!brought.ok) return brought;
   const placed = await placeChanges({
     helper: needs.helper,

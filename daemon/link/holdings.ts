@@ -1,6 +1,7 @@
 /** What one job holds here: its roots, the file that outlives its link, and what came back. */
 import { ok, type Result } from '../../src/base/result.ts';
 import { lastingPlan, type JobOutcome, type LinkToFront } from '../../src/protocol/ipc.ts';
+import type { BlobPacker } from '../../src/protocol/blob-packer.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { Hasher } from '../../src/tree/hash.ts';
@@ -21,6 +22,7 @@ type Done = Extract<LinkToFront, { type: 'done' }>;
 
 export type HoldingsNeeds = {
   readonly client: AgentClient;
+  readonly packer: BlobPacker;
   readonly book: RootBook;
   readonly spool: Spool;
   readonly helper: FsHelper;

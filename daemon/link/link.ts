@@ -250,6 +250,7 @@ export class Link {
   #holdingParts(): Omit<HoldingsNeeds, 'file'> {
     return {
       client: this.#client,
+      packer: this.#packer,
       book: this.#book,
       spool: this.#spool,
       helper: this.#parts.placer,

@@ -3,12 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import { diskFreeOf } from '../../src/facts/machine.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
+import type { BlobPacker } from '../../src/protocol/blob-packer.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Hasher } from '../../src/tree/hash.ts';
 import type { Change, Hash, Manifest, RawPath } from '../../src/tree/manifest.ts';
 import { unpackChanges } from '../../src/tree/packed.ts';
 import type { StampRule } from '../../src/tree/stamps.ts';
-import { bring } from '../artifacts/bring.ts';
+import { bring, type Known, type Wanted } from '../artifacts/bring.ts';
 import { EarlyReturn, type Offer, type Part } from '../artifacts/early.ts';
 import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
@@ -29,6 +30,8 @@ const HASH_BYTES = 32;
 
 export type ReturningNeeds = {
   readonly client: AgentClient;
+  /** Of what goes to the worker: what it takes is taken for what it gives. */
+  readonly packer: BlobPacker;
   readonly spool: Spool;
   readonly helper: FsHelper;
   readonly redo: RedoJournal;
@@ -195,7 +198,7 @@ export class Returning {
     return bad.reason === undefined ? ok(manifest) : fail(bad.reason);
   }
 
-  #bring(wanted: ReadonlyMap<Hash, number>): Promise<Result<undefined>> {
+  #bring(wanted: ReadonlyMap<Hash, Wanted>): Promise<Result<undefined>> {
     return bring(wanted, {
       spool: this.#needs.spool,
       asker: this.#early,
@@ -208,12 +211,16 @@ export class Returning {
         }));
         return answer.ok ? ok(undefined) : answer;
       },
-      fetchPart: (part) => this.#fetchPart(part),
+      fetchPart: (part, known) => this.#fetchPart(part, known),
+      worthDiffering: () => this.#needs.packer.worthDiffering,
       free: () => diskFreeOf(this.#needs.folder),
     });
   }
 
-  async #fetchPart({ hash, offset, length }: Part): Promise<Result<undefined>> {
+  async #fetchPart(
+    { hash, offset, length }: Part,
+    known?: Known,
+  ): Promise<Result<undefined>> {
     const answer = await this.#needs.client.request((request) => ({
       type: 'fetchPart',
       request,
@@ -221,6 +228,9 @@ export class Returning {
       hash: Buffer.from(hash, 'hex'),
       offset: BigInt(offset),
       length: BigInt(length),
+      base: Buffer.from(known?.base ?? '', 'hex'),
+      bits: known?.bits ?? 0,
+      chunks: known?.chunks ?? Buffer.alloc(0),
     }));
     return answer.ok ? ok(undefined) : answer;
   }

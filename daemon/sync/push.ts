@@ -16,8 +16,6 @@ const EAGER_EACH = 128 * 1024;
 const EAGER_TOTAL = 1024 * 1024;
 /** A content from this size on, bytes, goes as what differs from what stands in its place there. */
 const DELTA_LEAST = 4 * 1024 * 1024;
-/** On a way that takes more, bytes a ms, sending all is sooner done than finding what differs. */
-const DELTA_WIRE = 60_000;
 /** Bytes of changes in one message. */
 const PART_BYTES = 1024 * 1024;
 const HASH_BYTES = 32;
@@ -192,9 +190,8 @@ export class Push {
 
   /** What the agent has in the place of a content of which `bytes` are to be sent; where it pays to ask. */
   async #baseOf(sync: number, hash: Hash, bytes: number): Promise<Base | undefined> {
-    const { wire } = this.#peer.packer;
     if (this.#options.whole === true || bytes < DELTA_LEAST) return undefined;
-    if (wire !== undefined && wire > DELTA_WIRE) return undefined;
+    if (!this.#peer.packer.worthDiffering) return undefined;
     const answer = await this.#peer.request(
       (request) => [{ type: 'outline', request, sync, hash: Buffer.from(hash, 'hex') }],
       () => false,

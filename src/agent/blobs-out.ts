@@ -3,7 +3,8 @@ import { performance } from 'node:perf_hooks';
 import { fail, ok, type Result } from '../base/result.ts';
 import type { BlobPacker } from '../protocol/blob-packer.ts';
 import { packRun } from '../protocol/pieces.ts';
-import { type Part, PIECE, readParts } from '../tree/content.ts';
+import { type Outline, Stretches, type Stretch } from '../tree/chunks.ts';
+import { PIECE, readParts } from '../tree/content.ts';
 import type { Range } from '../tree/holes.ts';
 import type { Hash } from '../tree/manifest.ts';
 import type { AgentStream } from './stream.ts';
@@ -23,6 +24,7 @@ export type OutNeeds = {
 };
 
 const HASH_BYTES = 32;
+const NO_BASE = Buffer.alloc(0);
 
 /** The contents that a list of hashes names, of those `offered`; undefined when one of them is not. */
 export function namedIn(
@@ -38,8 +40,16 @@ export function namedIn(
   return named;
 }
 
+/** What the receiver has, by its hash, and may copy from. */
+export type Base = { readonly hash: Buffer; readonly outline: Outline };
+
 /** How a content is sent: from `offset` to `end`, in pieces of at most `piece` bytes. */
-type Way = { readonly offset: number; readonly end: number; readonly piece: number };
+type Way = {
+  readonly offset: number;
+  readonly end: number;
+  readonly piece: number;
+  readonly base?: Base | undefined;
+};
 
 /** Sends one content; fails when it cannot be read or has another size than it had. Its hash the receiver checks. */
 export function sendContent(content: Content, by: OutNeeds): Promise<Result<undefined>> {
@@ -49,19 +59,22 @@ export function sendContent(content: Content, by: OutNeeds): Promise<Result<unde
 /** Sends a part of one content, in pieces so small that others of the stream hardly wait. */
 export function sendPart(
   content: Content,
-  part: { readonly offset: number; readonly length: number },
+  part: { readonly offset: number; readonly length: number; readonly base?: Base | undefined },
   by: OutNeeds,
 ): Promise<Result<undefined>> {
-  const end = part.offset + part.length;
+  const { offset, base } = part;
+  const end = offset + part.length;
   if (end > content.size) return Promise.resolve(fail('a part beyond the end of its content'));
-  return sendWay(content, { offset: part.offset, end, piece: PART_PIECE }, by);
+  if (base !== undefined) return sendWay(content, { offset, end, piece: PIECE, base }, by);
+  return sendWay(content, { offset, end, piece: PART_PIECE }, by);
 }
 
 async function sendWay(content: Content, way: Way, by: OutNeeds): Promise<Result<undefined>> {
-  const { offset, end, piece } = way;
+  const { offset, end, piece, base } = way;
   const hash = Buffer.from(content.hash, 'hex');
+  const stretches = new Stretches(base?.outline);
   let at = offset;
-  const give = async (part: Part): Promise<boolean> => {
+  const give = async (part: Stretch): Promise<boolean> => {
     const packed = part.kind === 'bytes' ? by.packer.pack(part.data) : packRun(part);
     const began = performance.now();
     const alive = await by.stream.sendAndDrain({
@@ -70,19 +83,25 @@ async function sendWay(content: Content, way: Way, by: OutNeeds): Promise<Result
       size: BigInt(content.size),
       offset: BigInt(at),
       codec: packed.codec,
-      base: Buffer.alloc(0),
+      base: part.kind === 'copy' && base !== undefined ? base.hash : NO_BASE,
       data: packed.data,
     });
     if (part.kind === 'bytes') by.packer.sent(packed.data.length, performance.now() - began);
     at += part.kind === 'bytes' ? part.data.length : part.length;
     return alive;
   };
+  const giveAll = async (all: readonly Stretch[]): Promise<boolean> => {
+    for (const stretch of all) if (!(await give(stretch))) return false;
+    return true;
+  };
   const data = end - offset < WORTH_MAPPING ? undefined : await by.extents(content.path);
   // Nothing at all is one empty piece.
   const read =
     end === offset
       ? ok(await give({ kind: 'bytes', data: Buffer.alloc(0) }))
-      : await readParts({ path: content.path, start: offset, size: end, piece, data }, give);
+      : await readParts({ path: content.path, start: offset, size: end, piece, data }, (part) =>
+          giveAll(stretches.push(part)),
+        );
   if (!read.ok) return read;
-  return read.value ? ok(undefined) : fail('the connection was lost');
+  return read.value && (await giveAll(stretches.flush())) ? ok(undefined) : fail('the connection was lost');
 }

@@ -4,7 +4,7 @@ import type { AgentMessage } from '../protocol/agent.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
 import { BlobPacker } from '../protocol/blob-packer.ts';
 import { probeRequest } from '../protocol/facts.ts';
-import { bitsFor, outlineOf } from '../tree/chunks.ts';
+import { bitsFor, Outline, outlineOf } from '../tree/chunks.ts';
 import { unpackChanges } from '../tree/packed.ts';
 import type { Change, Hash } from '../tree/manifest.ts';
 import type { Agent } from './agent.ts';
@@ -395,7 +395,10 @@ export class Session implements Listener {
       this.#refuse(request, 'bad-content', 'a content was asked for that is not offered');
       return;
     }
-    const part = { offset: Number(message.offset), length: Number(message.length) };
+    const { base: hash, bits, chunks } = message;
+    const outline = hash.length > 0 ? Outline.read(bits, chunks) : undefined;
+    const base = outline === undefined ? undefined : { hash: Buffer.from(hash), outline };
+    const part = { offset: Number(message.offset), length: Number(message.length), base };
     const stream = this.#bulk[0] ?? this.#control;
     const sent = await sendPart(content, part, this.#out(stream));
     if (sent.ok) this.send({ type: 'fetched', request });

@@ -141,10 +141,22 @@ export const agentMessages = {
   withdraw: { number: 20, fields: { request: 'u32' } },
   /** Asks how fast the machine is; takes some seconds. */
   benchmark: { number: 21, fields: { request: 'u32' } },
-  /** Asks for `length` bytes from `offset` of one content that was offered in `ready` or `result`, as `fetch` does. */
+  /**
+   * Asks for `length` bytes from `offset` of one content that was offered in `ready` or `result`, as `fetch` does.
+   * With `base`, the link has a file of these `chunks` (src/tree/chunks.ts), cut by `bits`: what is in it need not come.
+   */
   fetchPart: {
     number: 22,
-    fields: { request: 'u32', job: 'bytes', hash: 'bytes', offset: 'u64', length: 'u64' },
+    fields: {
+      request: 'u32',
+      job: 'bytes',
+      hash: 'bytes',
+      offset: 'u64',
+      length: 'u64',
+      base: 'bytes',
+      bits: 'u8',
+      chunks: 'bytes',
+    },
   },
   /** Asks how the paths of a result stood before the run, for a link that does not know: answered by `baseline`. */
   before: { number: 23, fields: { request: 'u32', job: 'bytes', root: 'str' } },

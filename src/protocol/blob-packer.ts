@@ -67,6 +67,9 @@ class Mean {
   }
 }
 
+/** A way that takes more, bytes a ms, is faster than two ends can cut a file and look its chunks up. */
+const DIFFERING_WIRE = 60_000;
+
 function speedOf(level: number): number {
   return LEVELS.findLast((each) => each.level <= level)?.speed ?? 1;
 }
@@ -87,6 +90,11 @@ export class BlobPacker {
   /** Bytes a ms that the way takes, as far as it is known. */
   get wire(): number | undefined {
     return this.#wire.value;
+  }
+
+  /** Whether the way is not known to be so fast that sending all is sooner done than finding what differs. */
+  get worthDiffering(): boolean {
+    return this.wire === undefined || this.wire <= DIFFERING_WIRE;
   }
 
   pack(piece: Buffer): Piece {

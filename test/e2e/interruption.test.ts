@@ -1,6 +1,6 @@
 /** Builds that are cut, killed or left alone: they end as they should, hang nowhere, and harm no file. */
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -218,6 +218,30 @@ describe.skipIf(noFleet !== undefined)('a build that is interrupted', () => {
       .digest('hex');
     expect(readFileSync(join(folder, 'sum'), 'utf8')).toBe(`${sum}  -\n`);
     expect(readdirSync(folder).sort()).toEqual(['Makefile', 'big', 'sum']);
+  });
+
+  it('brings of a large file that was made before only what differs, over a slow way', async () => {
+    const bytes = 24_000_000;
+    const patch = 'dd if=/dev/urandom of=big bs=1000 count=1 seek=5000 conv=notrunc status=none';
+    const folder = scene.project('differing', {
+      Makefile: `sum: change\n\t[ -e big ] && ${patch} || head -c ${bytes} /dev/urandom > big\n\tsha256sum < big > sum\n`,
+      change: '',
+    });
+    const right = async (): Promise<number> => {
+      const { ended: end, row } = await scene.build(folder);
+      expect(end.code, words(end)).toBe(0);
+      expect(row, row.reason).toMatchObject({ decision: 'remote' });
+      const sum = createHash('sha256')
+        .update(readFileSync(join(folder, 'big')))
+        .digest('hex');
+      expect(readFileSync(join(folder, 'sum'), 'utf8')).toBe(`${sum}  -\n`);
+      return row.bytes.received;
+    };
+    expect(await right()).toBeGreaterThan(bytes);
+    await order({ rate: 10_000_000 });
+    // How fast the way is shows by what goes there.
+    writeFileSync(join(folder, 'change'), randomBytes(20_000_000));
+    expect(await right()).toBeLessThan(bytes / 10);
   });
 
   it('gives up a job, with 102 and no file touched, when its worker does not come back', async () => {
