@@ -129,7 +129,7 @@ static bool place_file(const char *path, struct rch_bytes content) {
   int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   bool ok = fd >= 0 && write(fd, content.at, content.n) == (ssize_t)content.n;
   if (fd >= 0) close(fd);
-  ok = ok && clear_link(path) && find_place(path, true, place) &&
+  ok = ok && find_place(path, true, place) &&
        mount(fresh, place, NULL, MS_BIND, NULL) == 0 && make_read_only(place, false);
   int error = errno;
   unlink(fresh);
@@ -137,7 +137,12 @@ static bool place_file(const char *path, struct rch_bytes content) {
   return ok ? true : fail("file", "cannot stand in for %s", path);
 }
 
+/* Room is made for all before the first is placed: a folder that is split later would hide those placed in it. */
 static bool place_files(const struct job *job) {
+  char place[PATH_MAX];
+  for (size_t i = 0; i < job->file_count; i++)
+    if (!clear_link(job->files[i].path) || !find_place(job->files[i].path, true, place))
+      return fail("file", "cannot make room for %s", job->files[i].path);
   for (size_t i = 0; i < job->file_count; i++)
     if (!place_file(job->files[i].path, job->files[i].content)) return false;
   return true;

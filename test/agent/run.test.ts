@@ -657,6 +657,30 @@ const bubblewrap = (process.env['PATH'] ?? '')
   .split(':')
   .some((folder) => existsSync(join(folder, 'bwrap')));
 
+/** A time zone five and a half hours east, tzfile(5). */
+function india(): Buffer {
+  const head = Buffer.alloc(44);
+  head.write('TZif2');
+  head.writeUInt32BE(1, 36);
+  head.writeUInt32BE(4, 40);
+  const part = Buffer.concat([head, Buffer.from([0, 0, 0x4d, 0x58, 0, 0]), Buffer.from('IST\0')]);
+  return Buffer.concat([part, part, Buffer.from('\nIST-5:30\n')]);
+}
+
+const machine = { host: 'engine', zone: india().toString('base64') };
+/** Nobody may tell by these where a job runs. */
+const whereabouts = 'uname -n; getent hosts engine; date +%z';
+const foundOut = /^engine\n127\.0\.1\.1 +engine\n\+0530\n/;
+
+test('a job finds the name and the time zone of the machine of its caller', async () => {
+  await peer.syncWhole({ ...at, to: 5n }, manifestOf({ a: file('1') }), ['1']);
+  const job = randomBytes(16);
+  const run = script(whereabouts);
+  peer.run(job, { ...run, spec: { ...run.spec, machine } });
+  const end = await peer.follow(job);
+  expect(end.stdout).toMatch(foundOut);
+});
+
 test.skipIf(!bubblewrap)(
   'bubblewrap gives the same view where namespaces are refused',
   async () => {
@@ -669,14 +693,14 @@ test.skipIf(!bubblewrap)(
         await link.syncWhole({ ...at, to: 5n }, manifestOf({ a: file('1') }), ['1']),
       ).toMatchObject({ type: 'synced' });
       const job = randomBytes(16);
-      link.run(
-        job,
-        script(
-          'pwd; id -un; cat a; echo b > b; ls /home/caller; echo x > /tmp/rch-bw; echo x > /usr/x; exit 6',
-        ),
+      const run = script(
+        whereabouts +
+          '; pwd; id -un; cat a; echo b > b; ls /home/caller; echo x > /tmp/rch-bw; echo x > /usr/x; exit 6',
       );
+      link.run(job, { ...run, spec: { ...run.spec, machine } });
       const end = await link.follow(job);
-      expect(end.stdout).toBe(`${project}\ncaller\n1p\n`);
+      expect(end.stdout).toMatch(foundOut);
+      expect(end.stdout.replace(foundOut, '')).toBe(`${project}\ncaller\n1p\n`);
       expect(end.stderr).toContain('Read-only file system');
       expect(end.end).toMatchObject({ kind: 0, value: 6 });
       expect(changed(end).has('b')).toBe(true);
