@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer } from 'vitest/node';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const shims = 'test/shims/**/*.test.ts';
@@ -32,9 +33,26 @@ const common = {
 } as const;
 const leaks = 'test/rig/leaks.ts';
 
+/** Files that take minutes, longest first: begun last, one of them would run alone at the end. */
+const long = ['real-projects', 'conformance', 'alternation', 'trouble', 'install', 'link-death'];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(
+    ...[files]: Parameters<BaseSequencer['sort']>
+  ): ReturnType<BaseSequencer['sort']> {
+    const rank = (path: string): number => {
+      const at = long.findIndex((name) => path.endsWith(`/${name}.test.ts`));
+      return at < 0 ? long.length : at;
+    };
+    const sorted = await super.sort(files);
+    return sorted.toSorted((a, b) => rank(a.moduleId) - rank(b.moduleId));
+  }
+}
+
 export default defineConfig({
   root,
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         root,
