@@ -34,6 +34,8 @@ export type WorkerHooks = {
   /** The state changed, or slots, or facts. */
   readonly onChange: () => void;
   readonly onPhase: (job: string, phase: string) => void;
+  /** A job waits for the run of another, or ('') for none any more. */
+  readonly onJoined: (job: string, to: string) => void;
   readonly onDone: (done: Extract<LinkToFront, { type: 'done' }>) => void;
   /** A new link says what it took over from the one before. */
   readonly onRecovered: (jobs: Extract<LinkToFront, { type: 'recovered' }>['jobs']) => void;
@@ -319,6 +321,9 @@ export class Worker {
         return;
       case 'phase':
         this.#options.hooks.onPhase(message.job, message.phase);
+        return;
+      case 'joined':
+        this.#options.hooks.onJoined(message.job, message.to);
         return;
       case 'done':
         this.#options.hooks.onDone(message);

@@ -84,6 +84,16 @@ export class Relay {
     return true;
   }
 
+  /** The launcher will take no more: what others recorded is as good as written. */
+  acknowledge(stream: number, offset: bigint): void {
+    this.toAgent({ type: 'outAck', job: this.#job, stream, offset });
+  }
+
+  /** How far the launcher has written a stream. */
+  written(stream: number): bigint {
+    return this.#written.get(stream) ?? 0n;
+  }
+
   resumed(message: Extract<ShimMessage, { type: 'resume' }>): void {
     this.#written.set(OutStream.stdout, message.stdoutAt);
     this.#written.set(OutStream.stderr, message.stderrAt);
@@ -97,13 +107,12 @@ export class Relay {
     queueMicrotask(() => {
       this.start();
     });
-    const at = (stream: number): bigint => this.#written.get(stream) ?? 0n;
     return {
       type: 'attach',
       job: this.#job,
-      stdoutAt: at(OutStream.stdout),
-      stderrAt: at(OutStream.stderr),
-      terminalAt: at(OutStream.terminal),
+      stdoutAt: this.written(OutStream.stdout),
+      stderrAt: this.written(OutStream.stderr),
+      terminalAt: this.written(OutStream.terminal),
       stdinAt: this.#stdinAt,
     };
   }

@@ -47,6 +47,7 @@ export type HistoryRow = {
   readonly signal: number | null;
   readonly phases: Readonly<Record<string, number>>;
   readonly bytes: { readonly sent: number; readonly received: number; readonly output: number };
+  readonly joined?: string;
 };
 
 export class World {

@@ -43,6 +43,7 @@ const wish: Wish = {
   weights: { speed: 0.35, slots: 0.25, affinity: 0.25, cost: 0.15 },
   hereMs: undefined,
   now: 0,
+  network: true,
 };
 
 test('the highest score wins: priority, then where the project is, then what is free', () => {
