@@ -107,7 +107,8 @@ export class Jobs {
   joined(id: string, to: string): void {
     const job = this.#jobs.get(id);
     if (job === undefined) return;
-    const { joined: _, ...own } = job.line;
+    const own = { ...job.line };
+    delete own.joined;
     if (to === '') this.#jobs.set(id, { ...job, phase: 'waiting', line: own });
     // Whom another serves takes no slot; of one that runs after all the worker tells.
     else

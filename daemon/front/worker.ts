@@ -275,9 +275,7 @@ export class Worker {
       case 'beat':
         return;
       case 'recovered':
-        this.#recovered = true;
-        this.#options.hooks.onRecovered(message.jobs);
-        this.#options.hooks.onChange();
+        this.#tookOver(message.jobs);
         return;
       case 'kept':
         this.#kept = message.jobs;
@@ -308,16 +306,16 @@ export class Worker {
         return;
       case 'fetched':
       case 'collected':
-        this.#pending.get(message.request)?.(ok(message));
+        this.#answered(message.request, ok(message));
         return;
       case 'benchmarked':
-        this.#pending.get(message.request)?.(ok(message.facts));
+        this.#answered(message.request, ok(message.facts));
         return;
       case 'looked':
-        this.#pending.get(message.request)?.(ok(message.told));
+        this.#answered(message.request, ok(message.told));
         return;
       case 'failed':
-        this.#pending.get(message.request)?.(fail(message.reason));
+        this.#answered(message.request, fail(message.reason));
         return;
       case 'phase':
         this.#options.hooks.onPhase(message.job, message.phase);
@@ -330,6 +328,16 @@ export class Worker {
         this.#send({ type: 'heard', job: message.job });
         return;
     }
+  }
+
+  #tookOver(jobs: Extract<LinkToFront, { type: 'recovered' }>['jobs']): void {
+    this.#recovered = true;
+    this.#options.hooks.onRecovered(jobs);
+    this.#options.hooks.onChange();
+  }
+
+  #answered(request: number, reply: Parameters<Pending>[0]): void {
+    this.#pending.get(request)?.(reply);
   }
 
   #connected(message: Extract<LinkToFront, { type: 'connected' }>): void {

@@ -221,6 +221,10 @@ export class Job {
       default: {
         // Whatever the tool says, it says after its start, also when the word of that is still on its way.
         if (this.#state.at === 'starting') this.#handle({ type: 'started' });
+        if (message.type === 'out' && this.#relay.floods(message)) {
+          this.#handle({ type: 'lost', reason: 'the worker sends more output than was asked for' });
+          return;
+        }
         if (message.type === 'out') this.#sharing.wrote(message);
         const forward = this.#relay.fromAgent(message);
         if (forward !== undefined) this.#caller.send(forward);

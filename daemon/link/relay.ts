@@ -2,6 +2,11 @@
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { OutStream, type ShimMessage } from '../../src/protocol/shim.ts';
 
+/**
+ * Bytes of a stream that an agent may send beyond what the launcher has written: its own window is 4 MiB. More is no
+ * agent of ours, and would fill our memory.
+ */
+const MOST_AHEAD = 16n * 1024n * 1024n;
 /** Signals that are sent again after a reconnect; a person sends no more of them at once. */
 const SIGNALS_KEPT = 16;
 
@@ -87,6 +92,11 @@ export class Relay {
   /** The launcher will take no more: what others recorded is as good as written. */
   acknowledge(stream: number, offset: bigint): void {
     this.toAgent({ type: 'outAck', job: this.#job, stream, offset });
+  }
+
+  /** Whether the agent sends more than anybody asked for. */
+  floods({ stream, offset, data }: Extract<AgentMessage, { type: 'out' }>): boolean {
+    return offset + BigInt(data.length) > this.written(stream) + MOST_AHEAD;
   }
 
   /** How far the launcher has written a stream. */
