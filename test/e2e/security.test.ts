@@ -122,26 +122,6 @@ describe.skipIf(noFleet !== undefined)('a worker with a hardened sshd', () => {
     expect(execFileSync(join(folder, 'x'), { encoding: 'utf8' })).toBe('42\n');
   });
 
-  it('builds by the system ssh as well, which those use whom ssh2 cannot serve', async () => {
-    const command = JSON.stringify([
-      ...['ssh', '-F', 'none', '-o', 'IdentitiesOnly=yes', '-i', worker.identityFile],
-      ...['-o', `UserKnownHostsFile=${worker.knownHosts}`, `mate@${worker.host}`],
-    ]);
-    // What was uploaded for one account serves the other.
-    await there(`mkdir -p /home/mate/.cache/rch-wkr && cd /home/builder1/.cache/rch-wkr &&
-cp -a agents node /home/mate/.cache/rch-wkr/ && chown -R 2100:2100 /home/mate/.cache &&
-chmod 700 /home/mate/.cache/rch-wkr`);
-    const third = await World.create(
-      `[[workers]]\nid = "worker1"\ntransport = "command"\ncommand = ${command}\n`,
-    );
-    try {
-      await third.start();
-      await remotely(third, project(third, tiny));
-    } finally {
-      await third.dispose();
-    }
-  });
-
   it('keeps the sources and the agent of one account from another', async () => {
     const folder = project(world, { ...tiny, 'secret.h': '// nobody is to see this\n' });
     await remotely(world, folder);
@@ -231,8 +211,18 @@ chmod 700 /home/mate/.cache/rch-wkr`);
       if (at > 0) expect(begin > (spans[at - 1]?.[1] ?? 0n)).toBe(true);
   });
 
-  it('serves two users in two accounts, each by an agent of its own', async () => {
-    other.writeConfig('workers.toml', workersToml('mate', join(other.root, 'key')));
+  it('serves two users in two accounts, each by an agent of its own; one comes by the system ssh', async () => {
+    // What was uploaded for one account serves the other.
+    await there(`mkdir -p /home/mate/.cache/rch-wkr && cd /home/builder1/.cache/rch-wkr &&
+cp -a agents node /home/mate/.cache/rch-wkr/ && chown -R 2100:2100 /home/mate/.cache &&
+chmod 700 /home/mate/.cache/rch-wkr`);
+    const known = join(other.home, '.config', 'rch', 'known_hosts');
+    const command = JSON.stringify([
+      ...['ssh', '-F', 'none', '-o', 'BatchMode=yes', '-o', `UserKnownHostsFile=${known}`],
+      ...['-i', join(other.root, 'key'), `mate@${worker.host}`],
+    ]);
+    const toml = `[[workers]]\nid = "worker1"\ntransport = "command"\ncommand = ${command}\n`;
+    other.writeConfig('workers.toml', toml);
     await other.rch(['workers', 'probe', 'worker1']);
     const folders = [world, other].map((of) => ({ of, folder: project(of, tiny) }));
     await Promise.all(folders.map(({ of, folder }) => remotely(of, folder)));
