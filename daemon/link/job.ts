@@ -213,7 +213,11 @@ export class Job {
         if (this.#state.at === 'running') this.#holdings.offered(message);
         return;
       case 'execHere':
-        this.#relay.execHere(message);
+        if (!this.#relay.execHere(message, this.plan.catchExec))
+          this.#handle({
+            type: 'lost',
+            reason: 'the worker names a program that is not of this command',
+          });
         return;
       case 'ended':
         this.#ended(message);

@@ -127,9 +127,17 @@ export class Relay {
     };
   }
 
-  execHere(message: Extract<AgentMessage, { type: 'execHere' }>): void {
+  /** A program to be run here; `folders` (latin1) are those of the command's own. False: it is none of theirs. */
+  execHere(
+    message: Extract<AgentMessage, { type: 'execHere' }>,
+    folders: readonly string[],
+  ): boolean {
     const { path, cwd, argv, setEnv, unsetEnv } = message;
+    const name = path.toString('latin1');
+    if (name.split('/').includes('..') || !folders.some((folder) => name.startsWith(`${folder}/`)))
+      return false;
     this.program = { type: 'execHere', path, cwd, argv, setEnv, unsetEnv };
+    return true;
   }
 
   /** What the agent said about streams, as the launcher is told it. */

@@ -56,7 +56,8 @@ export const plannedJob = z.object({
   termios: z.string(),
   rlimits: z.string(),
   slots: z.number().int(),
-  catchExec: z.array(raw),
+  /** Folders whose programs the tool would become: these alone a worker may name to be run here. */
+  catchExec: z.array(raw).default([]),
   /** Absolute folders that are a pure cache and stay on the worker (cargo's incremental). */
   caches: z.array(raw),
   /** All that the command writes, absolute, where that is known: it may then run beside others in its project. */
@@ -99,6 +100,7 @@ export const lastingPlan = plannedJob.pick({
   launcher: true,
   outputs: true,
   waitedMs: true,
+  catchExec: true,
 });
 export type LastingPlan = z.infer<typeof lastingPlan>;
 
