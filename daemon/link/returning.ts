@@ -217,10 +217,7 @@ export class Returning {
     });
   }
 
-  async #fetchPart(
-    { hash, offset, length }: Part,
-    known?: Known,
-  ): Promise<Result<undefined>> {
+  async #fetchPart({ hash, offset, length }: Part, known?: Known): Promise<Result<undefined>> {
     const answer = await this.#needs.client.request((request) => ({
       type: 'fetchPart',
       request,

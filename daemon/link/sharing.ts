@@ -33,6 +33,7 @@ export class Sharing {
   #shared: Shared | undefined;
   /** Its own caller is gone while the run goes on for others: somebody has to take its output. */
   #left = false;
+  #locked = false;
 
   constructor(job: string, needs: SharingNeeds) {
     this.#needs = needs;
@@ -44,13 +45,22 @@ export class Sharing {
 
   /** The launcher is here; what it waits for elsewhere is undefined when the job has to run. */
   async join(signal: AbortSignal): Promise<Shared | undefined> {
-    const { twins, caller, joined, plan } = this.#needs;
+    const { twins, joined } = this.#needs;
     this.#lead.committed();
-    const shared = await twins.join(this.#lead, joined, signal);
-    // It was sent to a run that served another, so its launcher holds none of the locks that the tool would.
-    if (shared === undefined && plan !== undefined && plan.locks.length > 0 && !signal.aborted)
-      await caller.lock(plan.locks, signal);
+    const inherit = (): void => {
+      void this.#lock(signal);
+    };
+    const shared = await twins.join(this.#lead, { told: joined, inherit, signal });
+    if (shared === undefined) await this.#lock(signal);
     return shared;
+  }
+
+  /** It was sent after another's run, so its launcher holds none of the locks that the tool would: from now on it does. */
+  async #lock(signal: AbortSignal): Promise<void> {
+    const { caller, plan } = this.#needs;
+    if (plan === undefined || plan.locks.length === 0 || this.#locked || signal.aborted) return;
+    this.#locked = true;
+    await caller.lock(plan.locks, signal);
   }
 
   prepared(roots: readonly HeldRoot[]): void {
@@ -98,6 +108,7 @@ export class Sharing {
 
   #leave(): void {
     this.#left = true;
+    this.#lead.bequeath();
     for (const stream of this.#lead.recording.ends.keys()) this.#take(stream);
   }
 

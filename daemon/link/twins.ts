@@ -35,6 +35,21 @@ type Admission =
   | { readonly kind: 'absent' | 'differs' }
   | { readonly kind: 'joined'; readonly end: Promise<Shared | undefined> };
 
+/** One that shares the run of another. */
+type Follower = {
+  readonly settle: (shared: Shared | undefined) => void;
+  /** The lead's own caller has gone, and with it the locks it held here: this one's launcher is to hold them. */
+  readonly inherit: () => void;
+};
+
+/** What a job wants to hear while it waits for another's run. */
+export type Waiting = {
+  /** Which job it waits for; '' when that came to nothing. */
+  readonly told: (job: string) => void;
+  readonly inherit: () => void;
+  readonly signal: AbortSignal;
+};
+
 type Stage = 'planned' | 'preparing' | 'running' | 'over';
 
 export class Lead {
@@ -47,7 +62,7 @@ export class Lead {
   #roots: readonly HeldRoot[] = [];
   /** Its own caller had a hand in the run: it is no longer what another would get. */
   #spoilt = false;
-  readonly #followers = new Set<(shared: Shared | undefined) => void>();
+  readonly #followers = new Set<Follower>();
   readonly #waiting = new Set<() => void>();
 
   /** `onDeserted` is called when the last follower has gone. */
@@ -60,6 +75,12 @@ export class Lead {
 
   get followed(): boolean {
     return this.#followers.size > 0;
+  }
+
+  /** Its own caller is gone: the next one holds what that held. */
+  bequeath(): void {
+    const [heir] = this.#followers;
+    heir?.inherit();
   }
 
   committed(): void {
@@ -100,11 +121,11 @@ export class Lead {
   }
 
   /** Lets another job wait for this one's end, if it may. */
-  async admit(signal: AbortSignal): Promise<Admission> {
+  async admit({ signal, inherit }: Waiting): Promise<Admission> {
     await this.#underWay(signal);
     if (this.#stage !== 'running' || signal.aborted) return { kind: 'absent' };
     if (!(await this.#unedited(signal))) return { kind: 'differs' };
-    return { kind: 'joined', end: this.#follow(signal) };
+    return { kind: 'joined', end: this.#follow(signal, inherit) };
   }
 
   /** Resolves once it runs or is over, or was not even committed in good time, or the signal is aborted. */
@@ -151,10 +172,10 @@ export class Lead {
     return this.#joinable && !signal.aborted;
   }
 
-  #follow(signal: AbortSignal): Promise<Shared | undefined> {
+  #follow(signal: AbortSignal, inherit: () => void): Promise<Shared | undefined> {
     return new Promise((resolve) => {
       const settle = (shared: Shared | undefined): void => {
-        this.#followers.delete(settle);
+        this.#followers.delete(follower);
         signal.removeEventListener('abort', leave);
         resolve(shared);
       };
@@ -162,13 +183,14 @@ export class Lead {
         settle(undefined);
         if (!this.followed) this.#onDeserted();
       };
-      this.#followers.add(settle);
+      const follower: Follower = { settle, inherit };
+      this.#followers.add(follower);
       signal.addEventListener('abort', leave, { once: true });
     });
   }
 
   #settle(shared: Shared | undefined): void {
-    for (const settle of [...this.#followers]) settle(shared);
+    for (const { settle } of [...this.#followers]) settle(shared);
   }
 }
 
@@ -197,15 +219,9 @@ export class Twins {
     }, ms).unref();
   }
 
-  /**
-   * Waits for a run that serves `own` too; undefined when it has to run itself, which others may then follow. `told`
-   * hears which job it waits for, '' when that came to nothing.
-   */
-  async join(
-    own: Lead,
-    told: (job: string) => void,
-    signal: AbortSignal,
-  ): Promise<Shared | undefined> {
+  /** Waits for a run that serves `own` too; undefined when it has to run itself, which others may then follow. */
+  async join(own: Lead, waiting: Waiting): Promise<Shared | undefined> {
+    const { told, signal } = waiting;
     if (own.key === '') return undefined;
     const past = this.#past.get(own.key);
     if (past !== undefined && (await past.holds(signal))) {
@@ -218,7 +234,7 @@ export class Twins {
         this.#leads.set(own.key, own);
         return undefined;
       }
-      const admission = await lead.admit(signal);
+      const admission = await lead.admit(waiting);
       if (admission.kind === 'joined') {
         told(lead.job);
         const shared = await admission.end;
