@@ -1,5 +1,5 @@
 /** Turns a planned job into what the agent is asked to run. */
-import { RootPolicy } from '../../src/protocol/agent.ts';
+import { RootPolicy, type AgentMessage } from '../../src/protocol/agent.ts';
 import type { PlannedJob } from '../../src/protocol/ipc.ts';
 import type { JobSpec } from '../../src/protocol/jobs.ts';
 
@@ -18,7 +18,7 @@ function below(root: string, paths: readonly string[]): string[] {
 }
 
 /** `newest`: the newest mtime in the trees, ns; the tool must not start before it on the worker's clock. */
-export function jobSpecOf(job: PlannedJob, roots: readonly ReadyRoot[], newest: bigint): JobSpec {
+function jobSpecOf(job: PlannedJob, roots: readonly ReadyRoot[], newest: bigint): JobSpec {
   const projects = roots.filter((root) => root.policy === 'project');
   return {
     roots: [...roots]
@@ -47,5 +47,22 @@ export function jobSpecOf(job: PlannedJob, roots: readonly ReadyRoot[], newest: 
     newest: newest.toString(),
     caches: projects.flatMap((root) => below(root.path, job.caches)),
     ...(job.outputs === undefined ? {} : { concurrent: true, outputs: job.outputs }),
+  };
+}
+
+/** The order to run a job on these roots. */
+export function runMessageOf(
+  job: PlannedJob,
+  on: { readonly ready: readonly ReadyRoot[]; readonly newest: bigint },
+): AgentMessage {
+  const raw = (text: string): Buffer => Buffer.from(text, 'latin1');
+  return {
+    type: 'run',
+    job: Buffer.from(job.job, 'hex'),
+    json: Buffer.from(JSON.stringify(jobSpecOf(job, on.ready, on.newest))),
+    argv: job.argv.map(raw),
+    env: job.env.map(raw),
+    cwd: raw(job.cwd),
+    tool: raw(job.tool),
   };
 }

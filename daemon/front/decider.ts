@@ -25,7 +25,7 @@ import { fitting } from '../select/patterns.ts';
 import { hereMs, worth, type CostRules, type Worth } from '../select/worth.ts';
 import { Reasons, type Decision, type LocalDecision, type Look, type Subject } from './decision.ts';
 import type { Fleet } from './fleet.ts';
-import type { Jobs } from './jobs.ts';
+import type { Jobs, Twin } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
 import { LocalFacts } from './local-facts.ts';
 import { settingsOf } from './request.ts';
@@ -56,6 +56,10 @@ export type DecisionHooks = {
    * Absent for a dry decision, which then goes on as if it had been run.
    */
   readonly first?: (command: NonNullable<Plan['first']>) => Promise<boolean>;
+  /** What names commands that are one and the same (join-key.ts); absent for one that is only explained. */
+  readonly key?: (plan: Plan, config: Config) => string;
+  /** The command is about to be sent to that worker. */
+  readonly chosen?: (key: string, worker: string) => void;
 };
 
 /** ms for a cargo metadata or the like. */
@@ -153,7 +157,7 @@ export class Decider {
     const planned = await this.#plan(asked);
     if ('kind' in planned) return planned;
     reasons.planned(planned.plan);
-    const selection = await this.#choose(asked, planned);
+    const { selection, twin } = await this.#choose(asked, planned);
     reasons.table(selection.table);
     if (selection.kind === 'none') {
       reasons.note('next', selection.next);
@@ -167,6 +171,7 @@ export class Decider {
       slots: selection.slots,
       reason: ready.worth.reason,
       candidate,
+      twin,
       ...ready,
       details: reasons.details(),
     };
@@ -306,29 +311,51 @@ export class Decider {
   }
 
   /** Finds a worker, and waits where waiting is better than running here. */
-  async #choose(asked: Asked, planned: Planned): Promise<Selection> {
+  async #choose(
+    asked: Asked,
+    planned: Planned,
+  ): Promise<{ readonly selection: Selection; readonly twin: Twin | undefined }> {
     const { hooks, caller } = asked;
     const { fleet, leases } = this.#parts;
     const begun = performance.now();
     const insists = caller.forceRemote || caller.worker !== undefined;
     const connect = insists ? CONNECT_PATIENCE_FORCED : CONNECT_PATIENCE;
     const tools = toolsOf(planned.plan.requirements);
+    const key = hooks.key?.(planned.plan, planned.config) ?? '';
     for (;;) {
       const local = await this.#localFacts(asked.request, tools);
       await fleet.ensureProbed(tools);
-      const selection = select(
-        this.#contenders(planned.subject),
-        this.#wish(asked, planned, local),
-      );
-      if (selection.kind === 'chosen' || hooks.signal.aborted) return selection;
+      const wish = this.#wish(asked, planned, local);
+      const { selection, twin } = this.#pick(planned.subject, wish, key);
+      if (selection.kind === 'chosen') hooks.chosen?.(key, selection.worker);
+      if (selection.kind === 'chosen' || hooks.signal.aborted) return { selection, twin };
       const waited = performance.now() - begun;
       const forSlot = selection.busy && (insists || leases.full);
       const patience = forSlot ? SLOT_PATIENCE : selection.pending ? connect : 0;
       // A dry decision says how things stand now.
-      if (waited >= patience || hooks.first === undefined) return selection;
+      if (waited >= patience || hooks.first === undefined) return { selection, twin };
       hooks.wait(forSlot ? 'rch: waiting for a free slot' : this.#connecting());
       await fleet.changes.next(patience - waited, hooks.signal);
     }
+  }
+
+  /** The worker that runs the same command already, if it may take this one; else the best of all. */
+  #pick(
+    subject: Subject,
+    wish: Wish,
+    key: string,
+  ): { readonly selection: Selection; readonly twin: Twin | undefined } {
+    const contenders = this.#contenders(subject);
+    const twin = this.#parts.jobs.twinOf(key);
+    if (twin !== undefined) {
+      const there = contenders.filter(({ id }) => id === twin.worker);
+      const joining = select(
+        there.map((each) => ({ ...each, joins: true })),
+        wish,
+      );
+      if (joining.kind === 'chosen') return { selection: joining, twin };
+    }
+    return { selection: select(contenders, wish), twin: undefined };
   }
 
   /** What the workers that connect are at. */
@@ -400,6 +427,7 @@ export class Decider {
       weights: config.selection,
       hereMs: hereMs(this.#parts.experience.of(project, kind), this.#load()),
       now: performance.now(),
+      network: config.sandbox.network,
     };
   }
 }

@@ -3,6 +3,7 @@ import type { DecisionDetails, WorkerVerdict } from '../../src/protocol/methods.
 import type { Candidate } from '../classify/verdict.ts';
 import type { Plan } from '../plan/types.ts';
 import type { Config } from '../../src/config/schema.ts';
+import type { Twin } from './jobs.ts';
 
 /** What experience and learned rules go by; `project` is latin1. */
 export type Subject = { readonly project: string; readonly kind: string };
@@ -32,6 +33,8 @@ export type RemoteDecision = {
   readonly plan: Plan;
   /** Undefined: the plan needed none. */
   readonly look: Look | undefined;
+  /** The same command, which is at work or about to be: its run may serve this one too. */
+  readonly twin: Twin | undefined;
   /** As it holds in the plan's project. */
   readonly config: Config;
   readonly subject: Subject;

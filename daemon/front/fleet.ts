@@ -15,7 +15,7 @@ const FACTS_FRESH = 30_000;
 const PROBE_DEADLINE = 10_000;
 
 export type FleetHooks = {
-  readonly [Name in 'onPhase' | 'onDone' | 'onRecovered' | 'onDeath' | 'log']: (
+  readonly [Name in 'onPhase' | 'onJoined' | 'onDone' | 'onRecovered' | 'onDeath' | 'log']: (
     worker: Worker,
     ...rest: Parameters<WorkerHooks[Name]>
   ) => void;
@@ -132,6 +132,9 @@ export class Fleet {
       },
       onPhase: (job, phase) => {
         this.#hooks.onPhase(worker, job, phase);
+      },
+      onJoined: (job, to) => {
+        this.#hooks.onJoined(worker, job, to);
       },
       onDone: (done) => {
         this.#hooks.onDone(worker, done);

@@ -213,8 +213,14 @@ export class Front {
         const job = this.#jobs.get(id);
         if (job !== undefined) job.phase = phase;
       },
+      onJoined: (_, id, to) => {
+        this.#jobs.joined(id, to);
+        this.#fleet.changes.ring();
+      },
       onDone: (worker, done) => {
+        const job = this.#jobs.get(done.job);
         this.#book.done(worker, done);
+        if (job !== undefined && done.outcome.kind === 'exited') this.#jobs.keep(job);
         this.#fleet.changes.ring();
       },
       onRecovered: (worker, jobs) => {

@@ -12,6 +12,10 @@ export type Job = {
   /** As it was recorded when it was sent. */
   readonly line: JournalLine;
   readonly since: number;
+  /** Equal for commands of which one run may serve all; '' for one that only serves itself, or whose link died. */
+  readonly key: string;
+  /** ms for which its result may answer once more. */
+  readonly reuseMs: number;
   phase: string;
   /** Its link died since: nothing may ever be heard of it. */
   orphan: boolean;
@@ -46,13 +50,20 @@ export function jobOfMemo(memo: unknown): Job | undefined {
     ...parsed.data,
     holder: { ...holder, startTime: BigInt(holder.startTime) },
     since: performance.now() - Math.max(0, Date.now() - Date.parse(line.startedAt)),
+    key: '',
+    reuseMs: 0,
     phase: 'running',
     orphan: false,
   };
 }
 
+/** Where a command with some key was sent. */
+export type Twin = { readonly worker: string; readonly job: string };
+
 export class Jobs {
   readonly #jobs = new Map<string, Job>();
+  /** By key: commands that are about to be sent, and results that may answer once more. */
+  readonly #twins = new Map<string, Twin>();
 
   add(job: Job): void {
     this.#jobs.set(job.line.id, job);
@@ -67,6 +78,46 @@ export class Jobs {
     const job = this.#jobs.get(id);
     this.#jobs.delete(id);
     return job;
+  }
+
+  /** The job, or what became of it, that may serve another command with this key. */
+  twinOf(key: string): Twin | undefined {
+    if (key === '') return undefined;
+    for (const job of this.#jobs.values())
+      if (job.key === key && !job.orphan) return { worker: job.worker, job: job.line.id };
+    return this.#twins.get(key);
+  }
+
+  /** A command with this key is about to be sent, or its result is kept there; until the returned function is called. */
+  promise(key: string, twin: Twin): () => void {
+    if (key !== '') this.#twins.set(key, twin);
+    return () => {
+      if (this.#twins.get(key) === twin) this.#twins.delete(key);
+    };
+  }
+
+  /** The result of a job may answer once more, for as long as was asked for. */
+  keep(job: Job): void {
+    if (job.reuseMs === 0) return;
+    const forget = this.promise(job.key, { worker: job.worker, job: job.line.id });
+    setTimeout(forget, job.reuseMs).unref();
+  }
+
+  /** The run of job `to` serves this one too; '': it runs for itself after all. */
+  joined(id: string, to: string): void {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return;
+    const own = { ...job.line };
+    delete own.joined;
+    if (to === '') this.#jobs.set(id, { ...job, phase: 'waiting', line: own });
+    // Whom another serves takes no slot; of one that runs after all the worker tells.
+    else
+      this.#jobs.set(id, {
+        ...job,
+        slots: 0,
+        phase: `joined to ${to.slice(0, 8)}`,
+        line: { ...own, joined: to },
+      });
   }
 
   all(): Job[] {

@@ -5,6 +5,7 @@ import type { RequestSettings } from '../../src/config/request.ts';
 import type { PlannedJob } from '../../src/protocol/ipc.ts';
 import { StreamKind, type Ask } from '../../src/protocol/shim.ts';
 import type { RemoteDecision } from './decision.ts';
+import { joinKey } from './join-key.ts';
 
 type User = PlannedJob['user'];
 
@@ -88,7 +89,7 @@ export function plannedJob(
     catchExec: [...plan.catchExec],
     ...(plan.outputs === undefined ? {} : { outputs: [...plan.outputs] }),
     caches: [...plan.caches],
-    network: plan.network,
+    network: plan.network && config.sandbox.network,
     reason: decision.reason,
     waitedMs: decision.waitedMs,
     verbose: caller.verbose ?? config.general.verbose,
@@ -96,6 +97,9 @@ export function plannedJob(
     maxRootBytes: config.transfer.maxTransferSizeMb * 1e6,
     timeoutMs: config.execution.timeoutSec * 1000,
     launcher: { pid: ask.pid, startTime: ask.startTime.toString() },
+    key: joinKey(ask, plan, config),
+    reuseMs: config.deduplication.reuseSec * 1000,
+    locks: decision.twin === undefined ? [] : [...plan.locks],
     look: decision.look?.worker === decision.worker ? decision.look.name : '',
   };
 }

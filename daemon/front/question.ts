@@ -10,6 +10,7 @@ import { holderOf, newId, type Book } from './book.ts';
 import type { Decider } from './decider.ts';
 import type { LocalDecision, RemoteDecision } from './decision.ts';
 import { dryRunBox } from './dry-run.ts';
+import { joinKey } from './join-key.ts';
 import type { Fleet } from './fleet.ts';
 import { memoOf, type Job, type Jobs } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
@@ -44,6 +45,8 @@ export const here = (reason: string, weight: LocalDecision['weight']): LocalDeci
 
 const view = ownView();
 
+const latin1 = (path: string): Buffer => Buffer.from(path, 'latin1');
+
 const nobody: Pick<RequestSettings, 'dryRun' | 'verbose' | 'notice'> = {
   dryRun: false,
   verbose: undefined,
@@ -67,6 +70,8 @@ export class Question {
   #heart: NodeJS.Timeout | undefined;
   #text = '';
   #answered = false;
+  /** Takes back what others were promised: that this command is about to be sent. */
+  #broken: () => void = () => undefined;
   #firstDone: ((ended: boolean) => void) | undefined;
 
   /** `reply` sends to the launcher; it must do nothing once the launcher is gone. */
@@ -87,6 +92,7 @@ export class Question {
       if (!this.#answered) this.#runHere(here('rch failed to decide (see its log)', 'light'), 0);
     } finally {
       clearInterval(this.#heart);
+      this.#broken();
     }
   }
 
@@ -148,7 +154,15 @@ export class Question {
       wait: (text) => {
         this.#say(text);
       },
-      ...(this.#caller.dryRun ? {} : { first: (command) => this.#runFirst(command) }),
+      ...(this.#caller.dryRun
+        ? {}
+        : {
+            first: (command) => this.#runFirst(command),
+            key: (plan, config) => joinKey(ask, plan, config),
+            chosen: (key, to) => {
+              this.#broken = this.#parts.jobs.promise(key, { worker: to, job: this.#id });
+            },
+          }),
     });
     if (this.#left.signal.aborted) return;
     if (decision.kind === 'local') await this.#runLeased(decision);
@@ -237,6 +251,8 @@ export class Question {
       holder: holderOf(this.#ask),
       line,
       since: performance.now(),
+      key: planned.key,
+      reuseMs: planned.reuseMs,
       phase: 'planned',
       orphan: false,
     };
@@ -252,7 +268,8 @@ export class Question {
       job: Buffer.from(this.#id, 'hex'),
       worker: worker.id,
       socket: Buffer.from(linkSocket(layout, worker.id), 'utf8'),
-      locks: decision.plan.locks.map((path) => Buffer.from(path, 'latin1')),
+      // Who waits for another's run holds nothing that one has locked.
+      locks: planned.locks.length > 0 ? [] : decision.plan.locks.map(latin1),
     });
   }
 

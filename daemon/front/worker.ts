@@ -34,6 +34,8 @@ export type WorkerHooks = {
   /** The state changed, or slots, or facts. */
   readonly onChange: () => void;
   readonly onPhase: (job: string, phase: string) => void;
+  /** A job waits for the run of another, or ('') for none any more. */
+  readonly onJoined: (job: string, to: string) => void;
   readonly onDone: (done: Extract<LinkToFront, { type: 'done' }>) => void;
   /** A new link says what it took over from the one before. */
   readonly onRecovered: (jobs: Extract<LinkToFront, { type: 'recovered' }>['jobs']) => void;
@@ -273,9 +275,7 @@ export class Worker {
       case 'beat':
         return;
       case 'recovered':
-        this.#recovered = true;
-        this.#options.hooks.onRecovered(message.jobs);
-        this.#options.hooks.onChange();
+        this.#tookOver(message.jobs);
         return;
       case 'kept':
         this.#kept = message.jobs;
@@ -306,25 +306,38 @@ export class Worker {
         return;
       case 'fetched':
       case 'collected':
-        this.#pending.get(message.request)?.(ok(message));
+        this.#answered(message.request, ok(message));
         return;
       case 'benchmarked':
-        this.#pending.get(message.request)?.(ok(message.facts));
+        this.#answered(message.request, ok(message.facts));
         return;
       case 'looked':
-        this.#pending.get(message.request)?.(ok(message.told));
+        this.#answered(message.request, ok(message.told));
         return;
       case 'failed':
-        this.#pending.get(message.request)?.(fail(message.reason));
+        this.#answered(message.request, fail(message.reason));
         return;
       case 'phase':
         this.#options.hooks.onPhase(message.job, message.phase);
+        return;
+      case 'joined':
+        this.#options.hooks.onJoined(message.job, message.to);
         return;
       case 'done':
         this.#options.hooks.onDone(message);
         this.#send({ type: 'heard', job: message.job });
         return;
     }
+  }
+
+  #tookOver(jobs: Extract<LinkToFront, { type: 'recovered' }>['jobs']): void {
+    this.#recovered = true;
+    this.#options.hooks.onRecovered(jobs);
+    this.#options.hooks.onChange();
+  }
+
+  #answered(request: number, reply: Parameters<Pending>[0]): void {
+    this.#pending.get(request)?.(reply);
   }
 
   #connected(message: Extract<LinkToFront, { type: 'connected' }>): void {

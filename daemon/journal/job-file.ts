@@ -5,6 +5,7 @@
  * run       what a later link needs to take the result back; always the first line
  * placing   the rule by which the result of a root is stamped: from here on files of it may be in place
  * returned  all of it is in place; only the end is still to be told
+ * shared    the run of another job was its own: what that wrote, and its end, to be told to the launcher
  * kept      it could not be brought back and stays on the worker
  * done      how it ended, as the front was told
  * ```
@@ -55,12 +56,27 @@ const returnedLine = z.object({
   conflicts: z.array(z.string()),
   missedEnv: z.array(z.string()),
 });
+const sharedLine = z.object({
+  type: z.literal('shared'),
+  /** Whose run it was. */
+  job: z.string(),
+  end: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('exited'), code: z.number() }),
+    z.object({ kind: z.literal('signaled'), signal: z.number() }),
+    z.object({ kind: z.literal('execHere') }),
+  ]),
+  /** The number of a stream and base64, in the order in which they were written. */
+  pieces: z.array(z.tuple([z.number(), z.string()])),
+  /** Base64 of the `execHere` frame for the launcher; '' for none. */
+  program: z.string(),
+});
 const keptLine = z.object({ type: z.literal('kept'), reason: z.string(), since: z.string() });
 const doneLine = z.object({ type: z.literal('done'), done: doneMessage });
 const jobLine = z.discriminatedUnion('type', [
   runLine,
   placingLine,
   returnedLine,
+  sharedLine,
   keptLine,
   doneLine,
 ]);
@@ -73,6 +89,7 @@ export type JobRecord = {
   readonly run: RunLine;
   readonly placing: ReadonlyMap<string, PlacingRule>;
   readonly returned: z.infer<typeof returnedLine> | undefined;
+  readonly shared: z.infer<typeof sharedLine> | undefined;
   readonly kept: z.infer<typeof keptLine> | undefined;
   readonly done: z.infer<typeof doneLine>['done'] | undefined;
 };
@@ -134,10 +151,16 @@ export function readRecord(text: string): JobRecord | undefined {
   const [run] = lines;
   if (run?.type !== 'run') return undefined;
   const placing = new Map<string, PlacingRule>();
-  const last: { returned?: JobRecord['returned']; kept?: JobRecord['kept']; done?: JobLine } = {};
+  const last: {
+    returned?: JobRecord['returned'];
+    shared?: JobRecord['shared'];
+    kept?: JobRecord['kept'];
+    done?: JobLine;
+  } = {};
   for (const line of lines) {
     if (line.type === 'placing') placing.set(line.root, line.rule);
     else if (line.type === 'returned') last.returned = line;
+    else if (line.type === 'shared') last.shared = line;
     else if (line.type === 'kept') last.kept = line;
     else if (line.type === 'done') last.done = line;
   }
@@ -145,6 +168,7 @@ export function readRecord(text: string): JobRecord | undefined {
     run,
     placing,
     returned: last.returned,
+    shared: last.shared,
     kept: last.kept,
     done: last.done?.type === 'done' ? last.done.done : undefined,
   };

@@ -24,6 +24,7 @@ export class Caller {
   #bound = false;
   #said = false;
   #over = false;
+  #locked: (() => void) | undefined;
 
   constructor(who: LastingPlan['launcher'], events: CallerEvents) {
     this.#who = who;
@@ -38,11 +39,29 @@ export class Caller {
     clearInterval(this.#look);
     before?.drop();
     launcher.onMessage = (message) => {
-      if (this.#launcher === launcher) this.#events.message(message);
+      if (this.#launcher !== launcher) return;
+      if (message.type === 'locked') this.#locked?.();
+      else this.#events.message(message);
     };
     launcher.onGone = () => {
       if (this.#launcher === launcher) this.#left();
     };
+  }
+
+  /** Has the launcher hold files (latin1); one that finds them busy goes away. Resolves also on abort. */
+  async lock(paths: readonly string[], signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#locked = resolve;
+      signal.addEventListener(
+        'abort',
+        () => {
+          resolve();
+        },
+        { once: true },
+      );
+      this.send({ type: 'lock', locks: paths.map((path) => Buffer.from(path, 'latin1')) });
+    });
+    this.#locked = undefined;
   }
 
   bind(): void {

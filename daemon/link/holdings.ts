@@ -1,7 +1,12 @@
 /** What one job holds here: its roots, the file that outlives its link, and what came back. */
 import { ok, type Result } from '../../src/base/result.ts';
-import { lastingPlan, type JobOutcome, type LinkToFront } from '../../src/protocol/ipc.ts';
 import type { BlobPacker } from '../../src/protocol/blob-packer.ts';
+import {
+  lastingPlan,
+  type JobOutcome,
+  type LinkToFront,
+  type PlannedJob,
+} from '../../src/protocol/ipc.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { Hasher } from '../../src/tree/hash.ts';
@@ -16,6 +21,8 @@ import type { JobOrigin } from './job-origin.ts';
 import type { Results } from './results.ts';
 import { temporariesOf } from './outside.ts';
 import { Returning, type Returned } from './returning.ts';
+import { sharedLine } from './shared-run.ts';
+import type { Shared } from './twins.ts';
 import type { Reunion } from './reunion.ts';
 
 type Done = Extract<LinkToFront, { type: 'done' }>;
@@ -44,6 +51,8 @@ export class Holdings {
   #settling: Promise<void> = Promise.resolve();
   #released: Promise<void> | undefined;
   #written: boolean;
+  /** The agent knows nothing of this job. */
+  #elsewhere = false;
 
   constructor(
     origin: JobOrigin,
@@ -59,6 +68,7 @@ export class Holdings {
       return;
     }
     this.#id = Buffer.from(origin.record.run.plan.job, 'hex');
+    this.#elsewhere = origin.record.shared !== undefined;
     this.#roots = holdAgain(origin.record, needs.book, this.#abort.signal);
     this.#roots.catch(() => undefined);
   }
@@ -67,9 +77,22 @@ export class Holdings {
   prepared(roots: readonly HeldRoot[]): boolean {
     this.#roots = Promise.resolve(roots);
     if (this.#origin.from !== 'front') return false;
-    const { plan, memo } = this.#origin;
+    const { plan } = this.#origin;
+    this.#written = this.#writeRun(plan, roots);
+    return this.#written;
+  }
+
+  /** Another job's run was this one's too: writes down what the launcher is about to be told. */
+  shared(shared: Shared): void {
+    if (this.#origin.from !== 'front') return;
+    this.#elsewhere = true;
+    const plan = { ...this.#origin.plan, roots: [] };
+    this.#written = this.#writeRun(plan, []) && this.#needs.file.append(sharedLine(shared));
+  }
+
+  #writeRun(plan: PlannedJob, roots: readonly HeldRoot[]): boolean {
     const projects = roots.filter((held) => held.plan.policy === 'project');
-    this.#written = this.#needs.file.append({
+    return this.#needs.file.append({
       type: 'run',
       version: 1,
       plan: lastingPlan.parse(plan),
@@ -79,9 +102,8 @@ export class Holdings {
         scanTime: snapshot.scanTime.toString(),
       })),
       at: Date.now(),
-      memo,
+      memo: this.#origin.from === 'front' ? this.#origin.memo : undefined,
     });
-    return this.#written;
   }
 
   /** Writes down how the job ended; of a job that never ran there is nothing to write. */
@@ -159,7 +181,8 @@ export class Holdings {
     const roots = await this.#roots.catch(() => []);
     if (outcome.kind === 'lost' || outcome.kind === 'abandoned')
       for (const held of roots) held.root.distrust();
-    else if (outcome.kind !== 'local') this.#needs.client.send({ type: 'finish', job: this.#id });
+    else if (outcome.kind !== 'local' && !this.#elsewhere)
+      this.#needs.client.send({ type: 'finish', job: this.#id });
     for (const held of roots) held.release();
   }
 }

@@ -18,7 +18,8 @@ export type JobOrigin =
 /** The state in which a job of this origin begins. */
 export function stateOf(origin: JobOrigin): JobState {
   if (origin.from === 'front') return { at: 'planned' };
-  const { done, returned } = origin.record;
+  const { done, returned, shared } = origin.record;
+  if (shared !== undefined) return { at: 'over', outcome: shared.end };
   // What ended well can be told again by the agent; anything else is over.
   return done === undefined || returned !== undefined
     ? { at: 'recovering' }

@@ -7,6 +7,8 @@
  *     └─ refused: the shim runs it here ────┘          │          │                 │
  *                                                  recovering     └── lost: 102 ────┘
  * ```
+ * One that shares the run of another job stays `preparing` until that is over, and then is over by `shared`.
+ *
  * A job that a link before this one was told to run begins as `recovering`: nothing is known of it until its launcher
  * is back, says whether it saw the start, and the agent was asked. After `started` nothing leads back to "here"; a link
  * that lost its agent while `starting` asks it after the reconnect, and only a clear "never seen" is a refusal.
@@ -34,6 +36,8 @@ export type JobState =
 export type JobEvent =
   | { readonly type: 'commit' }
   | { readonly type: 'prepared' }
+  /** The run of another job serves this one: that has ended, and all it made is in place. */
+  | { readonly type: 'shared'; readonly end: End }
   /** The launcher of a job is on a new connection; `started`: it was told of the start. */
   | { readonly type: 'resumed'; readonly started: boolean }
   /** Nothing was started there: the command runs here. */
@@ -56,6 +60,8 @@ export type JobEffect =
   | 'attach'
   | 'sayStarted'
   | 'return'
+  /** Tells the launcher all that another job's tool wrote, and its end. */
+  | 'replay'
   | 'sayEnd'
   | 'sayLocal'
   | 'sayLost'
@@ -130,6 +136,8 @@ export function transition(state: JobState, event: JobEvent): Transition {
       return state.at === 'preparing'
         ? { state: { at: 'starting' }, effects: ['announce', 'run'] }
         : stay(state);
+    case 'shared':
+      return state.at === 'preparing' ? over(event.end, 'replay') : stay(state);
     case 'resumed':
       return resumed(state, event.started);
     case 'started':

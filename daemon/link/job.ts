@@ -1,23 +1,26 @@
 /** One job from the launcher's commit to its end, over several links if need be: acts on what job-state.ts decides. */
-import { performance } from 'node:perf_hooks';
 import { fail, messageOf, never } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
-import type { LastingPlan, LinkToFront, Phases } from '../../src/protocol/ipc.ts';
+import type { LastingPlan, LinkToFront } from '../../src/protocol/ipc.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
-import { jobSpecOf } from '../exec/spec.ts';
+import { runMessageOf } from '../exec/spec.ts';
 import { prepare, type Prepared } from '../sync/prepare.ts';
 import type { PushPeer } from '../sync/push.ts';
 import { Caller } from './caller.ts';
 import { Holdings, type HoldingsNeeds } from './holdings.ts';
 import { endOf, outsideOfEnd, stateOf, type JobOrigin } from './job-origin.ts';
+import { JobTimes } from './job-times.ts';
 import { transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
 import type { Launcher } from './launchers.ts';
 import { agentMessageFor, Relay } from './relay.ts';
 import { Results } from './results.ts';
 import type { Returned } from './returning.ts';
 import { Reunion } from './reunion.ts';
+import { outputOf, sharedOf, tellShared } from './shared-run.ts';
+import { Sharing } from './sharing.ts';
 import { Talk } from './talk.ts';
+import type { Shared, Twins } from './twins.ts';
 
 type Done = Extract<LinkToFront, { type: 'done' }>;
 
@@ -27,12 +30,13 @@ export type JobNeeds = HoldingsNeeds & {
   /** ms a started job waits for its agent, or its launcher, to come back before it is given up. */
   readonly patienceMs: number;
   readonly phase: (phase: string) => void;
+  readonly twins: Twins;
+  /** It begins nothing, since the run of that job serves it too; '' when it runs for itself after all. */
+  readonly joined: (to: string) => void;
   readonly report: (done: Done) => void;
   /** Everybody has heard of the end, and nothing is held any more. `kept`: its results stay on the worker. */
   readonly closed: (kept: boolean) => void;
 };
-
-const raw = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 export class Job {
   readonly plan: LastingPlan;
@@ -46,15 +50,14 @@ export class Job {
   readonly #caller: Caller;
   readonly #talk: Talk;
   readonly #holdings: Holdings;
-  readonly #times = { queue: 0, scan: 0, early: 0, sync: 0, sent: 0 };
+  readonly #sharing: Sharing;
+  readonly #times = new JobTimes();
   #state: JobState;
   #prepared: Prepared | undefined;
-  #began = performance.now();
-  #startedAt = performance.now();
-  #phases: Phases = {};
+  /** Another job's run, which was this one's too. */
+  #shared: Shared | undefined;
   #returned: Returned = { conflicts: [], missedEnv: [], unseen: '' };
   #deniedPath: RawPath = '';
-  #timeout: NodeJS.Timeout | undefined;
   #late: NodeJS.Timeout | undefined;
   #heard = false;
   #parted = false;
@@ -78,10 +81,11 @@ export class Job {
     this.#caller = new Caller(plan.launcher, {
       message: (message) => {
         const forward = agentMessageFor(this.#id, message);
-        if (forward !== undefined) this.#relay.toAgent(forward);
+        if (forward === undefined || this.#shared !== undefined) return;
+        if (!this.#sharing.heard(forward)) this.#relay.toAgent(forward);
       },
       gone: () => {
-        this.#handle({ type: 'launcherGone' });
+        if (!this.#sharing.callerGone()) this.#handle({ type: 'launcherGone' });
       },
       parted: () => {
         this.#parted = true;
@@ -89,9 +93,19 @@ export class Job {
       },
     });
     this.#talk = new Talk(plan, needs.worker, this.#caller);
+    this.#sharing = new Sharing(plan.job, {
+      twins: needs.twins,
+      caller: this.#caller,
+      relay: this.#relay,
+      plan: origin.from === 'front' ? origin.plan : undefined,
+      joined: needs.joined,
+      deserted: () => {
+        this.#handle({ type: 'launcherGone' });
+      },
+    });
     if (origin.from === 'file') {
-      this.#began -= Math.max(0, Date.now() - origin.record.run.at);
-      this.#startedAt = this.#began;
+      this.#shared = sharedOf(origin.record.shared);
+      this.#times.tookUp(origin.record.run.at);
     }
   }
 
@@ -101,7 +115,7 @@ export class Job {
 
   /** The launcher is here: from now on the link acts. */
   commit(launcher: Launcher): void {
-    this.#began = performance.now();
+    this.#times.committed();
     this.#caller.serve(launcher);
     if (this.#origin.from === 'front')
       this.#talk.step(`remote: on ${this.#needs.worker}: ${this.#origin.plan.reason}`);
@@ -125,6 +139,10 @@ export class Job {
     this.#caller.serve(launcher);
     const started = message.type === 'resume';
     if (started) this.#relay.resumed(message);
+    if (this.#shared !== undefined) {
+      this.#tellShared(this.#shared, started);
+      return;
+    }
     this.#again = this.#state.at === 'over';
     this.#handle({ type: 'resumed', started });
     if (started) this.#limitTime();
@@ -133,8 +151,7 @@ export class Job {
   /** Ends the job on somebody's wish (rch cancel, a time limit). What is being placed is let be. */
   cancel(reason: string): void {
     if (this.#state.at === 'returning' || this.#state.at === 'over') return;
-    if (this.#state.at === 'planned' || this.#state.at === 'preparing')
-      this.#handle({ type: 'refused', reason, learn: false });
+    if (this.#state.at === 'planned' || this.#state.at === 'preparing') this.#refuse(reason);
     else this.#handle({ type: 'lost', reason });
   }
 
@@ -161,6 +178,11 @@ export class Job {
       this.#attach();
   }
 
+  /** Its launcher never came. */
+  forget(): void {
+    this.#sharing.forget();
+  }
+
   /** The front has written the end down. */
   heard(): void {
     this.#heard = true;
@@ -172,18 +194,14 @@ export class Job {
     if (this.#state.at === 'over' && !this.#again) return;
     switch (message.type) {
       case 'notStarted':
-        this.#handle({
-          type: 'refused',
-          reason: message.reason,
-          learn: message.kind === 'no-tool',
-        });
+        this.#refuse(message.reason, message.kind === 'no-tool');
         return;
       case 'unknownJob':
         this.#handle({ type: 'lost', reason: `${this.#needs.worker} no longer knows the job` });
         return;
       case 'started':
         this.#results.restart();
-        this.#started();
+        if (this.#origin.from === 'front') this.#times.started();
         this.#handle({ type: 'started' });
         return;
       case 'result': {
@@ -195,7 +213,11 @@ export class Job {
         if (this.#state.at === 'running') this.#holdings.offered(message);
         return;
       case 'execHere':
-        this.#relay.execHere(message);
+        if (!this.#relay.execHere(message, this.plan.catchExec))
+          this.#handle({
+            type: 'lost',
+            reason: 'the worker names a program that is not of this command',
+          });
         return;
       case 'ended':
         this.#ended(message);
@@ -203,6 +225,11 @@ export class Job {
       default: {
         // Whatever the tool says, it says after its start, also when the word of that is still on its way.
         if (this.#state.at === 'starting') this.#handle({ type: 'started' });
+        if (message.type === 'out' && this.#relay.floods(message)) {
+          this.#handle({ type: 'lost', reason: 'the worker sends more output than was asked for' });
+          return;
+        }
+        if (message.type === 'out') this.#sharing.wrote(message);
         const forward = this.#relay.fromAgent(message);
         if (forward !== undefined) this.#caller.send(forward);
       }
@@ -210,6 +237,7 @@ export class Job {
   }
 
   #ended(message: Extract<AgentMessage, { type: 'ended' }>): void {
+    this.#sharing.ended();
     this.#deniedPath = outsideOfEnd(message) ?? this.#deniedPath;
     this.#handle({ type: 'ended', end: endOf(message, this.#relay.program !== undefined) });
   }
@@ -240,12 +268,16 @@ export class Job {
       case 'return':
         void this.#takeBack();
         return;
+      case 'replay':
+        this.#announce();
+        if (this.#shared !== undefined) this.#tellShared(this.#shared, false);
+        return;
       case 'sayEnd':
       case 'sayLocal':
         this.#sayEnd();
         return;
       case 'sayLost':
-        this.#sayLost();
+        if (this.#state.at === 'over') this.#talk.lost(this.#state.outcome);
         return;
       case 'killThere':
         this.#needs.client.send({ type: 'kill', job: this.#id });
@@ -260,6 +292,7 @@ export class Job {
 
   async #prepare(): Promise<void> {
     if (this.#origin.from !== 'front') throw new Error('prepared before');
+    if (await this.#joins()) return;
     this.#talk.begin(`preparing ${this.#needs.worker}`);
     const result = await prepare(this.#origin.plan, {
       book: this.#needs.book,
@@ -270,7 +303,7 @@ export class Job {
         },
       },
       signal: this.#abort.signal,
-      times: this.#times,
+      times: this.#times.prepare,
       phase: (text) => {
         this.#needs.phase(text);
         this.#talk.phase(text);
@@ -278,7 +311,7 @@ export class Job {
     }).catch((thrown: unknown) => ({ ok: false as const, failure: { reason: messageOf(thrown) } }));
     this.#talk.endPhase();
     if (!result.ok) {
-      this.#handle({ type: 'refused', reason: result.failure.reason, learn: false });
+      this.#refuse(result.failure.reason);
       return;
     }
     if (this.#state.at !== 'preparing') {
@@ -286,14 +319,30 @@ export class Job {
       return;
     }
     this.#prepared = result.value;
+    this.#sharing.prepared(result.value.roots);
     // Written before anybody is told: whoever comes after us must know of everything that may run.
     if (this.#holdings.prepared(result.value.roots)) this.#handle({ type: 'prepared' });
-    else
-      this.#handle({
-        type: 'refused',
-        reason: 'the job cannot be written down (see the log)',
-        learn: false,
-      });
+    else this.#refuse('the job cannot be written down (see the log)');
+  }
+
+  /** Whether the run of another job serves this one, or its launcher is gone: then there is nothing to prepare. */
+  async #joins(): Promise<boolean> {
+    const shared = await this.#times.spent('queue', () => this.#sharing.join(this.#abort.signal));
+    if (this.#state.at !== 'preparing') return true;
+    if (shared === undefined) return false;
+    this.#shared = shared;
+    // As for a run: whoever comes after us must know what the launcher is about to be told.
+    this.#holdings.shared(shared);
+    this.#handle({ type: 'shared', end: shared.end });
+    return true;
+  }
+
+  /** `started`: the launcher was told of the start already. */
+  #tellShared(shared: Shared, started: boolean): void {
+    if (!started) this.#talk.started();
+    tellShared(shared, this.#caller, (stream) => this.#relay.written(stream));
+    this.#relay.program = shared.program;
+    this.#sayEnd();
   }
 
   /** Before the worker is told: the launcher knows that from now on a later link may have its job. */
@@ -307,36 +356,18 @@ export class Job {
     else this.agentLost();
   }
 
-  /** Told again after a reconnect: the first time counts. */
-  #started(): void {
-    if (this.#phases.start !== undefined || this.#origin.from === 'file') return;
-    const now = performance.now();
-    this.#phases = { ...this.#phases, start: now - this.#startedAt };
-    this.#startedAt = now;
-  }
-
   #run(): void {
     const prepared = this.#prepared;
     if (prepared === undefined || this.#origin.from !== 'front')
       throw new Error('run before prepare');
     const { plan } = this.#origin;
-    const spec = jobSpecOf(plan, prepared.ready, prepared.newest);
-    this.#startedAt = performance.now();
-    const sent = this.#needs.client.send({
-      type: 'run',
-      job: this.#id,
-      json: Buffer.from(JSON.stringify(spec)),
-      argv: plan.argv.map(raw),
-      env: plan.env.map(raw),
-      cwd: raw(plan.cwd),
-      tool: raw(plan.tool),
-    });
-    if (!sent)
-      this.#handle({
-        type: 'refused',
-        reason: `the connection to ${this.#needs.worker} was lost`,
-        learn: false,
-      });
+    this.#times.ordered();
+    if (this.#needs.client.send(runMessageOf(plan, prepared))) return;
+    this.#refuse(`the connection to ${this.#needs.worker} was lost`);
+  }
+
+  #refuse(reason: string, learn = false): void {
+    this.#handle({ type: 'refused', reason, learn });
   }
 
   #sayStarted(): void {
@@ -347,30 +378,23 @@ export class Job {
   }
 
   #limitTime(): void {
-    if (this.plan.timeoutMs === 0 || this.#state.at !== 'running') return;
-    clearTimeout(this.#timeout);
-    const left = this.plan.timeoutMs - (performance.now() - this.#startedAt);
-    this.#timeout = setTimeout(
-      () => {
-        this.#handle({
-          type: 'lost',
-          reason: `the command took longer than ${this.plan.timeoutMs} ms (execution.timeout_sec)`,
-        });
-      },
-      Math.max(0, left),
-    );
+    const { timeoutMs } = this.plan;
+    if (this.#state.at !== 'running') return;
+    this.#times.limit(timeoutMs, () => {
+      const reason = `the command took longer than ${timeoutMs} ms (execution.timeout_sec)`;
+      this.#handle({ type: 'lost', reason });
+    });
   }
 
   async #takeBack(): Promise<void> {
-    clearTimeout(this.#timeout);
-    this.#phases = { ...this.#phases, run: performance.now() - this.#startedAt };
+    this.#times.ended();
     this.#needs.phase('returning');
     this.#talk.step(`returning from ${this.#needs.worker}`);
     this.#talk.begin(`fetching results from ${this.#needs.worker}`);
-    const began = performance.now();
-    const result = await this.#holdings.take().catch((thrown: unknown) => fail(messageOf(thrown)));
+    const result = await this.#times
+      .spent('return', () => this.#holdings.take())
+      .catch((thrown: unknown) => fail(messageOf(thrown)));
     this.#talk.endPhase();
-    this.#phases = { ...this.#phases, return: performance.now() - began };
     if (this.#state.at !== 'returning') return;
     if (!result.ok) {
       const reason = `the results could not be brought back: ${result.failure.reason}`;
@@ -384,43 +408,30 @@ export class Job {
 
   #sayEnd(): void {
     if (this.#state.at !== 'over') return;
-    const facts = { conflicts: this.#returned.conflicts, phases: this.#wholePhases() };
+    const phases = this.#times.whole(this.plan.waitedMs);
+    const facts = { conflicts: this.#returned.conflicts, phases };
     this.#talk.end(this.#state.outcome, facts, this.#relay.program);
-  }
-
-  /** From the question on: what the front took counts as queueing. */
-  #wholePhases(): Phases {
-    const { queue, scan, sync } = this.#times;
-    const { waitedMs } = this.plan;
-    const total = waitedMs + performance.now() - this.#began;
-    return { queue: waitedMs + queue, scan, sync, ...this.#phases, total };
-  }
-
-  #sayLost(): void {
-    if (this.#state.at !== 'over') return;
-    const { outcome } = this.#state;
-    const lost = outcome.kind === 'lost' ? outcome : ({ kind: 'abandoned' } as const);
-    this.#talk.end(lost, { conflicts: [], phases: {} }, undefined);
   }
 
   #report(): void {
     if (this.#state.at !== 'over') return;
     const outcome = this.#state.outcome;
-    clearTimeout(this.#timeout);
+    this.#times.unlimit();
     clearTimeout(this.#late);
     this.#reunion.end();
     this.#abort.abort();
+    this.#sharing.over(outcome);
     if (outcome.kind === 'lost' || outcome.kind === 'abandoned') void this.#holdings.giveUp();
-    const { queue, scan, early, sync, sent } = this.#times;
     const done: Done = {
       type: 'done',
       job: this.plan.job,
       outcome,
-      phases: {
-        ...{ queue, scan, early, sync, ...this.#phases },
-        total: performance.now() - this.#began,
+      phases: this.#times.done,
+      bytes: {
+        sent: this.#times.prepare.sent,
+        received: this.#holdings.received,
+        output: this.#shared === undefined ? this.#relay.output : outputOf(this.#shared),
       },
-      bytes: { sent, received: this.#holdings.received, output: this.#relay.output },
       conflicts: [...this.#returned.conflicts],
       missedEnv: [...this.#returned.missedEnv],
       deniedPath: this.#deniedPath || this.#returned.unseen,
@@ -436,6 +447,7 @@ export class Job {
     if (this.#state.at !== 'over' || !this.#parted) return;
     const { outcome } = this.#state;
     await this.#holdings.release(outcome);
+    this.#sharing.settled();
     if (!this.#heard || this.#closed) return;
     this.#closed = true;
     const kept = outcome.kind === 'lost' && outcome.kept;

@@ -25,6 +25,7 @@ import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
 import { lostText } from './talk.ts';
+import { Twins } from './twins.ts';
 import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
 /** A plan whose launcher never commits is forgotten after this, ms. */
@@ -81,6 +82,7 @@ export class Link {
   readonly #jobs = new Map<string, Job>();
   readonly #drops = new Map<string, NodeJS.Timeout>();
   readonly #kept: KeptJobs;
+  readonly #twins = new Twins();
   readonly #errands: Errands;
   #beat: NodeJS.Timeout | undefined;
   readonly #memory = new Memory({ busy: () => this.#jobs.size > 0 });
@@ -302,6 +304,10 @@ export class Link {
       phase: (phase) => {
         this.#needs.tell({ type: 'phase', job: plan.job, phase });
       },
+      twins: this.#twins,
+      joined: (to) => {
+        this.#needs.tell({ type: 'joined', job: plan.job, to });
+      },
       report: (done) => {
         this.#needs.tell(done);
       },
@@ -329,7 +335,9 @@ export class Link {
       id,
       setTimeout(() => {
         this.#drops.delete(id);
-        if (job.state === 'planned') this.#jobs.delete(id);
+        if (job.state !== 'planned') return;
+        job.forget();
+        this.#jobs.delete(id);
       }, PLAN_MS),
     );
   }

@@ -2,6 +2,11 @@
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { OutStream, type ShimMessage } from '../../src/protocol/shim.ts';
 
+/**
+ * Bytes of a stream that an agent may send beyond what the launcher has written: its own window is 4 MiB. More is no
+ * agent of ours, and would fill our memory.
+ */
+const MOST_AHEAD = 16n * 1024n * 1024n;
 /** Signals that are sent again after a reconnect; a person sends no more of them at once. */
 const SIGNALS_KEPT = 16;
 
@@ -84,6 +89,21 @@ export class Relay {
     return true;
   }
 
+  /** The launcher will take no more: what others recorded is as good as written. */
+  acknowledge(stream: number, offset: bigint): void {
+    this.toAgent({ type: 'outAck', job: this.#job, stream, offset });
+  }
+
+  /** Whether the agent sends more than anybody asked for. */
+  floods({ stream, offset, data }: Extract<AgentMessage, { type: 'out' }>): boolean {
+    return offset + BigInt(data.length) > this.written(stream) + MOST_AHEAD;
+  }
+
+  /** How far the launcher has written a stream. */
+  written(stream: number): bigint {
+    return this.#written.get(stream) ?? 0n;
+  }
+
   resumed(message: Extract<ShimMessage, { type: 'resume' }>): void {
     this.#written.set(OutStream.stdout, message.stdoutAt);
     this.#written.set(OutStream.stderr, message.stderrAt);
@@ -97,20 +117,27 @@ export class Relay {
     queueMicrotask(() => {
       this.start();
     });
-    const at = (stream: number): bigint => this.#written.get(stream) ?? 0n;
     return {
       type: 'attach',
       job: this.#job,
-      stdoutAt: at(OutStream.stdout),
-      stderrAt: at(OutStream.stderr),
-      terminalAt: at(OutStream.terminal),
+      stdoutAt: this.written(OutStream.stdout),
+      stderrAt: this.written(OutStream.stderr),
+      terminalAt: this.written(OutStream.terminal),
       stdinAt: this.#stdinAt,
     };
   }
 
-  execHere(message: Extract<AgentMessage, { type: 'execHere' }>): void {
+  /** A program to be run here; `folders` (latin1) are those of the command's own. False: it is none of theirs. */
+  execHere(
+    message: Extract<AgentMessage, { type: 'execHere' }>,
+    folders: readonly string[],
+  ): boolean {
     const { path, cwd, argv, setEnv, unsetEnv } = message;
+    const name = path.toString('latin1');
+    if (name.split('/').includes('..') || !folders.some((folder) => name.startsWith(`${folder}/`)))
+      return false;
     this.program = { type: 'execHere', path, cwd, argv, setEnv, unsetEnv };
+    return true;
   }
 
   /** What the agent said about streams, as the launcher is told it. */

@@ -22,7 +22,7 @@ import type { Results } from './results.ts';
 import type { Reunion } from './reunion.ts';
 
 /** How often a return is begun anew after its connection was lost. */
-const ATTEMPTS = 4;
+const ATTEMPTS = 12;
 /** What names environment variables is small; larger files are not looked into, bytes. */
 const TEXT_BYTES = 1024 * 1024;
 
@@ -217,10 +217,7 @@ export class Returning {
     });
   }
 
-  async #fetchPart(
-    { hash, offset, length }: Part,
-    known?: Known,
-  ): Promise<Result<undefined>> {
+  async #fetchPart({ hash, offset, length }: Part, known?: Known): Promise<Result<undefined>> {
     const answer = await this.#needs.client.request((request) => ({
       type: 'fetchPart',
       request,

@@ -82,6 +82,12 @@ export class Talk {
     }
   }
 
+  /** The run is lost, whatever it came to. */
+  lost(outcome: JobOutcome): void {
+    const lost = outcome.kind === 'lost' ? outcome : ({ kind: 'abandoned' } as const);
+    this.end(lost, { conflicts: [], phases: {} }, undefined);
+  }
+
   #lastLines({ conflicts, phases }: EndFacts): void {
     for (const path of conflicts) this.#notices.kept(Buffer.from(path, 'latin1').toString('utf8'));
     this.#notices.end(this.#worker, phases);

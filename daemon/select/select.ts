@@ -19,6 +19,8 @@ export type Contender = {
   /** Score of its benchmark; undefined before the first. */
   readonly speed: number | undefined;
   readonly prospect: Prospect;
+  /** It runs this very command already, for another caller: whoever waits for that takes no slot. */
+  readonly joins?: boolean;
 };
 
 export type Wish = {
@@ -43,6 +45,8 @@ export type Wish = {
   readonly hereMs: number | undefined;
   /** ms of the daemon's monotonic clock. */
   readonly now: number;
+  /** Whether commands may use the network there; true: no matter. */
+  readonly network: boolean;
 };
 
 /** How far a worker came before it was refused: the further, the nearer the miss. */
@@ -111,6 +115,10 @@ function refusedByFacts(
     const reason = 'it cannot run a command at the paths it has here';
     return { step: Step.sandbox, reason, next: facts.sandbox.mend };
   }
+  if (!wish.network && facts.sandbox.method === 'folder') {
+    const reason = 'it cannot keep a command off the network (sandbox.network = false)';
+    return { step: Step.sandbox, reason, next: facts.sandbox.mend };
+  }
   if (wish.match === undefined) return undefined;
   const { requirements, local } = wish.match;
   const untold = toolsOf(requirements).find((tool) => !probed.has(tool));
@@ -146,6 +154,7 @@ function judge(contender: Contender, wish: Wish): Refused | { readonly slots: nu
   if (unhealthy !== undefined) return { step: Step.health, reason: unhealthy, next: '' };
   const unfit = refusedByFacts(state.facts, contender.probed, wish);
   if (unfit !== undefined) return unfit;
+  if (contender.joins === true) return { slots: Math.min(wish.slots, state.slots.total) };
   const used = Math.max(state.slots.used, contender.ownSlots);
   const slots = grantedSlots(wish.slots, state.slots.total, used);
   if (slots === 0) {

@@ -17,7 +17,9 @@ const TRIES = 200;
  * with 3 when nobody listens (shims/run.c).
  *
  * The agent must outlive the session. Where logind kills what a session leaves behind (KillUserProcesses), it is
- * put into a scope of the user's own manager, which linger keeps alive; elsewhere a session of its own is enough.
+ * put into a scope of the user's own manager, which linger keeps alive. In a job of Slurm, which ends a step with all
+ * that it started (srun(1)), it gets a step of its own, on all cores that the job has on this node: that stays as long
+ * as the job, whatever becomes of its srun. Elsewhere a session of its own is enough.
  */
 export function startScript(hash: string, node: string): string {
   return `#!/bin/sh
@@ -59,6 +61,9 @@ spawn() {
     [ "$(loginctl show-session --property=KillUserProcesses --value 2>/dev/null)" = yes ] &&
     loginctl enable-linger >/dev/null 2>&1 && systemd-run --user --scope --quiet true >/dev/null 2>&1; then
     set -- systemd-run --user --scope --quiet "$@"
+  elif [ -n "\${SLURM_JOB_ID:-}" ] && command -v srun >/dev/null 2>&1; then
+    set -- srun "--jobid=$SLURM_JOB_ID" "--nodelist=\${SLURMD_NODENAME:-localhost}" --overlap --nodes=1 --ntasks=1 \
+      "--cpus-per-task=\${SLURM_CPUS_ON_NODE:-1}" --input=none --quiet "$@"
   fi
   if command -v setsid >/dev/null 2>&1; then set -- setsid "$@"; else set -- nohup "$@"; fi
   "$@" </dev/null >>"$base/log/start.log" 2>&1 &

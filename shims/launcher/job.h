@@ -271,8 +271,40 @@ static bool job_running_frame(const struct frame *frame) {
   }
 }
 
+/*
+ * Opens a file to be locked: missing, it is made, with its folder where the grandparent exists. -1: there is nothing
+ * to hold (no such place, a read-only one).
+ */
+static int open_lock(const char *path) {
+  char folder[PATH_MAX];
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0 && errno == ENOENT && strlen(path) < sizeof folder) {
+    strcpy(folder, path);
+    if (cut_last(folder) && mkdir(folder, 0777) == 0) fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  }
+  return high_fd(fd);
+}
+
+/* Holds all locks of a list beside those held; false when one is busy: the tool itself shall say so, here. */
+static bool take_locks(struct rch_list list) {
+  struct rch_bytes item;
+  int *more = realloc(job.locks, (job.lock_count + list.count + 1) * sizeof *more);
+  if (!more) return false;
+  job.locks = more;
+  while (rch_list_next(&list, &item)) {
+    char *path = text_of(item);
+    int fd = path ? open_lock(path) : -1;
+    free(path);
+    if (fd < 0) continue;
+    job.locks[job.lock_count++] = fd;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) return false;
+  }
+  return true;
+}
+
 static void job_frame(const struct frame *frame) {
   union {
+    struct rch_shim_lock lock;
     struct rch_shim_notice notice;
     struct rch_shim_wait wait;
     struct rch_shim_local local;
@@ -292,6 +324,10 @@ static void job_frame(const struct frame *frame) {
   } else if (frame->number == RCH_SHIM_LOCAL && !job.started) {
     if (rch_get_shim_local(frame->body, frame->n, &m.local)) text_say(m.local.notice, true);
     job_run_here();
+  } else if (frame->number == RCH_SHIM_LOCK && !job.announced) {
+    struct rch_shim_locked held = {0};
+    if (!rch_get_shim_lock(frame->body, frame->n, &m.lock) || !take_locks(m.lock.locks)) job_run_here();
+    rch_put_shim_locked(&job.link.out, &held);
   } else if (frame->number == RCH_SHIM_STARTING) {
     job.announced = true;
   } else if (frame->number == RCH_SHIM_STARTED) {

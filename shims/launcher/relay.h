@@ -143,36 +143,6 @@ static _Noreturn void job_relay(void) {
   }
 }
 
-/*
- * Opens a file to be locked: missing, it is made, with its folder where the grandparent exists. -1: there is nothing
- * to hold (no such place, a read-only one).
- */
-static int open_lock(const char *path) {
-  char folder[PATH_MAX];
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (fd < 0 && errno == ENOENT && strlen(path) < sizeof folder) {
-    strcpy(folder, path);
-    if (cut_last(folder) && mkdir(folder, 0777) == 0) fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  }
-  return high_fd(fd);
-}
-
-/* Holds all locks of the answer; false when one is busy: the tool itself shall say so, here. */
-static bool take_locks(struct rch_list list) {
-  struct rch_bytes item;
-  job.locks = malloc(((size_t)list.count + 1) * sizeof *job.locks);
-  if (!job.locks) return false;
-  while (rch_list_next(&list, &item)) {
-    char *path = text_of(item);
-    int fd = path ? open_lock(path) : -1;
-    free(path);
-    if (fd < 0) continue;
-    job.locks[job.lock_count++] = fd;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) return false;
-  }
-  return true;
-}
-
 /* The front said `remote`: commits there, or runs here when anything stands in the way. */
 static _Noreturn void job_run(struct wire *front, const struct rch_shim_remote *remote) {
   struct rch_shim_commit commit = {{job.id, JOB_BYTES}};

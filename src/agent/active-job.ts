@@ -3,7 +3,6 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nowNs } from '../base/clock.ts';
 import { fail, messageOf, never, type Result } from '../base/result.ts';
-import { diskFreeOf } from '../facts/machine.ts';
 import type { AgentMessage } from '../protocol/agent.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
 import type { RunMessage } from '../protocol/run.ts';
@@ -16,13 +15,7 @@ import { awaitClock } from './clock.ts';
 import { watchFiles, type Finished } from './finished.ts';
 import { discard, type AgentFolder } from './folder.ts';
 import { type JobEvent, type JobState, type ToolEnd, transition } from './job.ts';
-import {
-  coveredIn,
-  environmentChange,
-  hasProgram,
-  type JobPlan,
-  type PlannedRoot,
-} from './job-plan.ts';
+import { coveredIn, environmentChange, type JobPlan, type PlannedRoot } from './job-plan.ts';
 import { processName } from './lock.ts';
 import type { Log } from './log.ts';
 import type { Listener, Owner } from './owner.ts';
@@ -41,10 +34,9 @@ import type { Sandbox } from './sandbox.ts';
 import type { SlotLease, Slots } from './slots.ts';
 import { Streams } from './streams.ts';
 import { collectTemporaries } from './temporaries.ts';
+import { unfitFor } from './unfit.ts';
 import { kindOf, usageOf } from './usage.ts';
 
-/** Below this much free space no job starts, bytes. */
-export const LEAST_DISK = 200 * 1024 * 1024;
 export type JobNeeds = {
   readonly owner: Owner;
   readonly folder: AgentFolder;
@@ -203,7 +195,7 @@ export class ActiveJob {
     }
     const sandbox = await this.#needs.sandbox();
     const refusal =
-      (await this.#checkMachine(sandbox)) ??
+      (await unfitFor(plan, { sandbox, folder: this.#needs.folder.path })) ??
       (await awaitClock(this.owner.clock, BigInt(plan.spec.newest)));
     if (refusal !== undefined) return refusal;
     if (this.#state.at !== 'waiting') return gone;
@@ -214,20 +206,6 @@ export class ActiveJob {
     this.#needs.changed();
     this.#advance({ type: 'admitted' });
     this.#start(sandbox, this.#lease);
-    return undefined;
-  }
-
-  async #checkMachine(
-    sandbox: Sandbox,
-  ): Promise<{ kind: RefusalKind; reason: string } | undefined> {
-    const { plan } = this;
-    if (sandbox.method === 'none') return { kind: 'no-sandbox', reason: sandbox.mend };
-    if (sandbox.method === 'folder' && plan.roots.some(({ root }) => !root.standsAtPath))
-      return { kind: 'no-sandbox', reason: sandbox.mend };
-    if ((await diskFreeOf(this.#needs.folder.path)) < LEAST_DISK)
-      return { kind: 'disk-full', reason: 'less than 200 MB are free on the worker' };
-    if (!hasProgram(plan, plan.tool))
-      return { kind: 'no-tool', reason: `${plan.tool} is not on the worker` };
     return undefined;
   }
 

@@ -9,7 +9,6 @@ import type { RefusalKind } from '../protocol/jobs.ts';
 import { FsHelper } from '../tree/fs-helper.ts';
 import { Hasher } from '../tree/hash.ts';
 import { Store } from '../tree/store.ts';
-import { LEAST_DISK } from './active-job.ts';
 import { benchmark } from './benchmark.ts';
 import { collect, type Collected, heldBytes } from './collect.ts';
 import { Contents } from './contents.ts';
@@ -25,6 +24,7 @@ import { findSandbox, type Sandbox } from './sandbox.ts';
 import { Session } from './session.ts';
 import { allowedCpus, Slots } from './slots.ts';
 import type { AgentStream } from './stream.ts';
+import { LEAST_DISK } from './unfit.ts';
 
 /** How often free space is looked at while somebody is connected, ms; told when it moved by this share. */
 const DISK_EVERY = 30_000;

@@ -167,6 +167,7 @@ function withProject(config: Config, project: ProjectConfig): Config {
       preferredWorker: project.workers.preferred,
       minSpeedScore: project.workers.minSpeedScore,
     },
+    sandbox: { network: config.sandbox.network && project.sandbox.network },
     classify: {
       ...config.classify,
       confidenceThreshold: Math.max(

@@ -169,6 +169,20 @@ const settings = {
       drainTimeoutSec: z.number().int().min(0).max(86_400).default(30),
     })
     .prefault({}),
+  deduplication: z
+    .strictObject({
+      /** A command that is at work for one caller is not run again for another who asks for the same on the same tree. */
+      enabled: z.boolean().default(true),
+      /** Seconds for which the result of a finished run answers the same question on an untouched tree; 0: never. */
+      reuseSec: z.number().int().min(0).max(3600).default(0),
+    })
+    .prefault({}),
+  sandbox: z
+    .strictObject({
+      /** false: a command has no network on its worker, but for a loopback of its own. */
+      network: z.boolean().default(true),
+    })
+    .prefault({}),
   store: z
     .strictObject({
       /** Bytes of content and trees an agent keeps on its worker, in GB (10^9). */
@@ -233,6 +247,12 @@ export const projectFile = z.strictObject({
     })
     .prefault({}),
   transfer: z.strictObject({ maxSizeMb: z.number().positive().optional() }).prefault({}),
+  sandbox: z
+    .strictObject({
+      /** false: this project's commands have no network there; true leaves it to the user's own setting. */
+      network: z.boolean().default(true),
+    })
+    .prefault({}),
 });
 export type ProjectConfig = z.infer<typeof projectFile>;
 

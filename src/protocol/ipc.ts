@@ -56,7 +56,8 @@ export const plannedJob = z.object({
   termios: z.string(),
   rlimits: z.string(),
   slots: z.number().int(),
-  catchExec: z.array(raw),
+  /** Folders whose programs the tool would become: these alone a worker may name to be run here. */
+  catchExec: z.array(raw).default([]),
   /** Absolute folders that are a pure cache and stay on the worker (cargo's incremental). */
   caches: z.array(raw),
   /** All that the command writes, absolute, where that is known: it may then run beside others in its project. */
@@ -77,6 +78,12 @@ export const plannedJob = z.object({
   launcher: z.object({ pid: z.number(), startTime: z.string() }),
   /** The look at the project root that was made for the plan of this job; '' for none. */
   look: z.string(),
+  /** Equal for commands of which one run may serve all, on an equal tree; '' for one that is run for itself. */
+  key: z.string(),
+  /** ms for which its result may answer the same key again; 0: never. */
+  reuseMs: z.number(),
+  /** Files that its launcher does not hold yet, since another's run was to serve it; absolute. */
+  locks: z.array(raw),
 });
 export type PlannedJob = z.infer<typeof plannedJob>;
 
@@ -93,6 +100,7 @@ export const lastingPlan = plannedJob.pick({
   launcher: true,
   outputs: true,
   waitedMs: true,
+  catchExec: true,
 });
 export type LastingPlan = z.infer<typeof lastingPlan>;
 
@@ -253,6 +261,8 @@ export const linkToFront = z.discriminatedUnion('type', [
   z.object({ type: z.literal('looked'), request: z.number(), told: toldSources }),
   z.object({ type: z.literal('failed'), request: z.number(), reason: z.string() }),
   z.object({ type: z.literal('phase'), job: z.string(), phase: z.string() }),
+  /** A job begins nothing, since the run of `to` serves it too; '' when it runs for itself after all. */
+  z.object({ type: z.literal('joined'), job: z.string(), to: z.string() }),
   doneMessage,
 ]);
 export type LinkToFront = z.infer<typeof linkToFront>;

@@ -30,6 +30,8 @@ export const historyRecord = z.object({
   tool: z.string(),
   /** Absolute paths that stayed as they were here because both sides had changed them. */
   conflicts: z.array(z.string()),
+  /** The job whose run served this command too; absent when it had one of its own. */
+  joined: z.string().optional(),
 });
 export type HistoryRecord = z.infer<typeof historyRecord>;
 

@@ -140,6 +140,8 @@ export const shimMessages = {
   outClosed: { number: 40, fields: { stream: 'u8' } },
   /** Asks on a fresh connection what became of a job that was `starting`: `local`, `started` or `lost` is the answer. */
   rejoin: { number: 41, fields: { job: 'bytes' } },
+  /** The files of `lock` are held. */
+  locked: { number: 42, fields: {} },
 
   // link → launcher
   /**
@@ -175,6 +177,11 @@ export const shimMessages = {
   lost: { number: 57, fields: { text: 'str' } },
   /** The worker is being told to run: from here on a link that goes away does not mean that nothing runs there. */
   starting: { number: 58, fields: {} },
+  /**
+   * Before `starting`: hold these files too, as those of `remote`, and say `locked`. One that is busy means: run here.
+   * For a command that waited in vain for another's run, under that one's locks.
+   */
+  lock: { number: 59, fields: { locks: 'bytesList' } },
 } as const;
 
 export type ShimMessage = MessageOf<typeof shimMessages>;

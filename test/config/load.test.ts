@@ -98,7 +98,7 @@ group('layers', () => {
       '[environment]\npass = ["*"]\n[workers]\nhost = "evil"\n',
     );
     expect(refused(join(home, 'p'))).toEqual([
-      `${file}:1:1: environment: there is no such key; known here: project, workers, classify, transfer`,
+      `${file}:1:1: environment: there is no such key; known here: project, workers, classify, transfer, sandbox`,
       `${file}:4:1: workers.host: there is no such key; known here: allowed, preferred, blocked, min_speed_score`,
     ]);
   });

@@ -80,6 +80,8 @@ describe('a worker that lies', () => {
     ['another hash', /no result offers/],
     ['another content', /not that of its hash|another size|more than it announced/],
     ['a bomb', /no space left here/],
+    ['a flood', /more output than was asked for/],
+    ['another program', /a program that is not of this command/],
     ['another root', /returns files into \/etc/],
   ])('by %s leaves all as it was', async (lie, reason) => {
     const scene = join(base, lie.replaceAll(' ', '-'));

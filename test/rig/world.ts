@@ -1,5 +1,5 @@
 /** A user's world in a temporary folder: an installation, a HOME, workers, and commands run through the shims. */
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
@@ -34,6 +34,9 @@ export type RunOptions = {
   readonly detached?: boolean;
 };
 
+/** An account of this machine by its numbers. */
+export type Account = { readonly uid: number; readonly gid: number };
+
 /** The fields of a history record that tests look at. */
 export type HistoryRow = {
   readonly id: string;
@@ -47,6 +50,7 @@ export type HistoryRow = {
   readonly signal: number | null;
   readonly phases: Readonly<Record<string, number>>;
   readonly bytes: { readonly sent: number; readonly received: number; readonly output: number };
+  readonly joined?: string;
 };
 
 export class World {
@@ -55,9 +59,12 @@ export class World {
   readonly data: string;
   readonly env: Readonly<Record<string, string>>;
   readonly #children = new Set<ChildProcess>();
+  /** Whose world it is, when it is not ours. */
+  readonly #account: Account | undefined;
 
-  private constructor(root: string) {
+  private constructor(root: string, account: Account | undefined) {
     this.root = root;
+    this.#account = account;
     this.home = join(root, 'home');
     this.data = join(this.home, '.local', 'share', 'rch');
     const system = process.env['PATH'] ?? '/usr/bin:/bin';
@@ -74,8 +81,8 @@ export class World {
   }
 
   /** A fresh world with an installation of the build; `workers` is the text of workers.toml. */
-  static async create(workers: string, config = ''): Promise<World> {
-    const world = new World(mkdtempSync(join(tmpdir(), 'rch-world-')));
+  static async create(workers: string, config = '', account?: Account): Promise<World> {
+    const world = new World(mkdtempSync(join(tmpdir(), 'rch-world-')), account);
     const lib = join(world.data, 'lib');
     mkdirSync(join(world.data, 'run'), { recursive: true, mode: 0o700 });
     cpSync(builtLib, lib, { recursive: true });
@@ -89,6 +96,7 @@ export class World {
     mkdirSync(folders.config, { recursive: true });
     world.writeConfig('workers.toml', workers);
     if (config !== '') world.writeConfig('config.toml', config);
+    world.own(world.root);
     await world.rch(['shim', 'install', '--no-profile']);
     return world;
   }
@@ -97,6 +105,14 @@ export class World {
     const file = join(this.home, '.config', 'rch', name);
     writeFileSync(file, text);
     chmodSync(file, 0o600);
+    this.own(file);
+  }
+
+  /** Gives a file, or a folder with all that is in it, to the world's user. */
+  own(path: string): void {
+    if (this.#account === undefined) return;
+    const { uid, gid } = this.#account;
+    execFileSync('chown', ['-hR', `${uid}:${gid}`, path]);
   }
 
   /** Runs the command line of rch; throws when it fails. */
@@ -105,7 +121,7 @@ export class World {
       execFile(
         process.execPath,
         [join(this.data, 'lib', 'rch.mjs'), ...args],
-        { env: { ...this.env, ...env }, maxBuffer: 1e8 },
+        { env: { ...this.env, ...env }, cwd: '/', maxBuffer: 1e8, ...this.#account },
         (error, stdout, stderr) => {
           if (error === null) resolve(stdout);
           else reject(new Error(`rch ${args.join(' ')}: ${stderr}${stdout}`));
@@ -137,6 +153,7 @@ export class World {
       cwd: options.cwd,
       env,
       detached: options.detached ?? false,
+      ...this.#account,
     });
     this.#children.add(child);
     child.once('close', () => this.#children.delete(child));

@@ -147,6 +147,30 @@ describe.each(['plain', 'sanitized'] as const)(
         await holder.end;
       });
 
+      it('takes more locks when the link asks for them, or runs here when one is busy', async () => {
+        const path = join(world.root, 'later');
+        world.tool('gcc', `flock -n ${path} echo free || echo busy`);
+        const ask = async (): Promise<ReturnType<typeof world.call>> => {
+          const run = world.call('gcc', ['x']);
+          const { peer: asker } = await question(front);
+          asker.send(remoteTo(world));
+          return run;
+        };
+        const first = await ask();
+        const holder = await link.accept();
+        await holder.next('commit');
+        holder.send({ type: 'lock', locks: [Buffer.from(path)] });
+        await holder.next('locked');
+        const second = await ask();
+        const waiting = await link.accept();
+        await waiting.next('commit');
+        waiting.send({ type: 'lock', locks: [Buffer.from(path)] });
+        expect((await second.end).stdout.toString()).toBe('busy\n');
+        await waiting.closed;
+        holder.send({ type: 'starting' }, { type: 'started' }, exited(0));
+        expect((await first.end).code).toBe(0);
+      });
+
       it('holds the locks while the job lasts, makes what is missing one level deep, and skips the rest', async () => {
         mkdirSync(join(world.root, 'target'));
         const locks = ['target/debug/.cargo-lock', 'nowhere/debug/.cargo-lock'].map((name) =>

@@ -13,6 +13,13 @@ export function endOf(record: HistoryRecord): string {
   return '';
 }
 
+/** Why it ran where it ran; of one that another's run served, which that was. */
+function reasonOf({ joined, reason }: HistoryRecord): string {
+  return joined === undefined
+    ? reason
+    : `joined to job ${shortId(joined)}, the same command on the same tree`;
+}
+
 function totalOf(record: HistoryRecord): string {
   return record.phases.total === undefined ? '' : duration(record.phases.total);
 }
@@ -26,7 +33,7 @@ export function historyText(records: readonly HistoryRecord[], look: Look): stri
     totalOf(record),
     endOf(record),
     clip(printable(record.command), 48),
-    printable(record.reason),
+    printable(reasonOf(record)),
   ]);
   return table(
     [['JOB', 'WHEN (UTC)', 'WHERE', 'TOOK', 'END', 'COMMAND', 'REASON'], ...rows],
@@ -103,7 +110,7 @@ export function whyText(
   const { sent, received, output } = record.bytes;
   return [
     colors.bold(printable(record.command)),
-    `${where}: ${printable(record.reason)}`,
+    `${where}: ${printable(reasonOf(record))}`,
     '',
     `job       ${shortId(record.id)}, ${record.startedAt}`,
     `folder    ${printable(record.cwd)}`,

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, utimesSync } from 'node:fs';
+import { chmodSync, readdirSync, utimesSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
   folderWith,
@@ -8,6 +8,7 @@ import {
   newContext,
   packageNames,
   planned,
+  planOf,
   put,
   reasonOf,
   rootPaths,
@@ -53,6 +54,18 @@ const likeLua = {
 };
 
 describe.skipIf(!has('make') || !has('gcc'))('make', () => {
+  it('is planned without a line of the project being run', async () => {
+    const cwd = folderWith({
+      Makefile:
+        'X := $(shell touch evil)\ninclude more.mk\nall: x.c\n\tgcc -c x.c $(X)\n' +
+        'more.mk:\n\ttouch evil $@\n.DEFAULT:\n\ttouch evil\n',
+      'x.c': 'int x;\n',
+    });
+    // Whatever comes of it.
+    await planOf('make', { cwd });
+    expect(readdirSync(cwd).sort()).toEqual(['Makefile', 'x.c']);
+  });
+
   it('asks for what the goal uses, and for nothing that only another goal would', async () => {
     const cwd = folderWith(likeLua);
     const plan = await planned('make linux', { cwd });

@@ -193,6 +193,18 @@ describe.skipIf(!cargo)('cargo', () => {
     expect(await reasonOf('cargo build', { cwd })).toContain('token');
   });
 
+  it('never carries the credentials of a registry', async () => {
+    const home = folderWith({
+      'config.toml': '[net]\nretry = 3\n',
+      'credentials.toml': '[registry]\ntoken = "x"\n',
+      credentials: '[registry]\ntoken = "x"\n',
+    });
+    const plan = await planned('cargo build', { cwd: project(plain), env: { CARGO_HOME: home } });
+    const [root] = plan.roots.filter(({ path }) => path === home);
+    expect(root?.only).toContain('config.toml');
+    expect(root?.only.filter((path) => path.includes('credentials'))).toEqual([]);
+  });
+
   it('reads configuration of the folders above', async () => {
     const top = folderWith({
       '.cargo/config.toml':

@@ -43,6 +43,7 @@ const wish: Wish = {
   weights: { speed: 0.35, slots: 0.25, affinity: 0.25, cost: 0.15 },
   hereMs: undefined,
   now: 0,
+  network: true,
 };
 
 test('the highest score wins: priority, then where the project is, then what is free', () => {
@@ -82,6 +83,35 @@ test('RCH_WORKER and RCH_WORKERS and the project exclude workers', () => {
   expect(select(both, { ...wish, worker: 'z' })).toMatchObject({
     kind: 'none',
     reason: 'RCH_WORKER asks for z, which is no worker of ours',
+  });
+});
+
+test('a command that may have no network goes where it can be kept off it', () => {
+  const folder = {
+    ...connected,
+    facts: { ...facts, sandbox: { method: 'folder', mend: 'install bubblewrap' } as const },
+  };
+  const alone = { ...wish, network: false };
+  expect(select([contender('a', { state: folder }), contender('b')], alone)).toMatchObject({
+    worker: 'b',
+  });
+  expect(select([contender('a', { state: folder })], alone)).toMatchObject({
+    kind: 'none',
+    reason:
+      'no worker can take it: a: it cannot keep a command off the network (sandbox.network = false)',
+    next: 'install bubblewrap',
+  });
+  expect(select([contender('a', { state: folder })], wish)).toMatchObject({ worker: 'a' });
+});
+
+test('a worker that runs the same command already needs no free slot for it', () => {
+  const full = { ...connected, slots: { total: 8, used: 8 } };
+  expect(select([contender('a', { state: full })], wish)).toMatchObject({
+    kind: 'none',
+    busy: true,
+  });
+  expect(select([contender('a', { state: full, joins: true })], wish)).toMatchObject({
+    worker: 'a',
   });
 });
 

@@ -1,0 +1,33 @@
+/** Why this machine cannot take a job now, for reasons that are its own. */
+import { diskFreeOf } from '../facts/machine.ts';
+import type { RefusalKind } from '../protocol/jobs.ts';
+import { hasProgram, type JobPlan } from './job-plan.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/** Below this much free space no job starts, bytes. */
+export const LEAST_DISK = 200 * 1024 * 1024;
+
+type Unfit = { readonly kind: RefusalKind; readonly reason: string };
+
+/** `folder`: on the disk of the agent. */
+export async function unfitFor(
+  plan: JobPlan,
+  on: { readonly sandbox: Sandbox; readonly folder: string },
+): Promise<Unfit | undefined> {
+  const { sandbox } = on;
+  if (sandbox.method === 'none') return { kind: 'no-sandbox', reason: sandbox.mend };
+  if (sandbox.method === 'folder') {
+    if (plan.roots.some(({ root }) => !root.standsAtPath))
+      return { kind: 'no-sandbox', reason: sandbox.mend };
+    if (!plan.spec.network)
+      return {
+        kind: 'no-sandbox',
+        reason: `it cannot keep a command off the network; ${sandbox.mend}`,
+      };
+  }
+  if ((await diskFreeOf(on.folder)) < LEAST_DISK)
+    return { kind: 'disk-full', reason: 'less than 200 MB are free on the worker' };
+  if (!hasProgram(plan, plan.tool))
+    return { kind: 'no-tool', reason: `${plan.tool} is not on the worker` };
+  return undefined;
+}
