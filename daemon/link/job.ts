@@ -125,7 +125,7 @@ export class Job {
   /** Takes up what a link before this one left; its launcher will come, or is gone. */
   recover(): void {
     this.#late = setTimeout(() => {
-      this.#handle({ type: 'lost', reason: 'its caller did not come back' });
+      this.#lose('its caller did not come back');
       this.#caller.part();
     }, this.#needs.patienceMs);
     if (this.#origin.from === 'file' && this.#origin.record.done !== undefined)
@@ -152,17 +152,14 @@ export class Job {
   cancel(reason: string): void {
     if (this.#state.at === 'returning' || this.#state.at === 'over') return;
     if (this.#state.at === 'planned' || this.#state.at === 'preparing') this.#refuse(reason);
-    else this.#handle({ type: 'lost', reason });
+    else this.#lose(reason);
   }
 
   agentLost(): void {
     this.#relay.pause();
     if (this.#state.at === 'starting' || this.#state.at === 'running') {
       this.#reunion.begin(() => {
-        this.#handle({
-          type: 'lost',
-          reason: `the connection to ${this.#needs.worker} did not come back`,
-        });
+        this.#lose(`the connection to ${this.#needs.worker} did not come back`);
       });
     }
   }
@@ -197,7 +194,7 @@ export class Job {
         this.#refuse(message.reason, message.kind === 'no-tool');
         return;
       case 'unknownJob':
-        this.#handle({ type: 'lost', reason: `${this.#needs.worker} no longer knows the job` });
+        this.#lose(`${this.#needs.worker} no longer knows the job`);
         return;
       case 'started':
         this.#results.restart();
@@ -206,7 +203,7 @@ export class Job {
         return;
       case 'result': {
         const bad = this.#results.add(message);
-        if (bad !== undefined) this.#handle({ type: 'lost', reason: bad });
+        if (bad !== undefined) this.#lose(bad);
         return;
       }
       case 'ready':
@@ -214,19 +211,18 @@ export class Job {
         return;
       case 'execHere':
         if (!this.#relay.execHere(message, this.plan.catchExec))
-          this.#handle({
-            type: 'lost',
-            reason: 'the worker names a program that is not of this command',
-          });
+          this.#lose('the worker names a program that is not of this command');
         return;
       case 'ended':
-        this.#ended(message);
+        this.#sharing.ended();
+        this.#deniedPath = outsideOfEnd(message) ?? this.#deniedPath;
+        this.#handle({ type: 'ended', end: endOf(message, this.#relay.program !== undefined) });
         return;
       default: {
         // Whatever the tool says, it says after its start, also when the word of that is still on its way.
         if (this.#state.at === 'starting') this.#handle({ type: 'started' });
         if (message.type === 'out' && this.#relay.floods(message)) {
-          this.#handle({ type: 'lost', reason: 'the worker sends more output than was asked for' });
+          this.#lose('the worker sends more output than was asked for');
           return;
         }
         if (message.type === 'out') this.#sharing.wrote(message);
@@ -234,12 +230,6 @@ export class Job {
         if (forward !== undefined) this.#caller.send(forward);
       }
     }
-  }
-
-  #ended(message: Extract<AgentMessage, { type: 'ended' }>): void {
-    this.#sharing.ended();
-    this.#deniedPath = outsideOfEnd(message) ?? this.#deniedPath;
-    this.#handle({ type: 'ended', end: endOf(message, this.#relay.program !== undefined) });
   }
 
   #handle(event: JobEvent): void {
@@ -366,6 +356,10 @@ export class Job {
     this.#refuse(`the connection to ${this.#needs.worker} was lost`);
   }
 
+  #lose(reason: string): void {
+    this.#handle({ type: 'lost', reason });
+  }
+
   #refuse(reason: string, learn = false): void {
     this.#handle({ type: 'refused', reason, learn });
   }
@@ -381,8 +375,7 @@ export class Job {
     const { timeoutMs } = this.plan;
     if (this.#state.at !== 'running') return;
     this.#times.limit(timeoutMs, () => {
-      const reason = `the command took longer than ${timeoutMs} ms (execution.timeout_sec)`;
-      this.#handle({ type: 'lost', reason });
+      this.#lose(`the command took longer than ${timeoutMs} ms (execution.timeout_sec)`);
     });
   }
 
