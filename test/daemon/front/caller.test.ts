@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { processStat } from '../../../src/base/processes.ts';
 import { callerOf } from '../../../daemon/front/caller.ts';
@@ -33,8 +34,8 @@ test('a terminal within a terminal belongs to the outer one', async () => {
     stdio: ['ignore', 'pipe', 'ignore'],
     detached: true,
   });
-  const [line] = (await once(outer.stdout, 'data')) as [Buffer];
-  const inner = Number(/\d+/.exec(line.toString())?.[0]);
+  const [line] = (await once(createInterface({ input: outer.stdout }), 'line')) as [string];
+  const inner = Number(/\d+/.exec(line)?.[0]);
   const caller = callerOf(inner, undefined);
   const own = processStat(inner)?.session ?? 0;
   expect(caller.key).not.toContain(`session ${own} `);

@@ -16,9 +16,12 @@ afterEach(async () => {
   await house.dispose();
 });
 
+/** Commands that are one and the same have one run each here. */
+const each = '[deduplication]\nenabled = false\n';
+
 /** A worker of one slot; `config` is the text of config.toml. */
 async function oneSlot(config = ''): Promise<void> {
-  house.write('config.toml', config);
+  house.write('config.toml', `${each}${config}`);
   house.workers('css');
   await house.listenForLinks();
   await house.start();
@@ -112,7 +115,7 @@ test('nobody waits longer than queue.max_wait_sec, nor at all where queue.enable
   const answer = await patient.expect('local');
   expect(answer.reason).toMatch(/^after 0 s in line no worker can take it: css: 1 of its 1 slots/);
   expect(answer.lease).not.toBe(0n);
-  house.write('config.toml', '[queue]\nenabled = false\n');
+  house.write('config.toml', `${each}[queue]\nenabled = false\n`);
   await house.call('reload', {});
   const hurried = await house.make(folder, { RCH_FORCE_REMOTE: '0' });
   await hurried.expect('ack');
