@@ -48,6 +48,8 @@ export type JobEvent =
   /** The tool has ended; what it made cannot be brought here now. `kept`: it stays on the worker. */
   | { readonly type: 'returnFailed'; readonly reason: string; readonly kept: boolean }
   | { readonly type: 'launcherGone' }
+  /** By `rch cancel`; a tool that runs was interrupted before, and did not end by that. Never before the commit. */
+  | { readonly type: 'cancelled' }
   | { readonly type: 'lost'; readonly reason: string };
 
 /** What the job must do on a transition, in this order. */
@@ -101,6 +103,8 @@ function resumed(state: JobState, started: boolean): Transition {
     case 'returning':
       return { state, effects: started ? ['attach'] : ['sayStarted', 'attach'] };
     case 'over':
+      if (state.outcome.kind === 'cancelled')
+        return { state, effects: started ? ['sayEnd'] : ['sayStarted', 'sayEnd'] };
       return { state, effects: [repeats(state.outcome) ? 'attach' : 'sayLost'] };
     case 'planned':
     case 'preparing':
@@ -164,6 +168,8 @@ export function transition(state: JobState, event: JobEvent): Transition {
     case 'refused':
       if (mayRun(state) && state.at !== 'starting') return lost(event.reason);
       return over({ kind: 'local', reason: event.reason, learn: event.learn }, 'sayLocal');
+    case 'cancelled':
+      return cancelled(state);
     case 'launcherGone':
       return mayRun(state) ? over({ kind: 'abandoned' }, 'killThere') : over({ kind: 'abandoned' });
     case 'lost':
@@ -174,6 +180,33 @@ export function transition(state: JobState, event: JobEvent): Transition {
     default:
       return never(event);
   }
+}
+
+/** Before its tool runs a launcher hears of the start first: until then an end would mean nothing to it. */
+function cancelled(state: JobState): Transition {
+  const outcome = { kind: 'cancelled' } as const;
+  switch (state.at) {
+    case 'preparing':
+      return over(outcome, 'sayStarted', 'sayEnd');
+    case 'starting':
+      return over(outcome, 'killThere', 'sayStarted', 'sayEnd');
+    case 'recovering':
+      // Its launcher is not here, and hears of it when it comes back.
+      return over(outcome, 'killThere');
+    case 'running':
+      return over(outcome, 'killThere', 'sayEnd');
+    case 'planned':
+    case 'returning':
+    case 'over':
+      return stay(state);
+    default:
+      return never(state);
+  }
+}
+
+/** Whether the worker's changes were never taken, so that nothing of the job is to be kept there or here. */
+export function isForsaken({ kind }: JobOutcome): boolean {
+  return kind === 'lost' || kind === 'abandoned' || kind === 'cancelled';
 }
 
 function lost(reason: string): Transition {

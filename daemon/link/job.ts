@@ -5,14 +5,22 @@ import type { LastingPlan, LinkToFront } from '../../src/protocol/ipc.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
 import { runMessageOf } from '../exec/spec.ts';
-import { prepare, type Prepared } from '../sync/prepare.ts';
+import type { Prepared } from '../sync/prepare.ts';
 import type { PushPeer } from '../sync/push.ts';
 import { Caller } from './caller.ts';
 import { Holdings, type HoldingsNeeds } from './holdings.ts';
 import { endOf, outsideOfEnd, stateOf, type JobOrigin } from './job-origin.ts';
+import { Interruption } from './interruption.ts';
 import { JobTimes } from './job-times.ts';
-import { transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
+import {
+  isForsaken,
+  transition,
+  type JobEffect,
+  type JobEvent,
+  type JobState,
+} from './job-state.ts';
 import type { Launcher } from './launchers.ts';
+import { preparing } from './preparing.ts';
 import { agentMessageFor, Relay } from './relay.ts';
 import { Results } from './results.ts';
 import type { Returned } from './returning.ts';
@@ -52,6 +60,7 @@ export class Job {
   readonly #holdings: Holdings;
   readonly #sharing: Sharing;
   readonly #times = new JobTimes();
+  readonly #interruption: Interruption;
   #state: JobState;
   #prepared: Prepared | undefined;
   /** Another job's run, which was this one's too. */
@@ -62,6 +71,8 @@ export class Job {
   #heard = false;
   #parted = false;
   #closed = false;
+  /** Cancelled before its launcher came. */
+  #unwanted = false;
   /** Its launcher came back for the end. */
   #again = false;
 
@@ -93,6 +104,9 @@ export class Job {
       },
     });
     this.#talk = new Talk(plan, needs.worker, this.#caller);
+    this.#interruption = new Interruption(this.#id, needs.client, () => {
+      this.#handle({ type: 'cancelled' });
+    });
     this.#sharing = new Sharing(plan.job, {
       twins: needs.twins,
       caller: this.#caller,
@@ -120,6 +134,12 @@ export class Job {
     if (this.#origin.from === 'front')
       this.#talk.step(`remote: on ${this.#needs.worker}: ${this.#origin.plan.reason}`);
     this.#handle({ type: 'commit' });
+    if (this.#unwanted) this.interrupt();
+  }
+
+  /** Its launcher never came: it ended, or runs the command here. */
+  forsake(): void {
+    if (this.#state.at === 'planned') this.#handle({ type: 'launcherGone' });
   }
 
   /** Takes up what a link before this one left; its launcher will come, or is gone. */
@@ -148,7 +168,14 @@ export class Job {
     if (started) this.#limitTime();
   }
 
-  /** Ends the job on somebody's wish (rch cancel, a time limit). What is being placed is let be. */
+  /** `rch cancel`: what is being placed is let be. */
+  interrupt(): void {
+    if (this.#state.at === 'planned') this.#unwanted = true;
+    else if (!this.#sharing.heard(this.#interruption.signal))
+      this.#interruption.begin(this.#state.at === 'running');
+  }
+
+  /** Ends the job on somebody's wish (a time limit, the end of the daemon). What is being placed is let be. */
   cancel(reason: string): void {
     if (this.#state.at === 'returning' || this.#state.at === 'over') return;
     if (this.#state.at === 'planned' || this.#state.at === 'preparing') this.#refuse(reason);
@@ -173,11 +200,6 @@ export class Job {
       (this.#state.at === 'over' && this.#again)
     )
       this.#attach();
-  }
-
-  /** Its launcher never came. */
-  forget(): void {
-    this.#sharing.forget();
   }
 
   /** The front has written the end down. */
@@ -283,23 +305,10 @@ export class Job {
   async #prepare(): Promise<void> {
     if (this.#origin.from !== 'front') throw new Error('prepared before');
     if (await this.#joins()) return;
-    this.#talk.begin(`preparing ${this.#needs.worker}`);
-    const result = await prepare(this.#origin.plan, {
-      book: this.#needs.book,
-      peer: {
-        ...this.#needs.peer,
-        progress: (done, total) => {
-          this.#talk.progress(done, total);
-        },
-      },
-      signal: this.#abort.signal,
-      times: this.#times.prepare,
-      phase: (text) => {
-        this.#needs.phase(text);
-        this.#talk.phase(text);
-      },
-    }).catch((thrown: unknown) => ({ ok: false as const, failure: { reason: messageOf(thrown) } }));
-    this.#talk.endPhase();
+    const result = await preparing(this.#origin.plan, {
+      ...this.#needs,
+      ...{ signal: this.#abort.signal, times: this.#times.prepare, talk: this.#talk },
+    });
     if (!result.ok) {
       this.#refuse(result.failure.reason);
       return;
@@ -411,10 +420,11 @@ export class Job {
     const outcome = this.#state.outcome;
     this.#times.unlimit();
     clearTimeout(this.#late);
+    this.#interruption.over();
     this.#reunion.end();
     this.#abort.abort();
     this.#sharing.over(outcome);
-    if (outcome.kind === 'lost' || outcome.kind === 'abandoned') void this.#holdings.giveUp();
+    if (isForsaken(outcome)) void this.#holdings.giveUp();
     const done: Done = {
       type: 'done',
       job: this.plan.job,

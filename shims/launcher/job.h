@@ -309,6 +309,7 @@ static void job_frame(const struct frame *frame) {
     struct rch_shim_wait wait;
     struct rch_shim_local local;
     struct rch_shim_lost lost;
+    struct rch_shim_bind bind;
   } m;
   bool good = true;
   if (frame->number == RCH_SHIM_NOTICE) {
@@ -328,6 +329,9 @@ static void job_frame(const struct frame *frame) {
     struct rch_shim_locked held = {0};
     if (!rch_get_shim_lock(frame->body, frame->n, &m.lock) || !take_locks(m.lock.locks)) job_run_here();
     rch_put_shim_locked(&job.link.out, &held);
+  } else if (frame->number == RCH_SHIM_BIND && !job.started) {
+    good = rch_get_shim_bind(frame->body, frame->n, &m.bind);
+    if (good) keep_to(m.bind.cpus);
   } else if (frame->number == RCH_SHIM_STARTING) {
     job.announced = true;
   } else if (frame->number == RCH_SHIM_STARTED) {
