@@ -18,7 +18,7 @@ import type { HeldRoot } from '../sync/prepare.ts';
 import type { RootBook } from '../sync/shared-root.ts';
 import type { AgentClient } from './agent-client.ts';
 import type { JobOrigin } from './job-origin.ts';
-import { isForsaken } from './job-state.ts';
+import { isForsaken } from './forsaken.ts';
 import type { Results } from './results.ts';
 import { temporariesOf } from './outside.ts';
 import { Returning, type Returned } from './returning.ts';

@@ -204,11 +204,6 @@ function cancelled(state: JobState): Transition {
   }
 }
 
-/** Whether the worker's changes were never taken, so that nothing of the job is to be kept there or here. */
-export function isForsaken({ kind }: JobOutcome): boolean {
-  return kind === 'lost' || kind === 'abandoned' || kind === 'cancelled';
-}
-
 function lost(reason: string): Transition {
   return over({ kind: 'lost', reason, kept: false }, 'killThere', 'sayLost');
 }

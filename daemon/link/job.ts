@@ -12,13 +12,8 @@ import { Holdings, type HoldingsNeeds } from './holdings.ts';
 import { endOf, outsideOfEnd, stateOf, type JobOrigin } from './job-origin.ts';
 import { Interruption } from './interruption.ts';
 import { JobTimes } from './job-times.ts';
-import {
-  isForsaken,
-  transition,
-  type JobEffect,
-  type JobEvent,
-  type JobState,
-} from './job-state.ts';
+import { transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
+import { isForsaken } from './forsaken.ts';
 import type { Launcher } from './launchers.ts';
 import { preparing } from './preparing.ts';
 import { agentMessageFor, Relay } from './relay.ts';
@@ -193,13 +188,9 @@ export class Job {
 
   agentBack(): void {
     this.#reunion.end();
-    if (
-      this.#state.at === 'starting' ||
-      this.#state.at === 'running' ||
-      this.#state.at === 'returning' ||
-      (this.#state.at === 'over' && this.#again)
-    )
-      this.#attach();
+    const { at } = this.#state;
+    const runs = at === 'starting' || at === 'running' || at === 'returning';
+    if (runs || (at === 'over' && this.#again)) this.#attach();
   }
 
   /** The front has written the end down. */
