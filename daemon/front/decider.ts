@@ -49,6 +49,8 @@ export type DeciderParts = {
 /** What a decision may do while it is made. */
 export type DecisionHooks = {
   readonly signal: AbortSignal;
+  /** Workers that turned this very command away, with their reasons. */
+  readonly tried: ReadonlyMap<string, string>;
   /** Something slow is under way. */
   readonly wait: (text: string) => void;
   /**
@@ -397,7 +399,7 @@ export class Decider {
       id: worker.id,
       priority: worker.worker.priority,
       state: worker.state,
-      breaker: worker.breaker,
+      health: worker.health,
       ownSlots: jobs.slotsOn(worker.id),
       probed: worker.probed,
       speed: speeds.scoreOf(worker.id),
@@ -418,6 +420,7 @@ export class Decider {
       slots: planned?.plan.slots ?? 1,
       worker: asked.caller.worker,
       workers: asked.caller.workers,
+      tried: asked.hooks.tried,
       project: {
         allowed: allowedWorkers,
         blocked: blockedWorkers,
@@ -426,7 +429,6 @@ export class Decider {
       },
       weights: config.selection,
       hereMs: hereMs(this.#parts.experience.of(project, kind), this.#load()),
-      now: performance.now(),
       network: config.sandbox.network,
     };
   }

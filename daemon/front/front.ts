@@ -11,6 +11,7 @@ import type { Layout } from '../../src/base/layout.ts';
 import { defaultConfig } from '../../src/config/schema.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
+import type { Mandates } from '../journal/mandates.ts';
 import type { Speeds } from '../journal/speeds.ts';
 import { ExperienceBook } from '../select/experience.ts';
 import { Book, newId } from './book.ts';
@@ -18,6 +19,7 @@ import { Connection, type Asking, type ConnectionHandlers } from './connection.t
 import { Control } from './control.ts';
 import { Decider } from './decider.ts';
 import { Fleet } from './fleet.ts';
+import { HealthWatch } from './health-watch.ts';
 import { answerHook } from './hook.ts';
 import { Jobs } from './jobs.ts';
 import { LeaseDesk } from './leases.ts';
@@ -47,6 +49,7 @@ export type FrontOptions = {
   readonly history: History;
   readonly learned: Learned;
   readonly speeds: Speeds;
+  readonly mandates: Mandates;
   /** Begins to stop the whole daemon. */
   readonly onStop: (how: StopKind) => void;
 };
@@ -63,6 +66,7 @@ export class Front {
   readonly #handlers: ConnectionHandlers;
   readonly #sockets = new Set<Socket>();
   readonly #memory = new Memory({ busy: () => this.#sockets.size > 0 });
+  readonly #watch: HealthWatch;
   #timer: NodeJS.Timeout | undefined;
   #closing: string | undefined;
 
@@ -71,6 +75,9 @@ export class Front {
     const jobs = this.#jobs;
     const cores = availableParallelism();
     this.#options = options;
+    this.#watch = new HealthWatch((worker, what) => {
+      logger.info({ worker }, what);
+    });
     this.#fleet = this.#makeFleet();
     const fleet = this.#fleet;
     const leases = new LeaseDesk(cores, fleet.changes);
@@ -207,8 +214,8 @@ export class Front {
   }
 
   #makeFleet(): Fleet {
-    const { layout, logger } = this.#options;
-    return new Fleet(layout, {
+    const { layout, logger, mandates } = this.#options;
+    return new Fleet({ layout, mandates }, {
       onPhase: (_, id, phase) => {
         const job = this.#jobs.get(id);
         if (job !== undefined) job.phase = phase;
@@ -238,6 +245,10 @@ export class Front {
 
   #look(): void {
     this.#settings.current();
+    for (const worker of this.#fleet.all()) {
+      worker.rest(this.#jobs.countOn(worker.id));
+      this.#watch.look(worker);
+    }
     this.#speeds.look(performance.now());
     for (const job of this.#jobs.all()) {
       // Its next link will tell what became of it, if there is to be one.

@@ -58,7 +58,7 @@ export class Question {
   readonly #reply: (message: ShimMessage) => void;
   /** Made for those who wait: most questions are answered before their caller could go. */
   #gone: AbortController | undefined;
-  readonly #id = newId();
+  #id = newId();
   readonly #begun = performance.now();
   readonly #ask: Ask;
   #caller = nobody;
@@ -137,6 +137,8 @@ export class Question {
     if (settings.ok) this.#caller = settings.value;
     this.#env = request.env;
     this.#nested = this.#caller.dryRun && this.#parts.leases.under(holderOf(ask));
+    const tried = this.#parts.book.tried.of(ask);
+    if (tried !== undefined) this.#id = tried.id;
     const quick = decider.quick(request);
     if (quick.kind === 'local') {
       if (quick.weight === 'light') this.#runHere(quick, 0);
@@ -151,6 +153,7 @@ export class Question {
     this.#beat();
     const decision = await decider.weigh(request, quick, {
       signal: this.#left.signal,
+      tried: tried?.reasons ?? new Map(),
       wait: (text) => {
         this.#say(text);
       },

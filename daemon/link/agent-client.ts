@@ -10,8 +10,7 @@ import { FrameReader } from '../../src/protocol/frames.ts';
 import type { AgentConnection } from '../transport/transport.ts';
 import { ClockEstimate } from './clock-estimate.ts';
 
-/** Between two questions after the agent's clock and life, ms; three without an answer end the connection. */
-const HEARTBEAT_MS = 10_000;
+/** Questions after the agent's clock and life that may go without an answer; one more ends the connection. */
 const MISSED_BEATS = 3;
 /** First and longest wait between attempts to connect, ms. */
 const BACKOFF_MS = 500;
@@ -30,6 +29,10 @@ export type ClientEvents = {
   readonly connecting: (attempt: number) => void;
   readonly connected: (facts: AgentFacts) => void;
   readonly disconnected: (failure: Failure) => void;
+  /** Questions after its life that it has not answered; 0 once it did. */
+  readonly silent: (missed: number) => void;
+  /** One of the clocks was set, by so many ns. */
+  readonly clockSet: (step: bigint) => void;
   /** Everything that answers no request. */
   readonly message: (message: AgentMessage) => void;
   /** A content; its stream is read on once the promise resolves. */
@@ -40,6 +43,8 @@ export type ClientDependencies = {
   readonly connect: () => Promise<Result<AgentConnection>>;
   readonly hello: HelloFacts;
   readonly version: string;
+  /** Between two questions after the agent's clock and life. */
+  readonly heartbeatMs: number;
   readonly events: ClientEvents;
 };
 
@@ -186,7 +191,7 @@ export class AgentClient {
     this.#attempt = 0;
     this.#beat = setInterval(() => {
       this.#heartbeat(session);
-    }, HEARTBEAT_MS);
+    }, this.#needs.heartbeatMs);
     await this.#measureClock();
     this.#needs.events.connected(welcome.value);
     return ok(undefined);
@@ -288,8 +293,11 @@ export class AgentClient {
       this.#lose(session, 'the worker stopped answering');
       return;
     }
+    if (session.missed > 1) this.#needs.events.silent(session.missed - 1);
     void this.#ping().then((answered) => {
-      if (answered) session.missed = 0;
+      if (!answered || this.#session !== session) return;
+      if (session.missed > 1) this.#needs.events.silent(0);
+      session.missed = 0;
     });
   }
 
@@ -301,7 +309,8 @@ export class AgentClient {
     const sent = nowNs();
     const answer = await this.request((request) => ({ type: 'ping', request }));
     if (!answer.ok || answer.value.type !== 'pong') return false;
-    this.clock.add(sent, answer.value.now, nowNs());
+    const step = this.clock.add(sent, answer.value.now, nowNs());
+    if (step !== 0n) this.#needs.events.clockSet(step);
     return true;
   }
 }

@@ -4,7 +4,7 @@
  *  planned ─commit─▶ preparing ─prepared─▶ starting ─started─▶ running ─ended─▶ returning ─returned─▶ over
  *     │                  │                  │    ▲                │  ▲              │
  *     │                  │              local    └─── resumed ────│──┘              │
- *     └─ refused: the shim runs it here ────┘          │          │                 │
+ *     └─ refused: here, or elsewhere ───────┘          │          │                 │
  *                                                  recovering     └── lost: 102 ────┘
  * ```
  * One that shares the run of another job stays `preparing` until that is over, and then is over by `shared`.
@@ -40,8 +40,13 @@ export type JobEvent =
   | { readonly type: 'shared'; readonly end: End }
   /** The launcher of a job is on a new connection; `started`: it was told of the start. */
   | { readonly type: 'resumed'; readonly started: boolean }
-  /** Nothing was started there: the command runs here. */
-  | { readonly type: 'refused'; readonly reason: string; readonly learn: boolean }
+  /** Nothing was started there: another worker is tried where that may help (`again`), else the command runs here. */
+  | {
+      readonly type: 'refused';
+      readonly reason: string;
+      readonly learn: boolean;
+      readonly again: boolean;
+    }
   | { readonly type: 'started' }
   | { readonly type: 'ended'; readonly end: End }
   | { readonly type: 'returned' }
@@ -163,14 +168,20 @@ export function transition(state: JobState, event: JobEvent): Transition {
         : lost(event.reason);
     case 'refused':
       if (mayRun(state) && state.at !== 'starting') return lost(event.reason);
-      return over({ kind: 'local', reason: event.reason, learn: event.learn }, 'sayLocal');
+      return over(
+        { kind: 'local', reason: event.reason, learn: event.learn, again: event.again },
+        'sayLocal',
+      );
     case 'launcherGone':
       return mayRun(state) ? over({ kind: 'abandoned' }, 'killThere') : over({ kind: 'abandoned' });
     case 'lost':
       // `starting`: nobody knows whether the tool ran, so it must not run here as well.
       return mayRun(state)
         ? lost(event.reason)
-        : over({ kind: 'local', reason: event.reason, learn: false }, 'sayLocal');
+        : over(
+            { kind: 'local', reason: event.reason, learn: false, again: false },
+            'sayLocal',
+          );
     default:
       return never(event);
   }

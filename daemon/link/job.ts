@@ -194,7 +194,10 @@ export class Job {
     if (this.#state.at === 'over' && !this.#again) return;
     switch (message.type) {
       case 'notStarted':
-        this.#refuse(message.reason, message.kind === 'no-tool');
+        this.#refuse(message.reason, {
+          learn: message.kind === 'no-tool',
+          again: message.kind !== 'no-tool',
+        });
         return;
       case 'unknownJob':
         this.#handle({ type: 'lost', reason: `${this.#needs.worker} no longer knows the job` });
@@ -311,7 +314,10 @@ export class Job {
     }).catch((thrown: unknown) => ({ ok: false as const, failure: { reason: messageOf(thrown) } }));
     this.#talk.endPhase();
     if (!result.ok) {
-      this.#refuse(result.failure.reason);
+      const kind = 'kind' in result.failure ? result.failure.kind : undefined;
+      // What is wrong with the project is so for every worker.
+      const again = kind !== undefined || !this.#needs.client.connected;
+      this.#refuse(result.failure.reason, { again });
       return;
     }
     if (this.#state.at !== 'preparing') {
@@ -363,11 +369,12 @@ export class Job {
     const { plan } = this.#origin;
     this.#times.ordered();
     if (this.#needs.client.send(runMessageOf(plan, prepared))) return;
-    this.#refuse(`the connection to ${this.#needs.worker} was lost`);
+    this.#refuse(`the connection to ${this.#needs.worker} was lost`, { again: true });
   }
 
-  #refuse(reason: string, learn = false): void {
-    this.#handle({ type: 'refused', reason, learn });
+  /** `again`: another worker may do better. */
+  #refuse(reason: string, { learn = false, again = false } = {}): void {
+    this.#handle({ type: 'refused', reason, learn, again });
   }
 
   #sayStarted(): void {

@@ -7,7 +7,7 @@ import { fail, ok, type Result } from '../../src/base/result.ts';
 import { jobsFolder, treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { BlobPacker } from '../../src/protocol/blob-packer.ts';
-import type { AgentFacts, HelloFacts } from '../../src/protocol/facts.ts';
+import { parseVitals, type AgentFacts, type HelloFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront } from '../../src/protocol/ipc.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import { FsHelper } from '../../src/tree/fs-helper.ts';
@@ -51,6 +51,7 @@ export type LinkNeeds = {
   readonly hello: HelloFacts;
   /** zstd level, 0 for none. */
   readonly compression: number;
+  readonly heartbeatMs: number;
   /** Seconds a job waits for its agent. */
   readonly ownerDeadline: number;
   readonly tell: (message: LinkToFront) => void;
@@ -107,6 +108,7 @@ export class Link {
       connect: () => needs.connect(this.#uploading()),
       hello: needs.hello,
       version: needs.version,
+      heartbeatMs: needs.heartbeatMs,
       events: {
         connecting: (attempt) => {
           needs.tell({ type: 'connecting', attempt });
@@ -116,6 +118,13 @@ export class Link {
         },
         disconnected: (failure) => {
           this.#disconnected(failure.reason, failure.next ?? '');
+        },
+        silent: (missed) => {
+          needs.tell({ type: 'silent', ms: missed * needs.heartbeatMs });
+        },
+        clockSet: (step) => {
+          const offset = this.#client.clock.offset.toString();
+          needs.tell({ type: 'clock', offset, step: step.toString() });
         },
         message: (message) => {
           this.#receive(message);
@@ -410,6 +419,11 @@ export class Link {
         used: message.usedSlots,
         freeBytes: Number(message.freeBytes),
       });
+      return;
+    }
+    if (message.type === 'vitals') {
+      const vitals = parseVitals(message.json);
+      if (vitals !== undefined) this.#needs.tell({ type: 'vitals', ...vitals });
       return;
     }
     if (!('job' in message)) return;

@@ -48,6 +48,7 @@ async function configure(message: Extract<FrontToLink, { type: 'configure' }>): 
     connect: (progress) => connect(worker, { layout, progress }),
     hello: helloOf(layout, worker, config),
     compression: config.transfer.compressionLevel,
+    heartbeatMs: config.daemon.heartbeatIntervalSec * 1000,
     ownerDeadline: config.execution.resumeTimeoutSec,
     tell,
     complain: (what) => {

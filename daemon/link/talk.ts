@@ -68,8 +68,9 @@ export class Talk {
         return;
       case 'local':
         this.#notices.progress.end();
-        this.#notices.step(`here: ${outcome.reason}`);
-        this.#caller.finish({ type: 'local', reason: outcome.reason, notice: '', lease: 0n });
+        this.#notices.step(`${outcome.again ? 'not there' : 'here'}: ${outcome.reason}`);
+        if (outcome.again) this.#caller.finish({ type: 'again' });
+        else this.#caller.finish({ type: 'local', reason: outcome.reason, notice: '', lease: 0n });
         return;
       case 'lost':
       case 'abandoned':

@@ -162,8 +162,17 @@ export class Session implements Listener {
         return;
       case 'collect':
         this.#answer(request, async () => {
-          const done = await this.#agent.collect(Number(message.bytes));
-          this.send({ type: 'collected', request, ...done });
+          const { contents, trees, results, held } = await this.#agent.collect(
+            Number(message.bytes),
+          );
+          this.send({
+            type: 'collected',
+            request,
+            contents: BigInt(contents),
+            trees: BigInt(trees),
+            results: BigInt(results),
+            held: BigInt(held),
+          });
         });
         return;
       case 'benchmark':

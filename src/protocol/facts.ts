@@ -56,6 +56,23 @@ export const agentFacts = machineFacts.extend({
 });
 export type AgentFacts = z.infer<typeof agentFacts>;
 
+/** The `json` of `vitals`: how a worker is beside what our jobs do. */
+const vitalsFacts = z.object({
+  /** Cores that others keep busy there, at least. */
+  load: z.number().nonnegative(),
+});
+type VitalsFacts = z.infer<typeof vitalsFacts>;
+
+/** Undefined for what is not one. */
+export function parseVitals(json: Buffer): VitalsFacts | undefined {
+  try {
+    const parsed = vitalsFacts.safeParse(JSON.parse(json.toString('utf8')));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The `json` of `hello`: who connects. */
 export const helloFacts = z.object({
   /** Random, made once per workstation and user; separates their roots on a shared worker. */

@@ -164,8 +164,16 @@ export const jobOutcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('signaled'), signal: z.number() }),
   /** Built there, run here. */
   z.object({ kind: z.literal('execHere') }),
-  /** Answered `local` before the start. `learn`: local from now on for this project and command. */
-  z.object({ kind: z.literal('local'), reason: z.string(), learn: z.boolean() }),
+  /**
+   * Came back before the start. `learn`: local from now on for this project and command. `again`: another worker may do
+   * better, and the launcher asks anew; else it was answered `local`.
+   */
+  z.object({
+    kind: z.literal('local'),
+    reason: z.string(),
+    learn: z.boolean(),
+    again: z.boolean().default(false),
+  }),
   /** The launcher went away before the end. */
   z.object({ kind: z.literal('abandoned') }),
   /** Started, then lost: the launcher ended with 102. `kept`: its results can still be fetched. */
@@ -187,6 +195,15 @@ export const doneMessage = z.object({
   /** A path outside all roots that the tool was refused to write; '' when none. */
   deniedPath: raw,
 });
+
+/** Bytes that a worker freed, by what they were, and what it still holds. */
+export const collected = z.object({
+  contents: z.number(),
+  trees: z.number(),
+  results: z.number(),
+  held: z.number(),
+});
+export type Collected = z.infer<typeof collected>;
 
 /** A job whose results are kept on the worker. */
 export const keptJob = z.object({
@@ -243,6 +260,12 @@ export const linkToFront = z.discriminatedUnion('type', [
     clockOffset: z.string(),
     roundTrip: z.number(),
   }),
+  /** Cores that others keep busy there. */
+  z.object({ type: z.literal('vitals'), load: z.number() }),
+  /** One of the clocks was set, by `step` ns; `offset` as in `connected`. */
+  z.object({ type: z.literal('clock'), offset: z.string(), step: z.string() }),
+  /** The agent has not answered for so long, on a connection that stands; 0: it did again. */
+  z.object({ type: z.literal('silent'), ms: z.number() }),
   z.object({ type: z.literal('disconnected'), reason: z.string(), next: z.string() }),
   z.object({
     type: z.literal('slots'),
@@ -254,8 +277,7 @@ export const linkToFront = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('collected'),
     request: z.number(),
-    freed: z.number(),
-    held: z.number(),
+    collected,
   }),
   z.object({ type: z.literal('benchmarked'), request: z.number(), facts: benchmarkFacts }),
   z.object({ type: z.literal('looked'), request: z.number(), told: toldSources }),
