@@ -410,7 +410,11 @@ export class ActiveJob {
   #advance(event: JobEvent): void {
     const before = this.#state;
     this.#state = transition(before, event);
-    if (this.#state.at === 'over' && before.at !== 'over') this.#giveBack(this.#state.outcome);
+    if (this.#state.at !== 'over' || before.at === 'over') return;
+    // Whoever took it up again while it was being ended still waits for word of it.
+    if (this.#state.outcome === 'dropped' && this.#keeping === undefined)
+      this.#send({ type: 'unknownJob', job: this.plan.id });
+    this.#giveBack(this.#state.outcome);
   }
 
   #giveBack(outcome: 'untouched' | 'settled' | 'dropped'): void {
