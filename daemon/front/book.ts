@@ -208,7 +208,8 @@ export class Book {
         return;
       case 'lost':
         this.counts.lost++;
-        worker.failed(1);
+        if (outcome.timeout) worker.saidNothing();
+        else worker.failed(1);
         history.record({ ...line, reason: outcome.reason });
         return;
     }

@@ -215,32 +215,35 @@ export class Front {
 
   #makeFleet(): Fleet {
     const { layout, logger, mandates } = this.#options;
-    return new Fleet({ layout, mandates }, {
-      onPhase: (_, id, phase) => {
-        const job = this.#jobs.get(id);
-        if (job !== undefined) job.phase = phase;
+    return new Fleet(
+      { layout, mandates },
+      {
+        onPhase: (_, id, phase) => {
+          const job = this.#jobs.get(id);
+          if (job !== undefined) job.phase = phase;
+        },
+        onJoined: (_, id, to) => {
+          this.#jobs.joined(id, to);
+          this.#fleet.changes.ring();
+        },
+        onDone: (worker, done) => {
+          const job = this.#jobs.get(done.job);
+          this.#book.done(worker, done);
+          if (job !== undefined && done.outcome.kind === 'exited') this.#jobs.keep(job);
+          this.#fleet.changes.ring();
+        },
+        onRecovered: (worker, jobs) => {
+          this.#book.recovered(worker, jobs);
+          this.#fleet.changes.ring();
+        },
+        onDeath: (worker) => {
+          for (const job of this.#jobs.all()) if (job.worker === worker.id) job.orphan = true;
+        },
+        log: (worker, level, what) => {
+          logger[level]({ worker: worker.id }, what);
+        },
       },
-      onJoined: (_, id, to) => {
-        this.#jobs.joined(id, to);
-        this.#fleet.changes.ring();
-      },
-      onDone: (worker, done) => {
-        const job = this.#jobs.get(done.job);
-        this.#book.done(worker, done);
-        if (job !== undefined && done.outcome.kind === 'exited') this.#jobs.keep(job);
-        this.#fleet.changes.ring();
-      },
-      onRecovered: (worker, jobs) => {
-        this.#book.recovered(worker, jobs);
-        this.#fleet.changes.ring();
-      },
-      onDeath: (worker) => {
-        for (const job of this.#jobs.all()) if (job.worker === worker.id) job.orphan = true;
-      },
-      log: (worker, level, what) => {
-        logger[level]({ worker: worker.id }, what);
-      },
-    });
+    );
   }
 
   #look(): void {

@@ -29,9 +29,9 @@ const FIRST_BACKOFF = 250;
 const LONGEST_BACKOFF = 30_000;
 /** ms of life after which a link's death starts the backoff anew. */
 const STABLE = 60_000;
-/** ms between two looks at whether the link lives, and of silence after which it does not: it beats every 5 s. */
-const PULSE = 5000;
-const SILENCE = 30_000;
+/** Heartbeats of silence, and ms at the least, after which a link does not live; it beats twice in each (daemon/link/link.ts). */
+const SILENT_BEATS = 3;
+const LEAST_SILENCE = 10_000;
 
 export type WorkerHooks = {
   /** The state changed, or slots, or facts. */
@@ -164,18 +164,20 @@ export class Worker {
 
   /** Kills a link that says nothing any more: the next one takes up what it ran. */
   #watch(link: LinkProcess): void {
+    const beat = this.#options.config.daemon.heartbeatIntervalSec * 1000;
+    const silence = Math.max(LEAST_SILENCE, SILENT_BEATS * beat);
     this.#heardAt = performance.now();
     let looked = this.#heardAt;
     clearInterval(this.#pulse);
     this.#pulse = setInterval(() => {
       const now = performance.now();
       // Whoever stood still ourselves (a stopped daemon) has not listened either.
-      if (now - looked > 2 * PULSE) this.#heardAt = now;
+      if (now - looked > silence / 3) this.#heardAt = now;
       looked = now;
-      if (now - this.#heardAt < SILENCE) return;
-      this.#options.hooks.log('warn', `its link was silent for ${SILENCE / 1000} s and is killed`);
+      if (now - this.#heardAt < silence) return;
+      this.#options.hooks.log('warn', `its link was silent for ${silence / 1000} s and is killed`);
       link.kill();
-    }, PULSE);
+    }, beat / 2);
   }
 
   /** Takes no more jobs, lets what runs end within `deadlineMs`, and settles when the process is gone. */

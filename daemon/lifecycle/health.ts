@@ -151,9 +151,7 @@ function troublesOf(state: Connected, view: HealthView): Trouble[] {
           next: sandbox.mend,
           weight: 0,
         },
-    resting === undefined
-      ? undefined
-      : { kind: 'breaker', reason: resting, next: '', weight: 0 },
+    resting === undefined ? undefined : { kind: 'breaker', reason: resting, next: '', weight: 0 },
     diskTrouble(state, id),
     clockTrouble(state, now),
     loadTrouble(state),
@@ -194,12 +192,16 @@ export function healthOf(view: HealthView): Health {
   const kind = table[view.mandate][reaches[view.state.kind]];
   if (kind !== 'healthy' && kind !== 'degraded') return { kind, ...awayReason(view) };
   const [first, ...rest] = view.state.kind === 'connected' ? troublesOf(view.state, view) : [];
-  return first === undefined ? { kind: 'healthy' } : { kind: 'degraded', troubles: [first, ...rest] };
+  return first === undefined
+    ? { kind: 'healthy' }
+    : { kind: 'degraded', troubles: [first, ...rest] };
 }
 
 /** The trouble for which no command is sent to a worker that answers. */
 export function graveTrouble(health: Health): Trouble | undefined {
-  return health.kind === 'degraded' ? health.troubles.find(({ weight }) => weight === 0) : undefined;
+  return health.kind === 'degraded'
+    ? health.troubles.find(({ weight }) => weight === 0)
+    : undefined;
 }
 
 /** What the score of a worker that answers is multiplied by. */

@@ -19,6 +19,11 @@ const BACKOFF_LIMIT_MS = 30_000;
 const FAREWELL_MS = 1000;
 /** For `welcome` after the stream stands, ms. */
 const WELCOME_MS = 15_000;
+/**
+ * An agent that is alive, and neither answers a request nor says, sends or takes anything else for so long, will not
+ * answer it, ms. What takes longer than any of our own work: a huge tree on a slow disk.
+ */
+const STALL_MS = 15 * 60_000;
 
 export type Answer = Extract<AgentMessage, { request: number }>;
 
@@ -49,6 +54,8 @@ export type ClientDependencies = {
 };
 
 type Pending = {
+  /** ms of the monotonic clock. */
+  readonly asked: number;
   readonly answered: (answer: Result<Answer, RequestFailure>) => void;
   /** An answer that does not end the request. */
   readonly partial: ((answer: Answer) => boolean) | undefined;
@@ -60,6 +67,8 @@ type Session = {
   readonly control: Duplex;
   bulk: Duplex | undefined;
   missed: number;
+  /** When anything but an answer to a ping last moved, ms of the monotonic clock. */
+  moved: number;
 };
 
 export class AgentClient {
@@ -120,8 +129,10 @@ export class AgentClient {
     const stream = this.#session?.bulk ?? this.#session?.control;
     if (stream === undefined || stream.destroyed)
       return fail('the connection to the worker was lost');
-    if (stream.write(encode(agentMessages, message)) || (await drained(stream)))
+    if (stream.write(encode(agentMessages, message)) || (await drained(stream))) {
+      this.#moved();
       return ok(undefined);
+    }
     return fail('the connection to the worker was lost');
   }
 
@@ -140,7 +151,7 @@ export class AgentClient {
         resolve(fail('there is no connection to the worker'));
         return;
       }
-      this.#pending.set(request, { answered: resolve, partial });
+      this.#pending.set(request, { asked: performance.now(), answered: resolve, partial });
       for (const message of Array.isArray(built)
         ? (built as AgentMessage[])
         : [built as AgentMessage])
@@ -175,7 +186,13 @@ export class AgentClient {
       connection.close();
       return control;
     }
-    const session: Session = { connection, control: control.value, bulk: undefined, missed: 0 };
+    const session: Session = {
+      connection,
+      control: control.value,
+      bulk: undefined,
+      missed: 0,
+      moved: performance.now(),
+    };
     const welcome = await this.#greet(session);
     if (!welcome.ok || this.#stopped) {
       const failed = welcome.ok ? fail('the link was stopped') : welcome;
@@ -250,7 +267,23 @@ export class AgentClient {
     });
   }
 
+  #moved(): void {
+    if (this.#session !== undefined) this.#session.moved = performance.now();
+  }
+
+  /** Fails requests that the agent will not answer, though it lives. */
+  #giveUpStalled(session: Session): void {
+    const before = performance.now() - STALL_MS;
+    if (session.moved > before) return;
+    for (const [request, pending] of [...this.#pending]) {
+      if (pending.asked > before) continue;
+      this.#pending.delete(request);
+      pending.answered(fail(`the worker gave no answer in ${STALL_MS / 60_000} minutes`));
+    }
+  }
+
   #receive(message: AgentMessage): void {
+    if (message.type !== 'pong') this.#moved();
     if (!('request' in message)) {
       this.#needs.events.message(message);
       return;
@@ -265,6 +298,7 @@ export class AgentClient {
   /** Holds the stream back while the disk is behind. */
   #takeBlob(stream: Duplex, blob: Extract<AgentMessage, { type: 'blob' }>): void {
     stream.pause();
+    this.#moved();
     void this.#needs.events.blob(blob).finally(() => {
       stream.resume();
     });
@@ -288,6 +322,7 @@ export class AgentClient {
   }
 
   #heartbeat(session: Session): void {
+    this.#giveUpStalled(session);
     session.missed += 1;
     if (session.missed > MISSED_BEATS) {
       this.#lose(session, 'the worker stopped answering');

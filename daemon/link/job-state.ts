@@ -53,7 +53,9 @@ export type JobEvent =
   /** The tool has ended; what it made cannot be brought here now. `kept`: it stays on the worker. */
   | { readonly type: 'returnFailed'; readonly reason: string; readonly kept: boolean }
   | { readonly type: 'launcherGone' }
-  | { readonly type: 'lost'; readonly reason: string };
+  | { readonly type: 'lost'; readonly reason: string }
+  /** The command ran for as long as the user lets it. */
+  | { readonly type: 'timeout'; readonly reason: string };
 
 /** What the job must do on a transition, in this order. */
 export type JobEffect =
@@ -164,7 +166,7 @@ export function transition(state: JobState, event: JobEvent): Transition {
     case 'returnFailed':
       if (state.at !== 'returning') return stay(state);
       return event.kept
-        ? over({ kind: 'lost', reason: event.reason, kept: true }, 'sayLost')
+        ? over({ kind: 'lost', reason: event.reason, kept: true, timeout: false }, 'sayLost')
         : lost(event.reason);
     case 'refused':
       if (mayRun(state) && state.at !== 'starting') return lost(event.reason);
@@ -178,15 +180,14 @@ export function transition(state: JobState, event: JobEvent): Transition {
       // `starting`: nobody knows whether the tool ran, so it must not run here as well.
       return mayRun(state)
         ? lost(event.reason)
-        : over(
-            { kind: 'local', reason: event.reason, learn: false, again: false },
-            'sayLocal',
-          );
+        : over({ kind: 'local', reason: event.reason, learn: false, again: false }, 'sayLocal');
+    case 'timeout':
+      return state.at === 'running' ? lost(event.reason, true) : stay(state);
     default:
       return never(event);
   }
 }
 
-function lost(reason: string): Transition {
-  return over({ kind: 'lost', reason, kept: false }, 'killThere', 'sayLost');
+function lost(reason: string, timeout = false): Transition {
+  return over({ kind: 'lost', reason, kept: false, timeout }, 'killThere', 'sayLost');
 }

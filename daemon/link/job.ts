@@ -388,8 +388,8 @@ export class Job {
     const { timeoutMs } = this.plan;
     if (this.#state.at !== 'running') return;
     this.#times.limit(timeoutMs, () => {
-      const reason = `the command took longer than ${timeoutMs} ms (execution.timeout_sec)`;
-      this.#handle({ type: 'lost', reason });
+      const limit = `${timeoutMs / 1000} s (execution.timeout_sec)`;
+      this.#handle({ type: 'timeout', reason: `it ran into its time limit of ${limit}` });
     });
   }
 

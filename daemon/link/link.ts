@@ -30,8 +30,6 @@ import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
 /** A plan whose launcher never commits is forgotten after this, ms. */
 const PLAN_MS = 30_000;
-/** Between two signs of life for the front, ms. */
-const BEAT_MS = 5000;
 /** For jobs that are ended by force to tell their callers, and for what is being placed to get done, ms. */
 const LAST_WORDS_MS = 2000;
 const PLACING_MS = 30_000;
@@ -179,7 +177,7 @@ export class Link {
     needs.tell({ type: 'listening' });
     link.#beat = setInterval(() => {
       needs.tell({ type: 'beat' });
-    }, BEAT_MS);
+    }, needs.heartbeatMs / 2);
     link.#client.start();
     return ok(link);
   }

@@ -29,6 +29,7 @@ function helloOf(layout: Layout, worker: WorkerConfig, config: Config): HelloFac
     storeLimit: (worker.storeLimitGb ?? config.store.limitGb) * 1e9,
     ...(worker.totalSlots === undefined ? {} : { totalSlots: worker.totalSlots }),
     ownerDeadline: config.execution.resumeTimeoutSec,
+    heartbeat: config.daemon.heartbeatIntervalSec,
     clockShift: worker.clockShiftNs,
     compression: config.transfer.compressionLevel,
   };

@@ -157,8 +157,7 @@ function judge(contender: Contender, wish: Wish): Refused | { readonly slots: nu
     return { step: Step.state, reason: absent?.reason ?? '', next: absent?.next ?? '' };
   }
   const grave = graveTrouble(health);
-  if (grave !== undefined)
-    return { step: Step.health, reason: grave.reason, next: grave.next };
+  if (grave !== undefined) return { step: Step.health, reason: grave.reason, next: grave.next };
   const unfit = refusedByFacts(state.facts, contender.probed, wish);
   if (unfit !== undefined) return unfit;
   if (contender.joins === true) return { slots: Math.min(wish.slots, state.slots.total) };

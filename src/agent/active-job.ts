@@ -82,6 +82,8 @@ export class ActiveJob {
   #left: Awaited<ReturnType<typeof collectTemporaries>> = { results: [], tooMuch: '' };
   #window = { from: 0n, till: -1n };
   #shift = 0n;
+  /** When the tool was heard to have started, ms of the monotonic clock. */
+  #beganAt = 0;
   /** Since when nobody listens, ms; undefined while somebody does. */
   #alone: NodeJS.Timeout | undefined;
   #keeping: Promise<Result<number>> | undefined;
@@ -302,6 +304,7 @@ export class ActiveJob {
 
   #begun(at: bigint): void {
     this.#advance({ type: 'started', from: at });
+    this.#beganAt = performance.now();
     if (this.#state.at !== 'running') return;
     this.#tellStarted(at);
     const { fsProgram: helper, hasher } = this.#needs;
@@ -340,7 +343,8 @@ export class ActiveJob {
   }
 
   async #collect(started: bigint, end: ToolEnd): Promise<void> {
-    const window = windowOf(started, end.till);
+    const elapsed = BigInt(Math.round((performance.now() - this.#beganAt) * 1e6));
+    const window = windowOf(started, end.till, elapsed);
     this.#window = { from: window.from + this.#shift, till: window.till + this.#shift };
     for (const root of this.plan.roots.filter((each) => !each.readOnly)) {
       const result = await this.#collectRoot(root, window);

@@ -1,7 +1,7 @@
 /** The agent itself: what all connections share. Only src/agent/main.ts makes one. */
 import { mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fail, ok, type Result } from '../base/result.ts';
 import { diskFreeOf, LEAST_DISK, MachineProbe } from '../facts/machine.ts';
 import type { AgentFacts, BenchmarkFacts, HelloFacts } from '../protocol/facts.ts';
@@ -114,7 +114,7 @@ export class Agent {
   static async open(needs: AgentNeeds): Promise<Result<Agent>> {
     const past = await sweepOrphans(needs.folder, needs.log);
     await emptyTrash(needs.folder);
-    await sweepFolder(needs.folder, basename(needs.lib));
+    await sweepFolder(needs.folder);
     const hasher = new Hasher();
     const store = await Store.open({ folder: needs.folder.store, hasher });
     if (!store.ok) return store;

@@ -11,7 +11,7 @@
  * ```
  */
 import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
-import { chmod, lstat, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { chmod, lstat, readdir, rename, rm } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { fail, messageOf, ok, type Result } from '../base/result.ts';
@@ -95,22 +95,8 @@ export async function emptyTrash(folder: AgentFolder): Promise<void> {
   for (const name of readdirSync(folder.trash)) await empty(join(folder.trash, name));
 }
 
-/** Copies of the agent that nobody started for so long go, ms: a workstation of another version may come back. */
-const AGENT_AGE = 30 * 24 * 3600 * 1000;
-
-/**
- * What agents before left: a measurement that was cut short, and programs of versions that nobody uses any more. `own`:
- * the name of our own folder below agents/, which counts as used now.
- */
-export async function sweepFolder(folder: AgentFolder, own: string): Promise<void> {
+/** What agents before left besides: a measurement that was cut short. */
+export async function sweepFolder(folder: AgentFolder): Promise<void> {
   for (const name of readdirSync(folder.path))
     if (name.startsWith('benchmark-')) await discard(folder, join(folder.path, name));
-  const agents = join(folder.path, 'agents');
-  const now = Date.now();
-  const names = await readdir(agents).catch(() => []);
-  for (const name of names) {
-    const path = join(agents, name);
-    if (name === own) await utimes(path, now / 1000, now / 1000).catch(() => undefined);
-    else if (now - (await lstat(path)).mtimeMs > AGENT_AGE) await discard(folder, path);
-  }
 }

@@ -19,6 +19,12 @@ import { syncIn, type Lack } from './sync-in.ts';
 const MOST_CHANGES = 256 * 1024 * 1024;
 /** The largest file whose chunks fit into a message, bytes. */
 const MOST_OUTLINED = 64e9;
+/**
+ * A link that says nothing for so many of its heartbeats, or at least so long, ms, is gone, whatever TCP thinks: its
+ * machine may be. Else jobs would run on for nobody.
+ */
+const SILENT_BEATS = 6;
+const LEAST_SILENCE = 5000;
 const DEFAULT_LEVEL = 3;
 
 type Of<Type extends AgentMessage['type']> = Extract<AgentMessage, { type: Type }>;
@@ -84,12 +90,30 @@ export class Session implements Listener {
   readonly #bringing = new Map<number, Bringing>();
   readonly #gone = new AbortController();
   readonly #packer: BlobPacker;
+  #heard = performance.now();
+  #watch: NodeJS.Timeout | undefined;
 
   constructor(owner: Owner, control: AgentStream, agent: Agent) {
     this.owner = owner;
     this.#control = control;
     this.#agent = agent;
     this.#packer = new BlobPacker(owner.hello.compression ?? DEFAULT_LEVEL);
+    this.#watchSilence(owner.hello.heartbeat);
+  }
+
+  #watchSilence(heartbeat: number | undefined): void {
+    if (heartbeat === undefined) return;
+    const silence = Math.max(LEAST_SILENCE, heartbeat * 1000 * SILENT_BEATS);
+    let looked = performance.now();
+    this.#watch = setInterval(() => {
+      const now = performance.now();
+      // Whoever stood still ourselves (a stopped agent) has not listened either.
+      if (now - looked > silence / 2) this.#heard = now;
+      looked = now;
+      if (now - this.#heard < silence) return;
+      this.#agent.log(`a link was silent for ${Math.round(silence / 1000)} s`);
+      this.end();
+    }, silence / 4);
   }
 
   addBulk(stream: AgentStream): void {
@@ -108,6 +132,7 @@ export class Session implements Listener {
 
   /** The control stream is gone; so is all that was on its way. */
   end(): void {
+    clearInterval(this.#watch);
     this.#gone.abort();
     for (const stream of [...this.#bulk]) stream.close();
     this.#control.close();
@@ -115,6 +140,7 @@ export class Session implements Listener {
   }
 
   receive(message: AgentMessage): Promise<void> | undefined {
+    this.#heard = performance.now();
     if (message.type !== 'ping') this.#agent.memory.used();
     if (message.type === 'blob') return this.#agent.contents.take(message);
     if (isRequest(message)) this.#request(message);

@@ -81,6 +81,8 @@ export const helloFacts = z.object({
   totalSlots: z.number().int().optional(),
   /** Seconds a started job may stay without its owner. */
   ownerDeadline: z.number(),
+  /** Seconds between two pings of the link; one that is silent for several is gone. */
+  heartbeat: z.number().positive().optional(),
   /** Shifts the agent's clock, in ns: for tests, which cannot set a machine's clock. */
   clockShift: z.string().default('0'),
   /** zstd level of what the agent sends (3 when not given); 0 never packs. It packs only while the connection is the slower part. */

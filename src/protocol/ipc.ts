@@ -176,8 +176,16 @@ export const jobOutcome = z.discriminatedUnion('kind', [
   }),
   /** The launcher went away before the end. */
   z.object({ kind: z.literal('abandoned') }),
-  /** Started, then lost: the launcher ended with 102. `kept`: its results can still be fetched. */
-  z.object({ kind: z.literal('lost'), reason: z.string(), kept: z.boolean().default(false) }),
+  /**
+   * Started, then lost: the launcher ended with 102. `kept`: its results can still be fetched. `timeout`: ended by
+   * execution.timeout_sec, which says nothing against the worker.
+   */
+  z.object({
+    kind: z.literal('lost'),
+    reason: z.string(),
+    kept: z.boolean().default(false),
+    timeout: z.boolean().default(false),
+  }),
 ]);
 export type JobOutcome = z.infer<typeof jobOutcome>;
 
@@ -234,7 +242,7 @@ export const linkToFront = z.discriminatedUnion('type', [
   }),
   /** All jobs whose results are kept, at the start and at each change. */
   z.object({ type: z.literal('kept'), jobs: z.array(keptJob) }),
-  /** A sign of life, every 5 s. */
+  /** A sign of life, twice in each `daemon.heartbeat_interval_sec`. */
   z.object({ type: z.literal('beat') }),
   z.object({
     type: z.literal('fetched'),

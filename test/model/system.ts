@@ -201,7 +201,7 @@ function launcherStep(system: System): System {
       return { ...next, launcher: 'lost', line: false };
     case 'exit':
       return { ...next, launcher: 'exit', line: false };
-    case undefined:
+    default:
       return system;
   }
 }
@@ -219,7 +219,7 @@ function linkHears(system: System): System {
       return tell(next, { type: 'refused', reason: '', learn: false, again: true });
     case 'unknownJob':
       return tell(next, { type: 'lost', reason: '' });
-    case undefined:
+    default:
       return system;
   }
 }
@@ -244,7 +244,7 @@ function agentHears(system: System): System {
       return agentTakes(next, { type: 'kill' });
     case 'finish':
       return agentTakes(next, { type: 'finished' });
-    case undefined:
+    default:
       return system;
   }
 }

@@ -51,7 +51,8 @@ async function drained(
 }
 
 function words(id: string, mandate: Mandate, running: Running): string {
-  const on = running.length === 0 ? 'nothing runs there' : `${count(running.length, 'command')} go on`;
+  const on =
+    running.length === 0 ? 'nothing runs there' : `${count(running.length, 'command')} go on`;
   switch (mandate) {
     case 'enabled':
       return `${id} takes commands`;
@@ -75,11 +76,7 @@ export async function orderWorker(
   const client = await ensureDaemon(layout);
   if (!client.ok) return client;
   try {
-    const ordered = await client.value.call(
-      'order',
-      { worker: id, mandate },
-      { timeoutMs: REPLY },
-    );
+    const ordered = await client.value.call('order', { worker: id, mandate }, { timeoutMs: REPLY });
     if (!ordered.ok) return ordered;
     const waited = wait ? await drained(client.value, id, note) : ok(undefined);
     if (!waited.ok) return waited;

@@ -16,9 +16,7 @@ const event: fc.Arbitrary<JobEvent> = fc.oneof(
     { type: 'launcherGone' },
   ),
   fc.boolean().map((started): JobEvent => ({ type: 'resumed', started })),
-  fc
-    .boolean()
-    .map((learn): JobEvent => ({ type: 'refused', reason: 'r', learn, again: !learn })),
+  fc.boolean().map((learn): JobEvent => ({ type: 'refused', reason: 'r', learn, again: !learn })),
   fc.boolean().map((kept): JobEvent => ({ type: 'returnFailed', reason: 'f', kept })),
   fc.constant<JobEvent>({ type: 'lost', reason: 'l' }),
   fc
