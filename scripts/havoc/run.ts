@@ -53,7 +53,7 @@ async function leftovers(site: Site): Promise<string[]> {
 async function calm(site: Site): Promise<void> {
   await site.fill(false);
   for (const relay of site.relays) await relay.command({ frozen: false, rate: 0, delay: 0 });
-  for (const { id } of site.fleet.workers) await site.world.rch(['workers', 'probe', id]);
+  await site.probe();
 }
 
 export async function chaos(site: Site, options: ChaosOptions): Promise<Report> {

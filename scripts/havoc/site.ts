@@ -10,7 +10,8 @@ const DISK = 900e6;
 /** What is left of it when it is full. */
 const LEFT = 60e6;
 
-const config = `[daemon]
+/** What the installation is configured by. */
+export const config = `[daemon]
 heartbeat_interval_sec = 1
 drain_timeout_sec = 20
 [execution]
@@ -52,12 +53,19 @@ export class Site {
       fleet.workers.map((worker, at) => site.#hostKey(worker, at)).join(''),
     );
     await world.start();
-    for (const { id } of fleet.workers) await world.rch(['workers', 'probe', id]);
+    await site.probe();
     return site;
   }
 
   worker(index: number): FleetWorker {
     return this.fleet.worker(index);
+  }
+
+  /** Waits until all workers are connected. */
+  async probe(): Promise<void> {
+    await Promise.all(
+      this.fleet.workers.map(({ id }) => this.world.rch(['workers', 'probe', id])),
+    );
   }
 
   /** Sets the clock of a worker, by what its agent is told to add. */
@@ -94,6 +102,17 @@ export class Site {
     } catch {
       return [];
     }
+  }
+
+  /** The link of a worker; undefined while there is none. */
+  linkOf(worker: string): number | undefined {
+    return this.linkPids().find((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').includes(worker);
+      } catch {
+        return false;
+      }
+    });
   }
 
   async killAgent(index: number): Promise<void> {

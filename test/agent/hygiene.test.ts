@@ -55,7 +55,7 @@ test('nothing outside the folder is removed, at the start, when room is made, an
     ['jobs', 'x'],
     ['kept', `${job}.new`],
     ['kept', job],
-    ['trees', 'station'],
+    ['trees', 'elsewhere'],
     ['.', 'benchmark-x'],
   ] as const)
     symlinkSync(precious(`${part}-${name}`), join(folder, part, name));
@@ -76,7 +76,7 @@ test('nothing outside the folder is removed, at the start, when room is made, an
   const at = { path: '/home/somebody/project' };
   const synced = await peer.syncWhole({ ...at, to: 5n }, manifestOf({ a: file('1') }), ['1']);
   expect(synced.type).toBe('synced');
-  const [station] = readdirSync(join(folder, 'trees')).filter((name) => name !== 'station');
+  const [station] = readdirSync(join(folder, 'trees')).filter((name) => name !== 'elsewhere');
   const [key] = readdirSync(join(folder, 'trees', station ?? ''));
   symlinkSync(precious('tree'), join(folder, 'trees', station ?? '', key ?? '', 't', 'way'));
   const rest = snapshot(join(home, 'precious'));
