@@ -64,6 +64,21 @@ export type WorkerOptions = {
 type Fetched = { readonly files: number; readonly conflicts: readonly string[] };
 type Reply = Collected | AgentFacts | BenchmarkFacts | Fetched | ToldSources;
 type Pending = (reply: Result<Reply>) => void;
+type AboutState = Extract<
+  LinkToFront,
+  {
+    type:
+      | 'listening'
+      | 'connected'
+      | 'slots'
+      | 'connecting'
+      | 'vitals'
+      | 'silent'
+      | 'clock'
+      | 'uploading'
+      | 'disconnected';
+  }
+>;
 
 export class Worker {
   readonly worker: WorkerConfig;
@@ -347,6 +362,43 @@ export class Worker {
       case 'kept':
         this.#kept = message.jobs;
         return;
+      case 'probed':
+        this.#apply({ type: 'probed', facts: message.facts });
+        this.#answered(message.request, ok(message.facts));
+        return;
+      case 'fetched':
+        this.#answered(message.request, ok(message));
+        return;
+      case 'collected':
+        this.#answered(message.request, ok(message.collected));
+        return;
+      case 'benchmarked':
+        this.#answered(message.request, ok(message.facts));
+        return;
+      case 'looked':
+        this.#answered(message.request, ok(message.told));
+        return;
+      case 'failed':
+        this.#answered(message.request, fail(message.reason));
+        return;
+      case 'phase':
+        this.#options.hooks.onPhase(message.job, message.phase);
+        return;
+      case 'joined':
+        this.#options.hooks.onJoined(message.job, message.to);
+        return;
+      case 'done':
+        this.#options.hooks.onDone(message);
+        this.#send({ type: 'heard', job: message.job });
+        return;
+      default:
+        this.#hear(message);
+    }
+  }
+
+  /** What the link says of the worker's state. */
+  #hear(message: AboutState): void {
+    switch (message.type) {
       case 'listening':
         this.#listening = true;
         this.#apply(message);
@@ -373,35 +425,6 @@ export class Worker {
       case 'disconnected':
         this.#apply(message);
         this.#failPending(`${this.id} went away: ${message.reason}`);
-        return;
-      case 'probed':
-        this.#apply({ type: 'probed', facts: message.facts });
-        this.#pending.get(message.request)?.(ok(message.facts));
-        return;
-      case 'fetched':
-        this.#answered(message.request, ok(message));
-        return;
-      case 'collected':
-        this.#answered(message.request, ok(message.collected));
-        return;
-      case 'benchmarked':
-        this.#answered(message.request, ok(message.facts));
-        return;
-      case 'looked':
-        this.#answered(message.request, ok(message.told));
-        return;
-      case 'failed':
-        this.#answered(message.request, fail(message.reason));
-        return;
-      case 'phase':
-        this.#options.hooks.onPhase(message.job, message.phase);
-        return;
-      case 'joined':
-        this.#options.hooks.onJoined(message.job, message.to);
-        return;
-      case 'done':
-        this.#options.hooks.onDone(message);
-        this.#send({ type: 'heard', job: message.job });
         return;
     }
   }

@@ -63,9 +63,7 @@ export class Site {
 
   /** Waits until all workers are connected. */
   async probe(): Promise<void> {
-    await Promise.all(
-      this.fleet.workers.map(({ id }) => this.world.rch(['workers', 'probe', id])),
-    );
+    await Promise.all(this.fleet.workers.map(({ id }) => this.world.rch(['workers', 'probe', id])));
   }
 
   /** Sets the clock of a worker, by what its agent is told to add. */

@@ -12,6 +12,7 @@ import { namedIn, sendContent, sendPart, type Content, type OutNeeds } from './b
 import type { Listener, Owner } from './owner.ts';
 import { beforeOf, retold, type KeptResult } from './kept.ts';
 import { settleResult } from './result.ts';
+import { SilenceWatch } from './silence.ts';
 import type { AgentStream } from './stream.ts';
 import { syncIn, type Lack } from './sync-in.ts';
 
@@ -19,12 +20,6 @@ import { syncIn, type Lack } from './sync-in.ts';
 const MOST_CHANGES = 256 * 1024 * 1024;
 /** The largest file whose chunks fit into a message, bytes. */
 const MOST_OUTLINED = 64e9;
-/**
- * A link that says nothing for so many of its heartbeats, or at least so long, ms, is gone, whatever TCP thinks: its
- * machine may be. Else jobs would run on for nobody.
- */
-const SILENT_BEATS = 6;
-const LEAST_SILENCE = 5000;
 const DEFAULT_LEVEL = 3;
 
 type Of<Type extends AgentMessage['type']> = Extract<AgentMessage, { type: Type }>;
@@ -90,30 +85,20 @@ export class Session implements Listener {
   readonly #bringing = new Map<number, Bringing>();
   readonly #gone = new AbortController();
   readonly #packer: BlobPacker;
-  #heard = performance.now();
-  #watch: NodeJS.Timeout | undefined;
+  #watch: SilenceWatch | undefined;
 
   constructor(owner: Owner, control: AgentStream, agent: Agent) {
     this.owner = owner;
     this.#control = control;
     this.#agent = agent;
     this.#packer = new BlobPacker(owner.hello.compression ?? DEFAULT_LEVEL);
-    this.#watchSilence(owner.hello.heartbeat);
-  }
-
-  #watchSilence(heartbeat: number | undefined): void {
+    const { heartbeat } = owner.hello;
     if (heartbeat === undefined) return;
-    const silence = Math.max(LEAST_SILENCE, heartbeat * 1000 * SILENT_BEATS);
-    let looked = performance.now();
-    this.#watch = setInterval(() => {
-      const now = performance.now();
-      // Whoever stood still ourselves (a stopped agent) has not listened either.
-      if (now - looked > silence / 2) this.#heard = now;
-      looked = now;
-      if (now - this.#heard < silence) return;
-      this.#agent.log(`a link was silent for ${Math.round(silence / 1000)} s`);
+    // Else jobs would run on for nobody.
+    this.#watch = new SilenceWatch(heartbeat, (seconds) => {
+      agent.log(`a link was silent for ${seconds} s`);
       this.end();
-    }, silence / 4);
+    });
   }
 
   addBulk(stream: AgentStream): void {
@@ -132,7 +117,7 @@ export class Session implements Listener {
 
   /** The control stream is gone; so is all that was on its way. */
   end(): void {
-    clearInterval(this.#watch);
+    this.#watch?.stop();
     this.#gone.abort();
     for (const stream of [...this.#bulk]) stream.close();
     this.#control.close();
@@ -140,7 +125,7 @@ export class Session implements Listener {
   }
 
   receive(message: AgentMessage): Promise<void> | undefined {
-    this.#heard = performance.now();
+    this.#watch?.heard();
     if (message.type !== 'ping') this.#agent.memory.used();
     if (message.type === 'blob') return this.#agent.contents.take(message);
     if (isRequest(message)) this.#request(message);
@@ -187,19 +172,7 @@ export class Session implements Listener {
         this.#reclaim(message);
         return;
       case 'collect':
-        this.#answer(request, async () => {
-          const { contents, trees, results, held } = await this.#agent.collect(
-            Number(message.bytes),
-          );
-          this.send({
-            type: 'collected',
-            request,
-            contents: BigInt(contents),
-            trees: BigInt(trees),
-            results: BigInt(results),
-            held: BigInt(held),
-          });
-        });
+        this.#answer(request, () => this.#collect(message));
         return;
       case 'benchmark':
         this.#answer(request, async () => {
@@ -261,6 +234,18 @@ export class Session implements Listener {
     const asked = probeRequest.parse(JSON.parse(message.json.toString('utf8')));
     const facts = await this.#agent.facts(this.owner, asked.tools);
     this.send({ type: 'facts', request, json: Buffer.from(JSON.stringify(facts)) });
+  }
+
+  async #collect({ request, bytes }: Of<'collect'>): Promise<void> {
+    const { contents, trees, results, held } = await this.#agent.collect(Number(bytes));
+    this.send({
+      type: 'collected',
+      request,
+      contents: BigInt(contents),
+      trees: BigInt(trees),
+      results: BigInt(results),
+      held: BigInt(held),
+    });
   }
 
   /** Gathers the parts; the last one starts the work. */
