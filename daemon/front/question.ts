@@ -137,14 +137,14 @@ export class Question {
     if (settings.ok) this.#caller = settings.value;
     this.#env = request.env;
     this.#nested = this.#caller.dryRun && this.#parts.leases.under(holderOf(ask));
-    const tried = this.#parts.book.tried.of(ask);
-    if (tried !== undefined) this.#id = tried.id;
     const quick = decider.quick(request);
     if (quick.kind === 'local') {
       if (quick.weight === 'light') this.#runHere(quick, 0);
       else await this.#runLeased(quick);
       return;
     }
+    const tried = this.#parts.book.tried.of(ask);
+    if (tried !== undefined) this.#id = tried.id;
     const reason = closing() ?? this.#watched();
     if (reason !== undefined) {
       await this.#runLeased(here(reason, 'heavy'));
