@@ -257,7 +257,7 @@ export class Agent {
 
   /** Frees memory of trees that nobody uses now. */
   #unload(): void {
-    for (const root of this.#roots.all) if (root.turns.idle) root.unload();
+    for (const root of this.#roots.all) if (root.turns.idle) void root.unload();
   }
 
   #limit(): number {

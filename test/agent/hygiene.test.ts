@@ -74,7 +74,8 @@ test('nothing outside the folder is removed, at the start, when room is made, an
   expect(readdirSync(join(folder, 'jobs'))).toEqual([]);
   expect(readdirSync(join(folder, 'trash'))).toEqual([]);
   const at = { path: '/home/somebody/project' };
-  const synced = await peer.syncWhole({ ...at, to: 5n }, manifestOf({ a: file('1') }), ['1']);
+  const text = 'x'.repeat(1000);
+  const synced = await peer.syncWhole({ ...at, to: 5n }, manifestOf({ a: file(text) }), [text]);
   expect(synced.type).toBe('synced');
   const [station] = readdirSync(join(folder, 'trees')).filter((name) => name !== 'elsewhere');
   const [key] = readdirSync(join(folder, 'trees', station ?? ''));
