@@ -11,6 +11,7 @@ import type { Layout } from '../../src/base/layout.ts';
 import { defaultConfig } from '../../src/config/schema.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
+import type { LeaseFile } from '../journal/lease-file.ts';
 import type { Mandates } from '../journal/mandates.ts';
 import type { Speeds } from '../journal/speeds.ts';
 import { ExperienceBook } from '../select/experience.ts';
@@ -50,6 +51,7 @@ export type FrontOptions = {
   readonly learned: Learned;
   readonly speeds: Speeds;
   readonly mandates: Mandates;
+  readonly leaseFile: LeaseFile;
   /** Begins to stop the whole daemon. */
   readonly onStop: (how: StopKind) => void;
 };
@@ -136,6 +138,9 @@ export class Front {
 
   /** Starts the links; questions may come from now on. */
   start(): void {
+    // Heavy commands that the daemon before this one let run still keep the machine busy.
+    for (const holder of this.#options.leaseFile.read())
+      if (startTimeOf(holder.pid) === holder.startTime) this.#leases.adopt(holder, () => undefined);
     this.#configure();
     this.#timer = setInterval(() => {
       this.#look();
@@ -157,6 +162,7 @@ export class Front {
     if (how === 'handover') await this.#fleet.leave();
     else await this.#fleet.stop(this.#stopMs(how));
     clearInterval(this.#timer);
+    this.#keepLeases();
     this.#leases.close();
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -246,8 +252,13 @@ export class Front {
     );
   }
 
+  #keepLeases(): void {
+    this.#options.leaseFile.keep(this.#leases.list().leases.map(({ holder }) => holder));
+  }
+
   #look(): void {
     this.#settings.current();
+    this.#keepLeases();
     for (const worker of this.#fleet.all()) {
       worker.rest(this.#jobs.countOn(worker.id));
       this.#watch.look(worker);

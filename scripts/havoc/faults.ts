@@ -6,7 +6,7 @@ import type { Site } from './site.ts';
 
 export const faultKinds = [
   'daemon-killed',
-  'link-killed',
+  'helper-killed',
   'agent-killed',
   'cut',
   'frozen',
@@ -62,8 +62,9 @@ export async function happen(fault: Fault, stage: Stage): Promise<void> {
     case 'daemon-killed':
       end(site.daemonPid());
       return;
-    case 'link-killed': {
-      const [first, ...rest] = site.linkPids();
+    // A link, or whatever else the daemon has running: a question to the package manager, say.
+    case 'helper-killed': {
+      const [first, ...rest] = site.childPids();
       if (first !== undefined) end(chance.pick([first, ...rest]));
       return;
     }

@@ -163,9 +163,18 @@ export class Lane {
       for (const difference of await project.compare())
         this.#find(`after it ended well: ${difference}`);
     }
+    // The real make itself takes what was edited under its compiler's eyes for older than what the compiler made of it.
+    if (edited && !(await this.#ranThere())) project.touch();
     // Whatever became of it: the real make goes on from there to the right result.
     for (const difference of await project.settle()) this.#find(`afterwards: ${difference}`);
     for (const harm of project.harm()) this.#find(`afterwards: ${harm}`);
+  }
+
+  /** Whether the last build of this lane ran on a worker. */
+  async #ranThere(): Promise<boolean> {
+    const rows = await this.#options.site.world.history(20);
+    const last = rows.find(({ cwd }) => cwd === this.#project.folder);
+    return last?.decision === 'remote';
   }
 
   #judgeEnd({ code, signal, stdout, stderr }: Ended, wrong: ReadonlySet<FaultKind>): void {

@@ -76,6 +76,11 @@ export class Project {
     }
   }
 
+  /** Saves all sources once more. */
+  touch(): void {
+    for (const [name, { text }] of [...this.#sources]) this.#write(name, text);
+  }
+
   /** How often it was edited. */
   get edits(): number {
     return this.#edits;

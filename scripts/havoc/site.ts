@@ -91,7 +91,7 @@ export class Site {
     }
   }
 
-  linkPids(): number[] {
+  childPids(): number[] {
     const daemon = this.daemonPid();
     if (daemon === undefined) return [];
     try {
@@ -104,7 +104,7 @@ export class Site {
 
   /** The link of a worker; undefined while there is none. */
   linkOf(worker: string): number | undefined {
-    return this.linkPids().find((pid) => {
+    return this.childPids().find((pid) => {
       try {
         return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').includes(worker);
       } catch {
