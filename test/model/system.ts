@@ -144,6 +144,8 @@ function act(system: System, effect: JobEffect): System {
     }
     case 'prepare':
     case 'return':
+    // Of a job that shares another's run: no part of this model.
+    case 'replay':
       return system;
   }
 }
