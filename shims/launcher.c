@@ -72,6 +72,8 @@ static bool take_answer(struct wire *front, const struct frame *frame) {
     struct rch_shim_local local;
     struct rch_shim_first first;
     struct rch_shim_remote remote;
+    struct rch_shim_bind bind;
+    struct rch_shim_exit end;
   } m;
   switch (frame->number) {
     case RCH_SHIM_ACK:
@@ -88,6 +90,16 @@ static bool take_answer(struct wire *front, const struct frame *frame) {
       exec_local();
     case RCH_SHIM_FIRST:
       return rch_get_shim_first(frame->body, frame->n, &m.first) && run_first(front, &m.first);
+    case RCH_SHIM_BIND:
+      if (!rch_get_shim_bind(frame->body, frame->n, &m.bind)) return false;
+      keep_to(m.bind.cpus);
+      return true;
+    case RCH_SHIM_EXIT:
+      if (!rch_get_shim_exit(frame->body, frame->n, &m.end)) return false;
+      text_clear();
+      wire_close(front);
+      if (m.end.kind == RCH_END_SIGNALED) die_by((int)m.end.value);
+      _exit((int)m.end.value);
     case RCH_SHIM_REMOTE:
       if (!rch_get_shim_remote(frame->body, frame->n, &m.remote)) return false;
       text_clear();

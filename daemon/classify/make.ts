@@ -65,6 +65,7 @@ export function classifyMake(request: Request): Verdict {
     command: 'make',
     // Without -j make runs one job at a time.
     cores: unbounded ? undefined : (coresOf(jobs) ?? 1),
+    serial: !unbounded && coresOf(jobs) === undefined,
     estimateMs: 10_000,
     tooSmall: undefined,
     directory: valuesOf(options, 'C', 'directory').reduce(

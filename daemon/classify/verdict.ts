@@ -16,6 +16,8 @@ type Common = {
   readonly command: CommandKind;
   /** Cores the command will use: from -j, --jobs, CARGO_BUILD_JOBS …; undefined when it takes all it finds. */
   readonly cores: number | undefined;
+  /** `cores` is 1 because the command does not say: a makefile may. */
+  readonly serial?: boolean;
   /** A guess at the run here in ms, for when history knows nothing. */
   readonly estimateMs: number;
   /** Why running elsewhere gains nothing (a configure probe): a matter of cost alone, never of safety. */

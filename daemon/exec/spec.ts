@@ -42,6 +42,8 @@ function jobSpecOf(job: PlannedJob, roots: readonly ReadyRoot[], newest: bigint)
     termios: job.termios,
     rlimits: job.rlimits,
     slots: job.slots,
+    wished: job.wished,
+    slotWaitMs: job.slotWaitMs,
     catchExec: job.catchExec,
     network: job.network,
     newest: newest.toString(),

@@ -1,5 +1,6 @@
 /** Writes down every decision and what became of it, and draws the lessons. */
 import { randomFillSync } from 'node:crypto';
+import { constants } from 'node:os';
 import { startTimeOf } from '../../src/base/processes.ts';
 import type { LinkToFront } from '../../src/protocol/ipc.ts';
 import type { Ask, Told } from '../../src/protocol/shim.ts';
@@ -7,6 +8,7 @@ import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import { quoted, type JournalLine } from '../journal/record.ts';
 import type { ExperienceBook } from '../select/experience.ts';
+import { callerOf } from './caller.ts';
 import type { Decision, Subject } from './decision.ts';
 import { jobOfMemo, type Job, type Jobs } from './jobs.ts';
 import type { LeaseDesk, LeaseHolder } from './leases.ts';
@@ -18,6 +20,9 @@ type Done = Extract<LinkToFront, { type: 'done' }>;
 
 /** How much a job that came back before its start says against its worker; one that was lost counts 1. */
 const RETURNED_WEIGHT = 0.5;
+
+/** What a cancelled command seems to have died of, signal(7). */
+export const SIGINT = constants.signals.SIGINT;
 
 const CALLER_GONE = 'the caller went away before the end';
 
@@ -49,8 +54,15 @@ export function newId(): string {
 
 const utf8 = (latin1: string): string => Buffer.from(latin1, 'latin1').toString('utf8');
 
-export function holderOf(ask: Ask): LeaseHolder {
+/** `caller`: RCH_CALLER. Looks at the ancestors of the asking process. */
+export function holderOf(
+  ask: Ask,
+  of: Pick<LeaseHolder, 'id' | 'priority'> & { readonly caller: string | undefined },
+): Omit<LeaseHolder, 'cores'> {
   return {
+    id: of.id,
+    caller: callerOf(ask.pid, of.caller),
+    priority: of.priority,
     pid: ask.pid,
     startTime: ask.startTime,
     ppid: ask.ppid,
@@ -104,6 +116,12 @@ export class Book {
       ...subjectOf(decision),
       ended: !remote,
     };
+  }
+
+  /** A command was cancelled while it waited: it never ran. */
+  cancelledInLine(line: JournalLine, signal: number): void {
+    const reason = 'cancelled while it waited (rch cancel)';
+    this.#parts.history.record({ ...line, reason, signal, ended: true });
   }
 
   decided(line: JournalLine): JournalLine {
@@ -201,6 +219,10 @@ export class Book {
         worker.failed(outcome.learn ? 0 : RETURNED_WEIGHT);
         if (outcome.again) this.#asksAgain(job, { ...line, reason: outcome.reason });
         else this.#runsHere(job, { ...line, reason: outcome.reason });
+        return;
+      case 'cancelled':
+        worker.saidNothing();
+        history.record({ ...line, reason: 'cancelled (rch cancel)', signal: SIGINT });
         return;
       case 'abandoned':
         worker.saidNothing();

@@ -15,6 +15,7 @@ import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import type { JournalLine } from '../journal/record.ts';
 import { classifyLine } from '../classify/line/line.ts';
+import { cancel } from './cancelling.ts';
 import type { Decider } from './decider.ts';
 import { environmentOf } from './request.ts';
 import type { Mandate } from '../lifecycle/health.ts';
@@ -109,7 +110,8 @@ export class Control {
       }),
       explain: checked('explain', (params, caller) => this.#explain(params, caller.signal)),
       classifyLine: checked('classifyLine', (params) => ok(this.#classifyLine(params))),
-      cancel: checked('cancel', ({ job }) => this.#cancel(job)),
+      queue: checked('queue', () => ok(parts.line.list())),
+      cancel: checked('cancel', (wish) => cancel(parts, wish)),
     };
   }
 
@@ -270,18 +272,6 @@ export class Control {
     const { files, conflicts } = fetched.value;
     const names = conflicts.map((path) => Buffer.from(path, 'latin1').toString('utf8'));
     return ok({ id: only.id, worker: only.worker, files, conflicts: names });
-  }
-
-  #cancel(job: string): Result<ReplyOf<'cancel'>> {
-    const { jobs, fleet } = this.#parts;
-    const found = jobs.all().filter((each) => each.line.id.startsWith(job));
-    const [only] = found;
-    if (only === undefined)
-      return fail(`no running job has an id that starts with ${job}`, 'rch status');
-    if (found.length > 1)
-      return fail(`${found.length} running jobs have ids that start with ${job}`);
-    const sent = fleet.get(only.worker)?.cancel(only.line.id) ?? false;
-    return sent ? ok({}) : fail(`the link of ${only.worker} is gone`);
   }
 }
 

@@ -1,9 +1,5 @@
 /** Decides a question: by its name and arguments alone where that is enough, else by plan, cost and workers. */
-import { formatProgress } from '../../src/base/amounts.ts';
-import type { Layout } from '../../src/base/layout.ts';
-import type { RequestSettings } from '../../src/config/request.ts';
-import { defaultConfig, type Config } from '../../src/config/schema.ts';
-import type { MachineFacts } from '../../src/protocol/facts.ts';
+import { defaultConfig } from '../../src/config/schema.ts';
 import type { PlannedRoot } from '../../src/protocol/ipc.ts';
 import { classify } from '../classify/classify.ts';
 import { keptByRules, type Rules } from '../classify/confidence.ts';
@@ -17,82 +13,26 @@ import { PlanCaches } from '../plan/caches.ts';
 import type { Told } from '../plan/needs/told-project.ts';
 import { plan } from '../plan/plan.ts';
 import { projectOf } from '../plan/project.ts';
-import type { Plan } from '../plan/types.ts';
-import { toolsOf } from '../select/eligible.ts';
-import type { ExperienceBook } from '../select/experience.ts';
-import { select, type Contender, type Selection, type Wish } from '../select/select.ts';
 import { fitting } from '../select/patterns.ts';
-import { hereMs, worth, type CostRules, type Worth } from '../select/worth.ts';
+import { worth, type CostRules, type Worth } from '../select/worth.ts';
+import type { Asked, DecisionHooks, Planned } from './asked.ts';
+import { Chooser, coresWished, type ChooserParts } from './chooser.ts';
 import { Reasons, type Decision, type LocalDecision, type Look, type Subject } from './decision.ts';
-import type { Fleet } from './fleet.ts';
-import type { Jobs, Twin } from './jobs.ts';
-import type { LeaseDesk } from './leases.ts';
-import { LocalFacts } from './local-facts.ts';
 import { settingsOf } from './request.ts';
-import { loadFactor } from './pressure.ts';
+import { loadHere } from './pressure.ts';
 import { brokenReason, type Settings } from './settings.ts';
-import type { SpeedDesk } from './speed-desk.ts';
 
-export type DeciderParts = {
-  readonly layout: Layout;
+export type DeciderParts = ChooserParts & {
   readonly settings: Settings;
-  readonly fleet: Fleet;
-  readonly leases: LeaseDesk;
-  readonly jobs: Jobs;
   readonly learned: Learned;
-  readonly experience: ExperienceBook;
-  readonly speeds: SpeedDesk;
-  /** Cores of this machine. */
-  readonly cores: number;
-};
-
-/** What a decision may do while it is made. */
-export type DecisionHooks = {
-  readonly signal: AbortSignal;
-  /** Workers that turned this very command away, with their reasons. */
-  readonly tried: ReadonlyMap<string, string>;
-  /** Something slow is under way. */
-  readonly wait: (text: string) => void;
-  /**
-   * Runs a command through the launcher (cargo fetch). False: there is none, or its end is the command's end.
-   * Absent for a dry decision, which then goes on as if it had been run.
-   */
-  readonly first?: (command: NonNullable<Plan['first']>) => Promise<boolean>;
-  /** What names commands that are one and the same (join-key.ts); absent for one that is only explained. */
-  readonly key?: (plan: Plan, config: Config) => string;
-  /** The command is about to be sent to that worker. */
-  readonly chosen?: (key: string, worker: string) => void;
 };
 
 /** ms for a cargo metadata or the like. */
 const PLAN_DEADLINE = 30_000;
 /** ms for a link to look at a project. */
 const LOOK_DEADLINE = 10_000;
-/** ms that a command waits for a worker whose first connection is under way; longer when the caller insists. */
-const CONNECT_PATIENCE = 3000;
-const CONNECT_PATIENCE_FORCED = 60_000;
-/** ms that a command waits for a slot. */
-const SLOT_PATIENCE = 600_000;
 /** ms of estimate from which a command that stays here takes a lease. */
 const HEAVY = 1000;
-/** Where tools are looked for when the caller has no PATH: what execvp(3) does without one. */
-const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
-
-type Asked = {
-  readonly request: Request;
-  readonly candidate: Candidate;
-  readonly caller: RequestSettings;
-  readonly reasons: Reasons;
-  readonly hooks: DecisionHooks;
-};
-
-type Planned = {
-  readonly plan: Plan;
-  readonly look: Look | undefined;
-  readonly config: Config;
-  readonly subject: Subject;
-  readonly worth: Worth;
-};
 
 function stay(
   asked: Asked,
@@ -103,26 +43,33 @@ function stay(
     kind: 'local',
     reason,
     weight: more.weight ?? 'heavy',
+    cores: asked.candidate.cores,
     subject: more.subject,
     details: asked.reasons.details(),
   };
+}
+
+/** Cores of a heavy command that no classifier looked into: cargo takes all it finds, cmake and meson configure on one. */
+function coresOfLocal(tool: string): number | undefined {
+  return tool === 'cargo' ? undefined : 1;
 }
 
 export class Decider {
   readonly #parts: DeciderParts;
   readonly #caches = new PlanCaches();
   readonly #scanner = new BuildScanner();
-  readonly #facts = new LocalFacts();
+  readonly #chooser: Chooser;
 
   constructor(parts: DeciderParts) {
     this.#parts = parts;
+    this.#chooser = new Chooser(parts);
   }
 
   /** A decision that needs no I/O, or undefined when the command may have to go through `weigh`. */
   quick(request: Request): LocalDecision | Candidate {
     const verdict = classify(request, this.aliasesOf(request));
     if (verdict.kind === 'candidate') return verdict;
-    return { ...verdict, subject: undefined, details: null };
+    return { ...verdict, cores: coresOfLocal(request.tool), subject: undefined, details: null };
   }
 
   /** What is configured about classification in a folder (latin1); nothing goes elsewhere under a broken file. */
@@ -149,6 +96,7 @@ export class Decider {
         kind: 'local',
         reason: settings.failure.reason,
         weight: 'heavy',
+        cores: candidate.cores,
         subject: undefined,
         details: reasons.details(),
       };
@@ -159,11 +107,12 @@ export class Decider {
     const planned = await this.#plan(asked);
     if ('kind' in planned) return planned;
     reasons.planned(planned.plan);
-    const { selection, twin } = await this.#choose(asked, planned);
+    const { selection, twin } = await this.#chooser.choose(asked, planned);
     reasons.table(selection.table);
+    const wished = coresWished(asked, planned);
     if (selection.kind === 'none') {
       reasons.note('next', selection.next);
-      return stay(asked, selection.reason, { subject: planned.subject });
+      return { ...stay(asked, selection.reason, { subject: planned.subject }), cores: wished };
     }
     const ready = await this.#prepare(asked, planned);
     if ('kind' in ready) return ready;
@@ -171,6 +120,7 @@ export class Decider {
       kind: 'remote',
       worker: selection.worker,
       slots: selection.slots,
+      wished,
       reason: ready.worth.reason,
       candidate,
       twin,
@@ -197,7 +147,7 @@ export class Decider {
       reasons.note('worth', size.reason);
       return stay(asked, size.reason, { weight: this.#weightOf(candidate.estimateMs) });
     }
-    const anybody = select(this.#contenders(), this.#wish(asked));
+    const anybody = this.#chooser.anybody(asked);
     reasons.table(anybody.table);
     if (anybody.kind === 'chosen' || anybody.busy || anybody.pending) return undefined;
     reasons.note('next', anybody.next);
@@ -228,15 +178,9 @@ export class Decider {
       tooSmall: size.tooSmall,
       estimateMs: size.estimateMs,
       experience: this.#parts.experience.of(subject.project, subject.kind),
-      load: this.#load(),
+      load: loadHere(this.#parts.leases, this.#parts.cores),
       rules: this.#rules(asked.request),
     });
-  }
-
-  /** A busy machine slows what runs here: by what waits for a CPU, or at least by the heavy commands that share it. */
-  #load(): number {
-    const { leases, cores } = this.#parts;
-    return Math.max(loadFactor(cores), 1 + leases.running / Math.max(1, leases.limit));
   }
 
   #rules({ tool, argv }: Request): CostRules {
@@ -264,7 +208,7 @@ export class Decider {
       fetched,
       exclude: base.value.config.transfer.exclude.patterns,
       gitLimit: base.value.config.transfer.maxGitSizeMb * 1e6,
-      machine: await this.#localFacts(request, []),
+      machine: await this.#chooser.localFacts(request, []),
       defaultSlots: this.#parts.cores,
       deadlineMs: PLAN_DEADLINE,
     });
@@ -312,65 +256,6 @@ export class Decider {
     return told.value;
   }
 
-  /** Finds a worker, and waits where waiting is better than running here. */
-  async #choose(
-    asked: Asked,
-    planned: Planned,
-  ): Promise<{ readonly selection: Selection; readonly twin: Twin | undefined }> {
-    const { hooks, caller } = asked;
-    const { fleet, leases } = this.#parts;
-    const begun = performance.now();
-    const insists = caller.forceRemote || caller.worker !== undefined;
-    const connect = insists ? CONNECT_PATIENCE_FORCED : CONNECT_PATIENCE;
-    const tools = toolsOf(planned.plan.requirements);
-    const key = hooks.key?.(planned.plan, planned.config) ?? '';
-    for (;;) {
-      const local = await this.#localFacts(asked.request, tools);
-      await fleet.ensureProbed(tools);
-      const wish = this.#wish(asked, planned, local);
-      const { selection, twin } = this.#pick(planned.subject, wish, key);
-      if (selection.kind === 'chosen') hooks.chosen?.(key, selection.worker);
-      if (selection.kind === 'chosen' || hooks.signal.aborted) return { selection, twin };
-      const waited = performance.now() - begun;
-      const forSlot = selection.busy && (insists || leases.full);
-      const patience = forSlot ? SLOT_PATIENCE : selection.pending ? connect : 0;
-      // A dry decision says how things stand now.
-      if (waited >= patience || hooks.first === undefined) return { selection, twin };
-      hooks.wait(forSlot ? 'rch: waiting for a free slot' : this.#connecting());
-      await fleet.changes.next(patience - waited, hooks.signal);
-    }
-  }
-
-  /** The worker that runs the same command already, if it may take this one; else the best of all. */
-  #pick(
-    subject: Subject,
-    wish: Wish,
-    key: string,
-  ): { readonly selection: Selection; readonly twin: Twin | undefined } {
-    const contenders = this.#contenders(subject);
-    const twin = this.#parts.jobs.twinOf(key);
-    if (twin !== undefined) {
-      const there = contenders.filter(({ id }) => id === twin.worker);
-      const joining = select(
-        there.map((each) => ({ ...each, joins: true })),
-        wish,
-      );
-      if (joining.kind === 'chosen') return { selection: joining, twin };
-    }
-    return { selection: select(contenders, wish), twin: undefined };
-  }
-
-  /** What the workers that connect are at. */
-  #connecting(): string {
-    for (const { id, state } of this.#parts.fleet.all()) {
-      if (state.kind !== 'connecting' || state.upload === undefined) continue;
-      const { part, bytes, total, rate } = state.upload;
-      const what = part === 'node' ? 'Node' : 'the agent';
-      return `rch: bringing ${what} to ${id}: ${formatProgress(bytes, total, rate)}`;
-    }
-    return 'rch: waiting for a worker to connect';
-  }
-
   /** Runs what must be run here first (cargo fetch), and plans again after it. */
   async #prepare(asked: Asked, planned: Planned): Promise<Planned | LocalDecision> {
     const { first } = planned.plan;
@@ -382,54 +267,5 @@ export class Decider {
     return stay(asked, 'what is missing was fetched, and is still missing', {
       subject: again.subject,
     });
-  }
-
-  #localFacts(request: Request, tools: readonly string[]): Promise<MachineFacts> {
-    const path = request.env.get('PATH') ?? DEFAULT_PATH;
-    return this.#facts.take(tools, {
-      path: Buffer.from(path, 'latin1').toString('utf8'),
-      skip: [this.#parts.layout.shims, Buffer.from(request.shimDir, 'latin1').toString('utf8')],
-      folder: this.#parts.layout.home,
-    });
-  }
-
-  #contenders(subject: Subject = { project: '', kind: '' }): Contender[] {
-    const { fleet, experience, jobs, speeds } = this.#parts;
-    return fleet.all().map((worker) => ({
-      id: worker.id,
-      priority: worker.worker.priority,
-      state: worker.state,
-      health: worker.health,
-      ownSlots: jobs.slotsOn(worker.id),
-      probed: worker.probed,
-      speed: speeds.scoreOf(worker.id),
-      prospect: experience.prospect(subject.project, subject.kind, worker.id),
-    }));
-  }
-
-  /** Without a plan: what the caller and the workers' states rule out already. */
-  #wish(asked: Asked, planned?: Planned, local?: MachineFacts): Wish {
-    const config = planned?.config ?? defaultConfig();
-    const { allowedWorkers, blockedWorkers, preferredWorker, minSpeedScore } = config.project;
-    const { project, kind } = planned?.subject ?? { project: '', kind: '' };
-    return {
-      match:
-        planned === undefined || local === undefined
-          ? undefined
-          : { requirements: planned.plan.requirements, local },
-      slots: planned?.plan.slots ?? 1,
-      worker: asked.caller.worker,
-      workers: asked.caller.workers,
-      tried: asked.hooks.tried,
-      project: {
-        allowed: allowedWorkers,
-        blocked: blockedWorkers,
-        preferred: preferredWorker,
-        minSpeed: minSpeedScore,
-      },
-      weights: config.selection,
-      hereMs: hereMs(this.#parts.experience.of(project, kind), this.#load()),
-      network: config.sandbox.network,
-    };
   }
 }

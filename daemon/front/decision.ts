@@ -13,6 +13,8 @@ export type LocalDecision = {
   readonly reason: string;
   /** A heavy command waits for a lease. */
   readonly weight: 'light' | 'heavy';
+  /** Cores that it would use; undefined for all there are. */
+  readonly cores?: number | undefined;
   readonly subject: Subject | undefined;
   readonly details: DecisionDetails | null;
 };
@@ -28,6 +30,8 @@ export type RemoteDecision = {
   readonly worker: string;
   /** Cores it gets there. */
   readonly slots: number;
+  /** Cores it would use if it had them. */
+  readonly wished: number;
   readonly reason: string;
   readonly candidate: Candidate;
   readonly plan: Plan;

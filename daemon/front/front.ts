@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
+import { allowedCpus } from '../../src/base/cpus.ts';
 import { Memory } from '../../src/base/memory.ts';
 import { startTimeOf } from '../../src/base/processes.ts';
 import type { Layout } from '../../src/base/layout.ts';
@@ -23,7 +24,8 @@ import { Fleet } from './fleet.ts';
 import { HealthWatch } from './health-watch.ts';
 import { answerHook } from './hook.ts';
 import { Jobs } from './jobs.ts';
-import { LeaseDesk } from './leases.ts';
+import { LeaseDesk, type LeaseLimits } from './leases.ts';
+import { Line } from './line.ts';
 import { here, Question, type QuestionParts } from './question.ts';
 import { brokenReason, Settings } from './settings.ts';
 import { SpeedDesk } from './speed-desk.ts';
@@ -82,17 +84,19 @@ export class Front {
     });
     this.#fleet = this.#makeFleet();
     const fleet = this.#fleet;
-    const leases = new LeaseDesk(cores, fleet.changes);
     const settings = new Settings(layout, home, () => {
       this.#configure();
     });
+    const line = new Line(() => this.#held());
+    const limits = (): LeaseLimits => limitsOf(settings, cores);
+    const leases = new LeaseDesk({ line, limits, changes: fleet.changes });
     const experience = new ExperienceBook();
     const book = new Book({ history, learned, experience, jobs, leases });
     const speeds = this.#makeSpeeds(settings);
-    const parts = { layout, settings, fleet, leases, jobs, learned, experience, speeds, cores };
-    const decider = new Decider(parts);
+    const shared = { layout, settings, fleet, jobs, leases, line };
+    const decider = new Decider({ ...shared, learned, experience, speeds, cores });
     const control = new Control({
-      ...{ layout, settings, fleet, jobs, leases, book, history, learned, decider, speeds },
+      ...{ ...shared, book, history, learned, decider, speeds },
       version: options.version,
       startedAt: new Date(),
       stop: options.onStop,
@@ -103,7 +107,8 @@ export class Front {
     this.#book = book;
     this.#speeds = speeds;
     this.#question = {
-      ...{ layout, settings, decider, fleet, jobs, leases, book },
+      ...{ ...shared, decider, book, cores },
+      cpus: () => cpusOf(limits().cores),
       closing: () => this.#closing,
       log: (what) => {
         logger.error(what);
@@ -112,9 +117,7 @@ export class Front {
     this.#handlers = {
       ask: (ask, reply) => this.#asked(ask, reply),
       told: (of) => {
-        const { book } = this.#question;
-        const decision = here(`it is only asked (${of.argv[1]?.toString('utf8') ?? ''})`, 'light');
-        book.decided(book.lineOf(newId(), of, decision, 0));
+        this.#told(of);
       },
       where: (job, caller) => {
         void answerWhere(job, { layout, fleet, jobs, history }, caller);
@@ -123,9 +126,7 @@ export class Front {
         void control.handle(call, caller);
       },
       hook: (question) => {
-        const log = (what: string): void => {
-          logger.error(what);
-        };
+        const { log } = this.#question;
         return (
           this.#closing === undefined && answerHook(question, { layout, settings, decider, log })
         );
@@ -134,6 +135,13 @@ export class Front {
         logger.warn(what);
       },
     };
+  }
+
+  /** A launcher answered by itself, and says so. */
+  #told(of: Parameters<ConnectionHandlers['told']>[0]): void {
+    const { book } = this.#question;
+    const decision = here(`it is only asked (${of.argv[1]?.toString('utf8') ?? ''})`, 'light');
+    book.decided(book.lineOf(newId(), of, decision, 0));
   }
 
   /** Starts the links; questions may come from now on. */
@@ -203,6 +211,15 @@ export class Front {
     }
   }
 
+  /** Cores that each caller's commands hold, here and elsewhere. */
+  #held(): Map<string, number> {
+    const held = new Map<string, number>();
+    this.#jobs.addHeld(held);
+    for (const { holder, cores } of this.#leases.list())
+      held.set(holder.caller.key, (held.get(holder.caller.key) ?? 0) + cores);
+    return held;
+  }
+
   #makeSpeeds(settings: Settings): SpeedDesk {
     const { logger, speeds } = this.#options;
     return new SpeedDesk({
@@ -253,7 +270,7 @@ export class Front {
   }
 
   #keepLeases(): void {
-    this.#options.leaseFile.keep(this.#leases.list().leases.map(({ holder }) => holder));
+    this.#options.leaseFile.keep(this.#leases.list().map(({ holder }) => holder));
   }
 
   #look(): void {
@@ -270,4 +287,20 @@ export class Front {
       if (startTimeOf(job.holder.pid) !== job.holder.startTime) this.#book.orphaned(job);
     }
   }
+}
+
+/** What is configured about heavy commands here; `cores` are those of this machine. */
+function limitsOf(settings: Settings, cores: number): LeaseLimits {
+  const outcome = settings.current();
+  const { local, queue } = outcome.ok ? outcome.value.config : defaultConfig();
+  return {
+    cores: Math.min(cores, local.maxCores ?? cores),
+    longestWait: queue.maxLocalWaitSec * 1000,
+  };
+}
+
+/** The CPUs that stand for so many cores; empty where these are all. */
+function cpusOf(cores: number): readonly number[] {
+  const allowed = allowedCpus();
+  return cores < allowed.length ? allowed.slice(0, cores) : [];
 }

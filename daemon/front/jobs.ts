@@ -1,5 +1,6 @@
 /** Commands that were sent to a worker and have not ended. */
 import { z } from 'zod';
+import { priorities } from '../../src/config/schema.ts';
 import { journalLine, type JournalLine } from '../journal/record.ts';
 import type { Subject } from './decision.ts';
 import type { LeaseHolder } from './leases.ts';
@@ -27,11 +28,15 @@ const jobMemo = z.object({
   slots: z.number(),
   subject: z.object({ project: z.string(), kind: z.string() }),
   holder: z.object({
+    id: z.string().default(''),
     pid: z.number(),
     startTime: z.string(),
     ppid: z.number(),
     command: z.string(),
     cwd: z.string(),
+    caller: z.object({ key: z.string(), name: z.string() }).default({ key: '', name: '' }),
+    priority: z.enum(priorities).default('normal'),
+    cores: z.number().default(1),
   }),
   line: journalLine,
 });
@@ -60,12 +65,27 @@ export function jobOfMemo(memo: unknown): Job | undefined {
 /** Where a command with some key was sent. */
 export type Twin = { readonly worker: string; readonly job: string };
 
+/** Slots of a worker that a command was promised which is not sent there yet. */
+type Promised = { readonly worker: string; readonly slots: number; readonly caller: string };
+
 export class Jobs {
   readonly #jobs = new Map<string, Job>();
   /** By key: commands that are about to be sent, and results that may answer once more. */
   readonly #twins = new Map<string, Twin>();
+  readonly #promised = new Map<string, Promised>();
+
+  /** From now on these slots count as taken, until the job is added or `release`d. */
+  reserve(id: string, promised: Promised): void {
+    this.#promised.set(id, promised);
+  }
+
+  /** True when something had been reserved. */
+  release(id: string): boolean {
+    return this.#promised.delete(id);
+  }
 
   add(job: Job): void {
+    this.#promised.delete(job.line.id);
     this.#jobs.set(job.line.id, job);
   }
 
@@ -131,6 +151,16 @@ export class Jobs {
   slotsOn(worker: string): number {
     let slots = 0;
     for (const job of this.#jobs.values()) if (job.worker === worker) slots += job.slots;
+    for (const each of this.#promised.values()) if (each.worker === worker) slots += each.slots;
     return slots;
+  }
+
+  /** Adds to `held` what each caller's jobs hold of workers. */
+  addHeld(held: Map<string, number>): void {
+    const add = (caller: string, slots: number): void => {
+      held.set(caller, (held.get(caller) ?? 0) + slots);
+    };
+    for (const { holder, slots } of this.#jobs.values()) add(holder.caller.key, slots);
+    for (const { caller, slots } of this.#promised.values()) add(caller, slots);
   }
 }

@@ -1,11 +1,14 @@
 /**
- * Local leases: which heavy commands run here, known by (pid, start time), and who waits for one to end. A lease
- * ends with its process; nothing is held open across the exec.
+ * Local leases: which heavy commands run here, known by (pid, start time), how many cores each may keep busy, and who
+ * is let go when one ends. A lease ends with its process; nothing is held open across the exec.
  */
 import { readFileSync } from 'node:fs';
 import { processStat, startTimeOf } from '../../src/base/processes.ts';
-import { admitted } from '../lifecycle/queue.ts';
+import type { Priority } from '../../src/config/schema.ts';
+import { admitted } from '../lifecycle/governor.ts';
+import type { CallerIdentity } from './caller.ts';
 import type { Changes } from './changes.ts';
+import { HERE, type Line, type Ticket } from './line.ts';
 
 /** ms between looks at the processes that hold leases. */
 const LOOK = 500;
@@ -15,25 +18,52 @@ const DEPTH = 64;
 const IDLE_PART = 0.5;
 
 export type LeaseHolder = {
+  /** Of the job. */
+  readonly id: string;
   readonly pid: number;
   readonly startTime: bigint;
   readonly ppid: number;
   readonly command: string;
   readonly cwd: string;
+  readonly caller: CallerIdentity;
+  readonly priority: Priority;
+  /** Cores it would use. */
+  readonly cores: number;
 };
 
 type Lease = {
   readonly holder: LeaseHolder;
+  /** Cores it counts for. */
+  readonly cores: number;
   readonly since: number;
   readonly onEnd: (ms: number) => void;
 };
 
-type Waiter = {
-  readonly id: number;
-  readonly holder: LeaseHolder;
-  readonly since: number;
-  readonly admit: () => void;
+/** What is configured now. */
+export type LeaseLimits = {
+  /** Cores for heavy commands altogether. */
+  readonly cores: number;
+  /** ms after which nobody waits any longer. */
+  readonly longestWait: number;
 };
+
+export type LeaseParts = {
+  readonly line: Line;
+  readonly limits: () => LeaseLimits;
+  /** Rung when a lease ends. */
+  readonly changes: Changes;
+};
+
+/** How a command that wants a lease is told of its fate. */
+export type Wait = {
+  readonly signal: AbortSignal;
+  /** Its place in line, now and whenever it is another. */
+  readonly onPlace: (place: { readonly at: number; readonly of: number }) => void;
+  /** Somebody cancelled it. */
+  readonly cancel: () => void;
+};
+
+type Waiter = { readonly ticket: Ticket; readonly admit: () => void; readonly wait: Wait };
 
 /** Jiffies of all processors: idle (with iowait) and all, from the first line of /proc/stat (proc(5)). */
 function processorTimes(): { idle: number; all: number } {
@@ -44,28 +74,28 @@ function processorTimes(): { idle: number; all: number } {
 }
 
 export class LeaseDesk {
-  readonly limit: number;
-  readonly #changes: Changes;
+  readonly #parts: LeaseParts;
   readonly #leases = new Map<number, Lease>();
-  readonly #queue: Waiter[] = [];
+  readonly #waiters = new Map<Ticket, Waiter>();
   #nextId = 1;
   #timer: NodeJS.Timeout | undefined;
   #idleSince: number | undefined;
   #times: { idle: number; all: number } | undefined;
 
-  /** `limit`: heavy commands at once; `changes` is rung when a lease ends. */
-  constructor(limit: number, changes: Changes) {
-    this.limit = limit;
-    this.#changes = changes;
+  constructor(parts: LeaseParts) {
+    this.#parts = parts;
   }
 
-  get running(): number {
-    return this.#leases.size;
+  /** Cores for heavy commands altogether. */
+  get limit(): number {
+    return this.#parts.limits().cores;
   }
 
-  /** Whether a newcomer would have to wait. */
-  get full(): boolean {
-    return this.#leases.size >= this.limit;
+  /** Cores of those that run. */
+  get used(): number {
+    let used = 0;
+    for (const { cores } of this.#leases.values()) used += cores;
+    return used;
   }
 
   /** True when an ancestor of the process already holds a lease: it is part of a heavy command. */
@@ -83,55 +113,56 @@ export class LeaseDesk {
 
   /**
    * Settles with a lease (a number for the launcher) when its turn has come, at once where there is room; with
-   * undefined when `signal` aborts first. `onEnd` is told how long the process lived after it.
+   * undefined when the wait is aborted first. `onEnd` is told how long the process lived after it.
    */
   take(
     holder: LeaseHolder,
-    signal: AbortSignal,
+    wait: Wait,
     onEnd: (ms: number) => void,
   ): number | Promise<number | undefined> {
-    if (!this.full && this.#queue.length === 0) return this.adopt(holder, onEnd);
+    const { line } = this.#parts;
+    const { id, caller, priority, pid, command, cwd } = holder;
+    const entry = { id, caller, priority, pid, command, cwd, cores: this.#counted(holder) };
+    const ticket = line.join({ ...entry, cancel: wait.cancel }, new Set([HERE]));
+    if (this.#fitting() > line.here().indexOf(ticket)) {
+      line.leave(ticket, true);
+      return this.adopt(holder, onEnd);
+    }
     return new Promise((resolve) => {
       const abort = (): void => {
-        this.#leave(waiter);
+        this.#waiters.delete(ticket);
+        line.leave(ticket, false);
+        this.#tellPlaces();
         resolve(undefined);
       };
-      const waiter: Waiter = {
-        id: this.#nextId++,
-        holder,
-        since: performance.now(),
-        admit: () => {
-          signal.removeEventListener('abort', abort);
-          resolve(this.adopt(holder, onEnd));
-        },
+      const admit = (): void => {
+        wait.signal.removeEventListener('abort', abort);
+        this.#waiters.delete(ticket);
+        line.leave(ticket, true);
+        resolve(this.adopt(holder, onEnd));
       };
-      if (signal.aborted) {
+      if (wait.signal.aborted) {
+        line.leave(ticket, false);
         resolve(undefined);
         return;
       }
-      signal.addEventListener('abort', abort);
-      this.#queue.push(waiter);
+      wait.signal.addEventListener('abort', abort);
+      this.#waiters.set(ticket, { ticket, admit, wait });
+      wait.onPlace(line.place(ticket));
       this.#watch();
     });
   }
 
   /** Gives a lease to a command that runs here already, room or not. */
   adopt(holder: LeaseHolder, onEnd: (ms: number) => void): number {
-    this.#leases.set(holder.pid, { holder, since: performance.now(), onEnd });
+    const since = performance.now();
+    this.#leases.set(holder.pid, { holder, cores: this.#counted(holder), since, onEnd });
     this.#watch();
     return this.#nextId++;
   }
 
-  /** How many wait before this process. */
-  position(pid: number): number {
-    return Math.max(
-      0,
-      this.#queue.findIndex((waiter) => waiter.holder.pid === pid),
-    );
-  }
-
-  list(): { leases: readonly Lease[]; queue: readonly Waiter[] } {
-    return { leases: [...this.#leases.values()], queue: this.#queue };
+  list(): readonly Lease[] {
+    return [...this.#leases.values()];
   }
 
   close(): void {
@@ -140,9 +171,22 @@ export class LeaseDesk {
     this.#leases.clear();
   }
 
-  #leave(waiter: Waiter): void {
-    const at = this.#queue.indexOf(waiter);
-    if (at >= 0) this.#queue.splice(at, 1);
+  /** A command that would take more cores than there are for all takes all of them. */
+  #counted({ cores }: LeaseHolder): number {
+    return Math.max(1, Math.min(cores, this.limit));
+  }
+
+  #fitting(): number {
+    const now = performance.now();
+    return admitted({
+      waiting: this.#parts.line.here(),
+      used: this.used,
+      running: this.#leases.size,
+      limit: this.limit,
+      idleMs: this.#idleSince === undefined ? 0 : now - this.#idleSince,
+      longestWait: this.#parts.limits().longestWait,
+      now,
+    });
   }
 
   #watch(): void {
@@ -153,33 +197,36 @@ export class LeaseDesk {
 
   #look(): void {
     const now = performance.now();
+    let ended = false;
     for (const [pid, lease] of this.#leases) {
       if (startTimeOf(pid) === lease.holder.startTime) continue;
       this.#leases.delete(pid);
       lease.onEnd(now - lease.since);
+      ended = true;
     }
     this.#measureIdle(now);
-    this.#admit(now);
-    this.#changes.ring();
-    if (this.#leases.size > 0 || this.#queue.length > 0) return;
+    this.#admit();
+    if (ended) this.#parts.changes.ring();
+    if (this.#leases.size > 0 || this.#waiters.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
-  #admit(now: number): void {
-    const count = admitted({
-      waiting: this.#queue,
-      running: this.#leases.size,
-      limit: this.limit,
-      idleMs: this.#idleSince === undefined ? 0 : now - this.#idleSince,
-      now,
-    });
-    for (const waiter of this.#queue.splice(0, count)) waiter.admit();
-    if (count > 0) this.#idleSince = undefined;
+  #admit(): void {
+    const next = this.#parts.line.here().slice(0, this.#fitting());
+    for (const ticket of next) this.#waiters.get(ticket)?.admit();
+    if (next.length === 0) return;
+    this.#idleSince = undefined;
+    this.#tellPlaces();
+  }
+
+  #tellPlaces(): void {
+    for (const { ticket, wait } of this.#waiters.values())
+      wait.onPlace(this.#parts.line.place(ticket));
   }
 
   #measureIdle(now: number): void {
-    if (this.#queue.length === 0) {
+    if (this.#waiters.size === 0) {
       this.#idleSince = undefined;
       this.#times = undefined;
       return;

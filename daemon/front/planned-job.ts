@@ -61,7 +61,7 @@ function joined(ask: Ask): boolean {
 export function plannedJob(
   id: string,
   ask: Ask,
-  decision: RemoteDecision & { readonly waitedMs: number },
+  decision: RemoteDecision & { readonly waitedMs: number; readonly cpus: readonly number[] },
   caller: RequestSettings,
 ): PlannedJob {
   const { plan, config } = decision;
@@ -86,6 +86,9 @@ export function plannedJob(
     termios: ask.termios.toString('base64'),
     rlimits: config.execution.resourceLimits ? ask.rlimits.toString('base64') : '',
     slots: decision.slots,
+    wished: decision.wished,
+    slotWaitMs: config.queue.enabled ? config.queue.maxWaitSec * 1000 : 0,
+    cpus: [...decision.cpus],
     catchExec: [...plan.catchExec],
     ...(plan.outputs === undefined ? {} : { outputs: [...plan.outputs] }),
     caches: [...plan.caches],

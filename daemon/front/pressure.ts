@@ -24,8 +24,16 @@ export function factorOfLoad(load: number, cores: number): number {
   return Math.min(MOST, Math.max(1, load / Math.max(1, cores)));
 }
 
+/** A busy machine slows what runs here: by what waits for a CPU, or at least by the heavy commands that share it. */
+export function loadHere(
+  heavy: { readonly used: number; readonly limit: number },
+  cores: number,
+): number {
+  return Math.max(loadFactor(cores), 1 + heavy.used / Math.max(1, heavy.limit));
+}
+
 /** 1 on an idle machine. */
-export function loadFactor(cores: number): number {
+function loadFactor(cores: number): number {
   const now = performance.now();
   if (reading !== undefined && now - reading.at < FRESH) return reading.factor;
   let pressure: string;

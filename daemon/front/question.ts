@@ -6,14 +6,15 @@ import type { RequestSettings } from '../../src/config/request.ts';
 import type { Notice } from '../../src/config/schema.ts';
 import { EndKind, SHIM_PROTOCOL, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
 import type { JournalLine } from '../journal/record.ts';
-import { holderOf, newId, type Book } from './book.ts';
+import { holderOf, newId, SIGINT, type Book } from './book.ts';
 import type { Decider } from './decider.ts';
 import type { LocalDecision, RemoteDecision } from './decision.ts';
 import { dryRunBox } from './dry-run.ts';
 import { joinKey } from './join-key.ts';
 import type { Fleet } from './fleet.ts';
 import { memoOf, type Job, type Jobs } from './jobs.ts';
-import type { LeaseDesk } from './leases.ts';
+import type { LeaseDesk, LeaseHolder } from './leases.ts';
+import { placeText } from './line.ts';
 import { plannedJob } from './planned-job.ts';
 import { requestOf, settingsOf } from './request.ts';
 import type { Settings } from './settings.ts';
@@ -29,16 +30,25 @@ export type QuestionParts = {
   readonly jobs: Jobs;
   readonly leases: LeaseDesk;
   readonly book: Book;
+  /** The CPUs that heavy commands here keep to; empty for all. */
+  readonly cpus: () => readonly number[];
+  /** Cores of this machine. */
+  readonly cores: number;
   /** Why nothing may go elsewhere any more; undefined while it may. */
   readonly closing: () => string | undefined;
   readonly log: (what: string) => void;
 };
 
 /** Stays here for a reason that needs no plan. */
-export const here = (reason: string, weight: LocalDecision['weight']): LocalDecision => ({
+export const here = (
+  reason: string,
+  weight: LocalDecision['weight'],
+  cores?: number,
+): LocalDecision => ({
   kind: 'local',
   reason,
   weight,
+  cores,
   subject: undefined,
   details: null,
 });
@@ -47,10 +57,12 @@ const view = ownView();
 
 const latin1 = (path: string): Buffer => Buffer.from(path, 'latin1');
 
-const nobody: Pick<RequestSettings, 'dryRun' | 'verbose' | 'notice'> = {
+const nobody: Pick<RequestSettings, 'dryRun' | 'verbose' | 'notice' | 'priority' | 'caller'> = {
   dryRun: false,
   verbose: undefined,
   notice: undefined,
+  priority: undefined,
+  caller: undefined,
 };
 
 export class Question {
@@ -72,6 +84,8 @@ export class Question {
   #answered = false;
   /** Takes back what others were promised: that this command is about to be sent. */
   #broken: () => void = () => undefined;
+  #cancelled = false;
+  #holder: Omit<LeaseHolder, 'cores'> | undefined;
   #firstDone: ((ended: boolean) => void) | undefined;
 
   /** `reply` sends to the launcher; it must do nothing once the launcher is gone. */
@@ -93,7 +107,34 @@ export class Question {
     } finally {
       clearInterval(this.#heart);
       this.#broken();
+      // What was promised to a command that did not go there after all.
+      if (this.#parts.jobs.release(this.#id)) this.#parts.fleet.changes.ring();
+      if (this.#cancelled && !this.#answered) this.#end();
     }
+  }
+
+  /** Somebody wants it to end while it waits. */
+  readonly #cancel = (): void => {
+    this.#cancelled = true;
+    this.#left.abort();
+  };
+
+  /** Tells the launcher to end as if it had been interrupted. */
+  #end(): void {
+    this.#answered = true;
+    this.#reply({ type: 'exit', kind: EndKind.signaled, value: SIGINT });
+    const { book } = this.#parts;
+    const waited = performance.now() - this.#begun;
+    book.cancelledInLine(book.lineOf(this.#id, this.#ask, here('', 'heavy'), waited), SIGINT);
+  }
+
+  /** Who asks; found out once, and only for what may wait. */
+  #who(): Omit<LeaseHolder, 'cores'> {
+    const outcome = this.#parts.settings.current();
+    const usual = outcome.ok ? outcome.value.config.queue.priority : 'normal';
+    const { priority = usual, caller } = this.#caller;
+    this.#holder ??= holderOf(this.#ask, { id: this.#id, priority, caller });
+    return this.#holder;
   }
 
   /** How the command of `first` ended. */
@@ -136,7 +177,7 @@ export class Question {
     const settings = settingsOf(request);
     if (settings.ok) this.#caller = settings.value;
     this.#env = request.env;
-    this.#nested = this.#caller.dryRun && this.#parts.leases.under(holderOf(ask));
+    this.#nested = this.#caller.dryRun && this.#parts.leases.under(ask);
     const quick = decider.quick(request);
     if (quick.kind === 'local') {
       if (quick.weight === 'light') this.#runHere(quick, 0);
@@ -147,7 +188,7 @@ export class Question {
     if (tried !== undefined) this.#id = tried.id;
     const reason = closing() ?? this.#watched();
     if (reason !== undefined) {
-      await this.#runLeased(here(reason, 'heavy'));
+      await this.#runLeased(here(reason, 'heavy', quick.cores));
       return;
     }
     this.#beat();
@@ -165,6 +206,7 @@ export class Question {
             chosen: (key, to) => {
               this.#broken = this.#parts.jobs.promise(key, { worker: to, job: this.#id });
             },
+            place: { ...this.#who(), cancel: this.#cancel },
           }),
     });
     if (this.#left.signal.aborted) return;
@@ -183,21 +225,28 @@ export class Question {
   /** For RCH_DRY_RUN: what would have been, run here. */
   #dry(decision: RemoteDecision): LocalDecision {
     this.#would = decision;
-    const { subject, details } = decision;
+    const { subject, details, wished: cores } = decision;
     const reason = `RCH_DRY_RUN: would run on ${decision.worker} (${decision.reason})`;
-    return { kind: 'local', weight: 'heavy', reason, subject, details };
+    return { kind: 'local', weight: 'heavy', cores, reason, subject, details };
   }
 
   /** Answers `local`, after a wait for a lease where one is due. */
   async #runLeased(decision: LocalDecision): Promise<void> {
     const { leases } = this.#parts;
-    const holder = holderOf(this.#ask);
-    if (decision.weight === 'light' || leases.under(holder)) {
+    if (decision.weight === 'light' || leases.under(this.#ask)) {
       this.#runHere(decision, 0);
       return;
     }
+    const holder = { ...this.#who(), cores: decision.cores ?? this.#parts.cores };
     const begun: { line?: JournalLine } = {};
-    const lease = leases.take(holder, this.#left.signal, (ms) => {
+    const wait = {
+      signal: this.#left.signal,
+      onPlace: (place: { at: number; of: number }): void => {
+        this.#say(placeText(place, 'its turn here'));
+      },
+      cancel: this.#cancel,
+    };
+    const lease = leases.take(holder, wait, (ms) => {
       if (begun.line !== undefined) this.#parts.book.endedHere(begun.line, ms);
     });
     if (typeof lease === 'number') {
@@ -205,7 +254,6 @@ export class Question {
       return;
     }
     this.#beat();
-    this.#say('rch: waiting for heavy builds here to end');
     const granted = await lease;
     if (granted !== undefined) begun.line = this.#runHere(decision, granted);
   }
@@ -213,6 +261,8 @@ export class Question {
   #runHere(decision: LocalDecision, lease: number): JournalLine {
     const notice = this.#notice(decision);
     this.#answered = true;
+    const cpus = lease === 0 ? [] : this.#parts.cpus();
+    if (cpus.length > 0) this.#reply({ type: 'bind', cpus });
     this.#reply({ type: 'local', reason: decision.reason, notice, lease: BigInt(lease) });
     const waited = performance.now() - this.#begun;
     const { book } = this.#parts;
@@ -245,13 +295,14 @@ export class Question {
     const { fleet, jobs, book, layout } = this.#parts;
     const worker = fleet.get(decision.worker);
     const waited = performance.now() - this.#begun;
-    const planned = plannedJob(this.#id, this.#ask, { ...decision, waitedMs: waited }, caller);
+    const more = { waitedMs: waited, cpus: this.#parts.cpus() };
+    const planned = plannedJob(this.#id, this.#ask, { ...decision, ...more }, caller);
     const line = book.lineOf(this.#id, this.#ask, decision, waited);
     const job: Job = {
       worker: decision.worker,
       slots: decision.slots,
       subject: decision.subject,
-      holder: holderOf(this.#ask),
+      holder: { ...this.#who(), cores: decision.wished },
       line,
       since: performance.now(),
       key: planned.key,
@@ -260,7 +311,8 @@ export class Question {
       orphan: false,
     };
     if (worker?.plan(planned, memoOf(job)) !== true) {
-      await this.#runLeased(here(`the link of ${decision.worker} went away`, 'heavy'));
+      const reason = `the link of ${decision.worker} went away`;
+      await this.#runLeased(here(reason, 'heavy', decision.wished));
       return;
     }
     book.decided(line);

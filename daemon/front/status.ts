@@ -10,6 +10,7 @@ import type { Book } from './book.ts';
 import type { Fleet } from './fleet.ts';
 import type { Jobs } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
+import type { Line } from './line.ts';
 import type { Settings } from './settings.ts';
 import type { SpeedDesk } from './speed-desk.ts';
 import type { Worker } from './worker.ts';
@@ -22,6 +23,7 @@ export type StatusParts = {
   readonly fleet: Fleet;
   readonly jobs: Jobs;
   readonly leases: LeaseDesk;
+  readonly line: Line;
   readonly book: Book;
   readonly speeds: SpeedDesk;
 };
@@ -88,19 +90,18 @@ export function workerStatus(
 
 function localOf(leases: LeaseDesk): StatusReply['local'] {
   const now = performance.now();
-  const view = leases.list();
-  const shown = (
-    each: (typeof view.leases | typeof view.queue)[number],
-  ): StatusReply['local']['leases'][number] => ({
-    pid: each.holder.pid,
-    command: each.holder.command,
-    cwd: each.holder.cwd,
-    sinceMs: Math.round(now - each.since),
-  });
   return {
     limit: leases.limit,
-    leases: view.leases.map(shown),
-    queue: view.queue.map(shown),
+    used: leases.used,
+    leases: leases.list().map(({ holder, cores, since }) => ({
+      id: holder.id,
+      pid: holder.pid,
+      command: holder.command,
+      cwd: holder.cwd,
+      sinceMs: Math.round(now - since),
+      cores,
+      caller: holder.caller.name,
+    })),
   };
 }
 
@@ -113,6 +114,8 @@ function runningOf(jobs: Jobs): StatusReply['jobs'] {
     cwd: job.line.cwd,
     phase: job.phase,
     sinceMs: Math.round(now - job.since),
+    slots: job.slots,
+    caller: job.holder.caller.name,
   }));
 }
 
@@ -149,6 +152,7 @@ export function statusOf(parts: StatusParts): StatusReply {
     workers: parts.fleet.all().map((worker) => workerStatus(worker, parts)),
     jobs: runningOf(parts.jobs),
     local: localOf(parts.leases),
+    queue: parts.line.list(),
     counts: { ...parts.book.counts },
     memory: process.memoryUsage.rss(),
   };

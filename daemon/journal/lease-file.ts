@@ -3,16 +3,21 @@
  * folder, written anew when they change.
  */
 import { z } from 'zod';
+import { priorities } from '../../src/config/schema.ts';
 import type { Complain } from './history.ts';
 import { readState, writeState } from './state-file.ts';
 
 /** As the lease desk knows one; the start time in clock ticks since boot. */
 const held = z.object({
+  id: z.string(),
   pid: z.number(),
   startTime: z.string().regex(/^\d{1,20}$/),
   ppid: z.number(),
   command: z.string(),
   cwd: z.string(),
+  caller: z.object({ key: z.string(), name: z.string() }),
+  priority: z.enum(priorities),
+  cores: z.number(),
 });
 export type HeldLease = Omit<z.infer<typeof held>, 'startTime'> & { readonly startTime: bigint };
 
@@ -35,9 +40,7 @@ export class LeaseFile {
 
   /** Writes them down unless they are what was written last. */
   keep(leases: readonly HeldLease[]): void {
-    const plain = leases.map(({ pid, startTime, ppid, command, cwd }) => ({
-      ...{ pid, startTime: startTime.toString(), ppid, command, cwd },
-    }));
+    const plain = leases.map((each) => ({ ...each, startTime: each.startTime.toString() }));
     const text = JSON.stringify(plain);
     if (text === this.#written) return;
     this.#written = text;

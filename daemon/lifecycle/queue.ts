@@ -1,34 +1,81 @@
-/** Which heavy local command may start next: at most `limit` at once, first come first served. Decides only. */
+/**
+ * Who is next: an order among waiting commands that is fair to their callers. Decides only.
+ *
+ * First the priority, which rises by one class for each AGE of waiting, so that a stream of urgent commands starves
+ * nobody. Within a class the caller who holds the fewest cores now; of equals the one who was served longest ago; and
+ * of one caller's commands the one that waits longest. Whoever is put into the order counts as served, so that a caller
+ * with forty commands in line stands before nobody twice.
+ */
+
+import { priorities, type Priority } from '../../src/config/schema.ts';
+
+/** ms of waiting that lift a command by one class. */
+export const AGE = 60_000;
 
 export type Waiting = {
-  readonly id: number;
+  /** Of a CallerIdentity. */
+  readonly caller: string;
+  readonly priority: Priority;
   /** ms of a monotonic clock. */
   readonly since: number;
+  /** Cores it would take. */
+  readonly cores: number;
 };
 
-export type QueueView = {
-  /** In the order of arrival. */
-  readonly waiting: readonly Waiting[];
-  readonly running: number;
-  readonly limit: number;
-  /** ms for which most of the processor has been idle; 0 when it is busy. */
-  readonly idleMs: number;
+export type QueueView<W extends Waiting> = {
+  readonly waiting: readonly W[];
+  /** Cores that each caller's running commands hold, here and elsewhere. */
+  readonly held: ReadonlyMap<string, number>;
+  /** When each caller was served last, ms; callers who never were are missing. */
+  readonly served: ReadonlyMap<string, number>;
   readonly now: number;
 };
 
-/**
- * ms of an idle machine after which the next is let go beyond the limit: what holds the leases then waits for
- * something (a server under cargo run, a debugger), perhaps for the very command in the queue.
- */
-export const IDLE_GRACE = 3000;
-/** ms after which nobody waits any longer. */
-export const LONGEST_WAIT = 600_000;
+const classOf = ({ priority, since }: Waiting, now: number): number =>
+  priorities.indexOf(priority) + Math.floor(Math.max(0, now - since) / AGE);
 
-/** How many of the first in the queue may start now. */
-export function admitted(view: QueueView): number {
-  const free = Math.max(0, view.limit - view.running);
-  if (view.waiting.length <= free) return view.waiting.length;
-  const overdue = view.waiting.filter((each) => view.now - each.since >= LONGEST_WAIT).length;
-  const idle = view.idleMs >= IDLE_GRACE ? 1 : 0;
-  return Math.max(free, overdue, idle);
+type Caller<W> = { readonly queue: W[]; held: number; served: number };
+
+/** Negative: the first command of `a` goes before that of `b`. */
+function compared<W extends Waiting>(a: Caller<W>, b: Caller<W>): number {
+  const since = (caller: Caller<W>): number => caller.queue[0]?.since ?? Infinity;
+  return a.held - b.held || a.served - b.served || since(a) - since(b);
+}
+
+/** One class: the callers take turns. */
+function takeTurns<W extends Waiting>(all: Iterable<Caller<W>>): W[] {
+  const order: W[] = [];
+  const callers = [...all];
+  for (;;) {
+    const able = callers.filter(({ queue }) => queue.length > 0);
+    const [first, ...others] = able;
+    if (first === undefined) return order;
+    const best = others.reduce((a, b) => (compared(b, a) < 0 ? b : a), first);
+    const next = best.queue.shift();
+    if (next === undefined) return order;
+    best.held += next.cores;
+    // Later than all that was, and than the turns before this one.
+    best.served = Number.MAX_SAFE_INTEGER / 2 + order.push(next);
+  }
+}
+
+/** All that wait, the next one first. */
+export function inOrder<W extends Waiting>(view: QueueView<W>): W[] {
+  const { waiting, held, served, now } = view;
+  const classes = new Map<number, Map<string, Caller<W>>>();
+  for (const each of [...waiting].sort((a, b) => a.since - b.since)) {
+    const level = classOf(each, now);
+    const callers = classes.get(level) ?? new Map<string, Caller<W>>();
+    classes.set(level, callers);
+    const caller = callers.get(each.caller) ?? {
+      queue: [],
+      held: held.get(each.caller) ?? 0,
+      served: served.get(each.caller) ?? -1,
+    };
+    callers.set(each.caller, caller);
+    caller.queue.push(each);
+  }
+  return [...classes.entries()]
+    .sort(([a], [b]) => b - a)
+    .flatMap(([, callers]) => takeTurns(callers.values()));
 }

@@ -11,7 +11,8 @@
  */
 import type { AgentFacts } from '../../src/protocol/facts.ts';
 
-export type Slots = { readonly total: number; readonly used: number };
+/** `own`: those of `used` that jobs of this daemon hold. */
+export type Slots = { readonly total: number; readonly used: number; readonly own: number };
 
 /** Bytes of a part of the agent on their way; `rate` in bytes a second. */
 export type Upload = {
@@ -99,10 +100,18 @@ function lastReason(state: WorkerState): string {
   }
 }
 
+function slotsOf(facts: AgentFacts): Slots {
+  return { total: facts.totalSlots, used: facts.usedSlots, own: facts.ownSlots };
+}
+
+/** Slots in use: what others hold there, and what we sent there, whether its agent has counted it by now or not. */
+export function usedSlots(slots: Slots, sent: number): number {
+  return Math.max(0, slots.used - slots.own) + Math.max(slots.own, sent);
+}
+
 function withFacts(state: WorkerState, facts: AgentFacts, now: number): WorkerState {
   if (state.kind !== 'connected') return state;
-  const slots = { total: facts.totalSlots, used: facts.usedSlots };
-  return { ...state, facts, factsAt: now, slots, freeBytes: facts.diskFree };
+  return { ...state, facts, factsAt: now, slots: slotsOf(facts), freeBytes: facts.diskFree };
 }
 
 /** The state after `event`; one that makes no sense in a state leaves it as it is. */
@@ -133,7 +142,7 @@ export function transition(state: WorkerState, event: WorkerEvent, now: number):
         since: now,
         facts: event.facts,
         factsAt: now,
-        slots: { total: event.facts.totalSlots, used: event.facts.usedSlots },
+        slots: slotsOf(event.facts),
         freeBytes: event.facts.diskFree,
         clockOffset: event.clockOffset,
         roundTrip: event.roundTrip,
@@ -149,7 +158,7 @@ export function transition(state: WorkerState, event: WorkerEvent, now: number):
       return state.kind === 'connected'
         ? {
             ...state,
-            slots: { total: event.slots.total, used: event.slots.used },
+            slots: { total: event.slots.total, used: event.slots.used, own: event.slots.own },
             freeBytes: event.freeBytes,
           }
         : state;

@@ -18,6 +18,7 @@ import type { HeldRoot } from '../sync/prepare.ts';
 import type { RootBook } from '../sync/shared-root.ts';
 import type { AgentClient } from './agent-client.ts';
 import type { JobOrigin } from './job-origin.ts';
+import { isForsaken } from './job-state.ts';
 import type { Results } from './results.ts';
 import { temporariesOf } from './outside.ts';
 import { Returning, type Returned } from './returning.ts';
@@ -179,8 +180,7 @@ export class Holdings {
     this.#abort.abort();
     await this.#settling.catch(() => undefined);
     const roots = await this.#roots.catch(() => []);
-    if (outcome.kind === 'lost' || outcome.kind === 'abandoned')
-      for (const held of roots) held.root.distrust();
+    if (isForsaken(outcome)) for (const held of roots) held.root.distrust();
     else if (outcome.kind !== 'local' && !this.#elsewhere)
       this.#needs.client.send({ type: 'finish', job: this.#id });
     for (const held of roots) held.release();

@@ -53,6 +53,8 @@ export type JobEvent =
   /** The tool has ended; what it made cannot be brought here now. `kept`: it stays on the worker. */
   | { readonly type: 'returnFailed'; readonly reason: string; readonly kept: boolean }
   | { readonly type: 'launcherGone' }
+  /** By `rch cancel`; a tool that runs was interrupted before, and did not end by that. Never before the commit. */
+  | { readonly type: 'cancelled' }
   | { readonly type: 'lost'; readonly reason: string }
   /** The command ran for as long as the user lets it. */
   | { readonly type: 'timeout'; readonly reason: string };
@@ -108,6 +110,8 @@ function resumed(state: JobState, started: boolean): Transition {
     case 'returning':
       return { state, effects: started ? ['attach'] : ['sayStarted', 'attach'] };
     case 'over':
+      if (state.outcome.kind === 'cancelled')
+        return { state, effects: started ? ['sayEnd'] : ['sayStarted', 'sayEnd'] };
       return { state, effects: [repeats(state.outcome) ? 'attach' : 'sayLost'] };
     case 'planned':
     case 'preparing':
@@ -174,6 +178,8 @@ export function transition(state: JobState, event: JobEvent): Transition {
         { kind: 'local', reason: event.reason, learn: event.learn, again: event.again },
         'sayLocal',
       );
+    case 'cancelled':
+      return cancelled(state);
     case 'launcherGone':
       return mayRun(state) ? over({ kind: 'abandoned' }, 'killThere') : over({ kind: 'abandoned' });
     case 'lost':
@@ -186,6 +192,33 @@ export function transition(state: JobState, event: JobEvent): Transition {
     default:
       return never(event);
   }
+}
+
+/** Before its tool runs a launcher hears of the start first: until then an end would mean nothing to it. */
+function cancelled(state: JobState): Transition {
+  const outcome = { kind: 'cancelled' } as const;
+  switch (state.at) {
+    case 'preparing':
+      return over(outcome, 'sayStarted', 'sayEnd');
+    case 'starting':
+      return over(outcome, 'killThere', 'sayStarted', 'sayEnd');
+    case 'recovering':
+      // Its launcher is not here, and hears of it when it comes back.
+      return over(outcome, 'killThere');
+    case 'running':
+      return over(outcome, 'killThere', 'sayEnd');
+    case 'planned':
+    case 'returning':
+    case 'over':
+      return stay(state);
+    default:
+      return never(state);
+  }
+}
+
+/** Whether the worker's changes were never taken, so that nothing of the job is to be kept there or here. */
+export function isForsaken({ kind }: JobOutcome): boolean {
+  return kind === 'lost' || kind === 'abandoned' || kind === 'cancelled';
 }
 
 function lost(reason: string, timeout = false): Transition {

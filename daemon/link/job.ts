@@ -5,14 +5,22 @@ import type { LastingPlan, LinkToFront } from '../../src/protocol/ipc.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
 import { runMessageOf } from '../exec/spec.ts';
-import { prepare, type Prepared } from '../sync/prepare.ts';
+import type { Prepared } from '../sync/prepare.ts';
 import type { PushPeer } from '../sync/push.ts';
 import { Caller } from './caller.ts';
 import { Holdings, type HoldingsNeeds } from './holdings.ts';
 import { endOf, outsideOfEnd, stateOf, type JobOrigin } from './job-origin.ts';
+import { Interruption } from './interruption.ts';
 import { JobTimes } from './job-times.ts';
-import { transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
+import {
+  isForsaken,
+  transition,
+  type JobEffect,
+  type JobEvent,
+  type JobState,
+} from './job-state.ts';
 import type { Launcher } from './launchers.ts';
+import { preparing } from './preparing.ts';
 import { agentMessageFor, Relay } from './relay.ts';
 import { Results } from './results.ts';
 import type { Returned } from './returning.ts';
@@ -52,6 +60,7 @@ export class Job {
   readonly #holdings: Holdings;
   readonly #sharing: Sharing;
   readonly #times = new JobTimes();
+  readonly #interruption: Interruption;
   #state: JobState;
   #prepared: Prepared | undefined;
   /** Another job's run, which was this one's too. */
@@ -62,6 +71,8 @@ export class Job {
   #heard = false;
   #parted = false;
   #closed = false;
+  /** Cancelled before its launcher came. */
+  #unwanted = false;
   /** Its launcher came back for the end. */
   #again = false;
 
@@ -93,6 +104,9 @@ export class Job {
       },
     });
     this.#talk = new Talk(plan, needs.worker, this.#caller);
+    this.#interruption = new Interruption(this.#id, needs.client, () => {
+      this.#handle({ type: 'cancelled' });
+    });
     this.#sharing = new Sharing(plan.job, {
       twins: needs.twins,
       caller: this.#caller,
@@ -120,12 +134,18 @@ export class Job {
     if (this.#origin.from === 'front')
       this.#talk.step(`remote: on ${this.#needs.worker}: ${this.#origin.plan.reason}`);
     this.#handle({ type: 'commit' });
+    if (this.#unwanted) this.interrupt();
+  }
+
+  /** Its launcher never came: it ended, or runs the command here. */
+  forsake(): void {
+    if (this.#state.at === 'planned') this.#handle({ type: 'launcherGone' });
   }
 
   /** Takes up what a link before this one left; its launcher will come, or is gone. */
   recover(): void {
     this.#late = setTimeout(() => {
-      this.#handle({ type: 'lost', reason: 'its caller did not come back' });
+      this.#lose('its caller did not come back');
       this.#caller.part();
     }, this.#needs.patienceMs);
     if (this.#origin.from === 'file' && this.#origin.record.done !== undefined)
@@ -148,21 +168,25 @@ export class Job {
     if (started) this.#limitTime();
   }
 
-  /** Ends the job on somebody's wish (rch cancel, a time limit). What is being placed is let be. */
+  /** `rch cancel`: what is being placed is let be. */
+  interrupt(): void {
+    if (this.#state.at === 'planned') this.#unwanted = true;
+    else if (!this.#sharing.heard(this.#interruption.signal))
+      this.#interruption.begin(this.#state.at === 'running');
+  }
+
+  /** Ends the job on somebody's wish (a time limit, the end of the daemon). What is being placed is let be. */
   cancel(reason: string): void {
     if (this.#state.at === 'returning' || this.#state.at === 'over') return;
     if (this.#state.at === 'planned' || this.#state.at === 'preparing') this.#refuse(reason);
-    else this.#handle({ type: 'lost', reason });
+    else this.#lose(reason);
   }
 
   agentLost(): void {
     this.#relay.pause();
     if (this.#state.at === 'starting' || this.#state.at === 'running') {
       this.#reunion.begin(() => {
-        this.#handle({
-          type: 'lost',
-          reason: `the connection to ${this.#needs.worker} did not come back`,
-        });
+        this.#lose(`the connection to ${this.#needs.worker} did not come back`);
       });
     }
   }
@@ -176,11 +200,6 @@ export class Job {
       (this.#state.at === 'over' && this.#again)
     )
       this.#attach();
-  }
-
-  /** Its launcher never came. */
-  forget(): void {
-    this.#sharing.forget();
   }
 
   /** The front has written the end down. */
@@ -200,7 +219,7 @@ export class Job {
         });
         return;
       case 'unknownJob':
-        this.#handle({ type: 'lost', reason: `${this.#needs.worker} no longer knows the job` });
+        this.#lose(`${this.#needs.worker} no longer knows the job`);
         return;
       case 'started':
         this.#results.restart();
@@ -209,7 +228,7 @@ export class Job {
         return;
       case 'result': {
         const bad = this.#results.add(message);
-        if (bad !== undefined) this.#handle({ type: 'lost', reason: bad });
+        if (bad !== undefined) this.#lose(bad);
         return;
       }
       case 'ready':
@@ -217,19 +236,18 @@ export class Job {
         return;
       case 'execHere':
         if (!this.#relay.execHere(message, this.plan.catchExec))
-          this.#handle({
-            type: 'lost',
-            reason: 'the worker names a program that is not of this command',
-          });
+          this.#lose('the worker names a program that is not of this command');
         return;
       case 'ended':
-        this.#ended(message);
+        this.#sharing.ended();
+        this.#deniedPath = outsideOfEnd(message) ?? this.#deniedPath;
+        this.#handle({ type: 'ended', end: endOf(message, this.#relay.program !== undefined) });
         return;
       default: {
         // Whatever the tool says, it says after its start, also when the word of that is still on its way.
         if (this.#state.at === 'starting') this.#handle({ type: 'started' });
         if (message.type === 'out' && this.#relay.floods(message)) {
-          this.#handle({ type: 'lost', reason: 'the worker sends more output than was asked for' });
+          this.#lose('the worker sends more output than was asked for');
           return;
         }
         if (message.type === 'out') this.#sharing.wrote(message);
@@ -237,12 +255,6 @@ export class Job {
         if (forward !== undefined) this.#caller.send(forward);
       }
     }
-  }
-
-  #ended(message: Extract<AgentMessage, { type: 'ended' }>): void {
-    this.#sharing.ended();
-    this.#deniedPath = outsideOfEnd(message) ?? this.#deniedPath;
-    this.#handle({ type: 'ended', end: endOf(message, this.#relay.program !== undefined) });
   }
 
   #handle(event: JobEvent): void {
@@ -296,23 +308,10 @@ export class Job {
   async #prepare(): Promise<void> {
     if (this.#origin.from !== 'front') throw new Error('prepared before');
     if (await this.#joins()) return;
-    this.#talk.begin(`preparing ${this.#needs.worker}`);
-    const result = await prepare(this.#origin.plan, {
-      book: this.#needs.book,
-      peer: {
-        ...this.#needs.peer,
-        progress: (done, total) => {
-          this.#talk.progress(done, total);
-        },
-      },
-      signal: this.#abort.signal,
-      times: this.#times.prepare,
-      phase: (text) => {
-        this.#needs.phase(text);
-        this.#talk.phase(text);
-      },
-    }).catch((thrown: unknown) => ({ ok: false as const, failure: { reason: messageOf(thrown) } }));
-    this.#talk.endPhase();
+    const result = await preparing(this.#origin.plan, {
+      ...this.#needs,
+      ...{ signal: this.#abort.signal, times: this.#times.prepare, talk: this.#talk },
+    });
     if (!result.ok) {
       const kind = 'kind' in result.failure ? result.failure.kind : undefined;
       // What is wrong with the project is so for every worker.
@@ -372,6 +371,10 @@ export class Job {
     this.#refuse(`the connection to ${this.#needs.worker} was lost`, { again: true });
   }
 
+  #lose(reason: string): void {
+    this.#handle({ type: 'lost', reason });
+  }
+
   /** `again`: another worker may do better. */
   #refuse(reason: string, { learn = false, again = false } = {}): void {
     this.#handle({ type: 'refused', reason, learn, again });
@@ -425,10 +428,11 @@ export class Job {
     const outcome = this.#state.outcome;
     this.#times.unlimit();
     clearTimeout(this.#late);
+    this.#interruption.over();
     this.#reunion.end();
     this.#abort.abort();
     this.#sharing.over(outcome);
-    if (outcome.kind === 'lost' || outcome.kind === 'abandoned') void this.#holdings.giveUp();
+    if (isForsaken(outcome)) void this.#holdings.giveUp();
     const done: Done = {
       type: 'done',
       job: this.plan.job,

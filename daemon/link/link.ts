@@ -28,8 +28,8 @@ import { lostText } from './talk.ts';
 import { Twins } from './twins.ts';
 import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
-/** A plan whose launcher never commits is forgotten after this, ms. */
-const PLAN_MS = 30_000;
+/** A plan whose launcher has not committed after this is given up, ms: it ended, or found a lock that was busy. */
+const PLAN_MS = 5000;
 /** For jobs that are ended by force to tell their callers, and for what is being placed to get done, ms. */
 const LAST_WORDS_MS = 2000;
 const PLACING_MS = 30_000;
@@ -207,7 +207,7 @@ export class Link {
         void this.#errands.look(message);
         return;
       case 'cancel':
-        this.#jobs.get(message.job)?.cancel('it was cancelled');
+        this.#jobs.get(message.job)?.interrupt();
         return;
       case 'heard':
         this.#jobs.get(message.job)?.heard();
@@ -342,9 +342,7 @@ export class Link {
       id,
       setTimeout(() => {
         this.#drops.delete(id);
-        if (job.state !== 'planned') return;
-        job.forget();
-        this.#jobs.delete(id);
+        job.forsake();
       }, PLAN_MS),
     );
   }
@@ -415,6 +413,7 @@ export class Link {
         type: 'slots',
         total: message.totalSlots,
         used: message.usedSlots,
+        own: message.ownSlots,
         freeBytes: Number(message.freeBytes),
       });
       return;

@@ -54,6 +54,12 @@ export class Notices {
     );
   }
 
+  /** Somebody ended the command by `rch cancel`. */
+  cancelled(): void {
+    this.progress.end();
+    this.#send('rch: cancelled (rch cancel)\n', this.#asked);
+  }
+
   /** The one line at the end, where the user wants one. */
   end(worker: string, phases: Phases): void {
     const line = `rch: ${worker}: ${phasesText(phases)}`;

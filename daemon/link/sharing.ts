@@ -145,10 +145,4 @@ export class Sharing {
     const roots = this.#roots.map(({ root }) => root);
     twins.keep(plan.key, new Reusable(shared, roots), plan.reuseMs);
   }
-
-  /** It was never begun. */
-  forget(): void {
-    this.#needs.twins.remove(this.#lead);
-    this.#lead.over(undefined);
-  }
 }

@@ -1,8 +1,12 @@
 /** Everything a launcher is told about its job: progress, notices, the start and the end. */
+import { constants } from 'node:os';
 import type { JobOutcome, LastingPlan, Phases } from '../../src/protocol/ipc.ts';
 import { EndKind, type ShimMessage } from '../../src/protocol/shim.ts';
 import type { Caller } from './caller.ts';
 import { Notices } from './notices.ts';
+
+/** What a cancelled command seems to have died of, signal(7). */
+const SIGINT = constants.signals.SIGINT;
 
 /** What the line at the end is made of; `conflicts` absolute, latin1. */
 export type EndFacts = { readonly conflicts: readonly string[]; readonly phases: Phases };
@@ -66,7 +70,12 @@ export class Talk {
         this.#lastLines(facts);
         this.#caller.finish({ type: 'exit', kind: EndKind.signaled, value: outcome.signal });
         return;
+      case 'cancelled':
+        this.#notices.cancelled();
+        this.#caller.finish({ type: 'exit', kind: EndKind.signaled, value: SIGINT });
+        return;
       case 'local':
+        if (this.#plan.cpus.length > 0) this.#caller.send({ type: 'bind', cpus: this.#plan.cpus });
         this.#notices.progress.end();
         this.#notices.step(`${outcome.again ? 'not there' : 'here'}: ${outcome.reason}`);
         if (outcome.again) this.#caller.finish({ type: 'again' });

@@ -2,7 +2,7 @@
  * How good a worker is for a command: four terms of 0 to 1, weighted. The terms and their weights are those of the
  * plan's unified selection; what each of them means is said here.
  */
-import type { ScoreTerms } from '../../src/protocol/methods.ts';
+import type { ScoreTerms, WorkerVerdict } from '../../src/protocol/methods.ts';
 
 export type Weights = ScoreTerms;
 
@@ -76,4 +76,40 @@ export function scoreOf(
   const own = (whole === 0 ? 0 : sum / whole) * favour.priority * favour.health;
   const score = own + (favour.preferred ? 1000 : 0);
   return Math.round(score * 10) / 10;
+}
+
+const disadvantages: Readonly<Record<keyof ScoreTerms, string>> = {
+  speed: 'slower',
+  slots: 'less free',
+  affinity: 'holds less of the project',
+  cost: 'saves less time',
+};
+
+/** Less than this is no difference that shows in a score. */
+const LEAST = 0.05;
+
+/** Why a worker that could have taken the command was not chosen, in words, the weightiest reason first. */
+export function lostBy(loser: WorkerVerdict, winner: WorkerVerdict, weights: Weights): string {
+  if (winner.preferred === true && loser.preferred !== true)
+    return `the project prefers ${winner.worker}`;
+  const { terms, priority = 0 } = loser;
+  const best = winner.terms;
+  if (terms === undefined || best === undefined) return '';
+  const names = Object.keys(disadvantages) as (keyof ScoreTerms)[];
+  const whole = names.reduce((sum, name) => sum + weights[name], 0);
+  const behind = names
+    .map((name) => ({
+      name,
+      by: whole === 0 ? 0 : (weights[name] * (best[name] - terms[name]) * priority) / whole,
+    }))
+    .filter(({ by }) => by >= LEAST)
+    .sort((a, b) => b.by - a.by)
+    .map(({ name, by }) => `${disadvantages[name]} (-${by.toFixed(1)})`);
+  const least =
+    winner.priority !== undefined && priority < winner.priority
+      ? [`priority ${priority} against ${winner.priority}`]
+      : [];
+  const worse = loser.degraded === undefined ? [] : ['degraded'];
+  const reasons = [...least, ...worse, ...behind];
+  return reasons.length === 0 ? `no worse; ${winner.worker} stands first` : reasons.join(', ');
 }

@@ -2,10 +2,10 @@
 import type { AgentFacts, MachineFacts } from '../../src/protocol/facts.ts';
 import type { WorkerVerdict } from '../../src/protocol/methods.ts';
 import { graveTrouble, healthWeight, type Health } from '../lifecycle/health.ts';
-import type { WorkerState } from '../lifecycle/worker.ts';
+import { usedSlots, type WorkerState } from '../lifecycle/worker.ts';
 import { eligible, toolsOf } from './eligible.ts';
 import type { Requirement } from './requirement.ts';
-import { scoreOf, termsOf, type Prospect, type Scale, type Weights } from './score.ts';
+import { lostBy, scoreOf, termsOf, type Prospect, type Scale, type Weights } from './score.ts';
 
 export type Contender = {
   readonly id: string;
@@ -29,6 +29,8 @@ export type Wish = {
     { readonly requirements: readonly Requirement[]; readonly local: MachineFacts } | undefined;
   /** Cores the command would use. */
   readonly slots: number;
+  /** Workers that commands before this one in line wait for. */
+  readonly taken: ReadonlySet<string>;
   /** RCH_WORKER. */
   readonly worker: string | undefined;
   /** RCH_WORKERS. */
@@ -68,6 +70,8 @@ export type Selection =
       readonly reason: string;
       readonly next: string;
       readonly busy: boolean;
+      /** Those workers, by id. */
+      readonly wants: readonly string[];
       readonly pending: boolean;
       readonly table: readonly WorkerVerdict[];
     };
@@ -161,20 +165,28 @@ function judge(contender: Contender, wish: Wish): Refused | { readonly slots: nu
   const unfit = refusedByFacts(state.facts, contender.probed, wish);
   if (unfit !== undefined) return unfit;
   if (contender.joins === true) return { slots: Math.min(wish.slots, state.slots.total) };
-  const used = Math.max(state.slots.used, contender.ownSlots);
+  const used = usedSlots(state.slots, contender.ownSlots);
   const slots = grantedSlots(wish.slots, state.slots.total, used);
   if (slots === 0) {
-    const reason = `${used} of its ${state.slots.total} slots are taken`;
+    const reason = `${used} of its ${state.slots.total} slots are taken${shortOf(wish.slots, state.slots.total, used)}`;
     return { step: Step.slots, reason, next: '' };
   }
+  if (wish.taken.has(contender.id))
+    return { step: Step.slots, reason: 'commands before this one in line wait for it', next: '' };
   return { slots };
+}
+
+/** Why what is free is not enough. */
+function shortOf(wished: number, total: number, used: number): string {
+  const least = Math.ceil(Math.max(1, Math.min(wished, total)) / 2);
+  return used < total ? `, and the command needs ${least} at the least` : '';
 }
 
 /** A worker that could take it, and how well. */
 function scored(contender: Contender, granted: number, wish: Wish, scale: Scale): WorkerVerdict {
   const { id, state, speed, prospect, priority, health } = contender;
   const total = state.kind === 'connected' ? state.slots.total : 0;
-  const used = state.kind === 'connected' ? Math.max(state.slots.used, contender.ownSlots) : total;
+  const used = state.kind === 'connected' ? usedSlots(state.slots, contender.ownSlots) : total;
   const slots = { total, free: Math.max(0, total - used), granted };
   const terms = termsOf({ speed, slots, prospect }, scale);
   const preferred = wish.project.preferred === id;
@@ -186,7 +198,18 @@ function scored(contender: Contender, granted: number, wish: Wish, scale: Scale)
     ...(health.kind === 'degraded'
       ? { degraded: health.troubles.map(({ reason }) => reason).join('; ') }
       : {}),
+    ...{ priority, preferred, slots },
   };
+}
+
+/** The table of all, with what became of each that could take it. */
+function withOutcomes(rows: readonly WorkerVerdict[], best: string, wish: Wish): WorkerVerdict[] {
+  const winner = rows.find(({ worker }) => worker === best);
+  return rows.map((row) => {
+    if (row.refusal !== '' || winner === undefined) return row;
+    if (row === winner) return { ...row, outcome: 'chosen' };
+    return { ...row, outcome: lostBy(row, winner, wish.weights) };
+  });
 }
 
 function nearestMiss(
@@ -195,6 +218,11 @@ function nearestMiss(
 ): { reason: string; next: string } {
   if (wish.worker !== undefined && !refused.some((each) => each.id === wish.worker)) {
     const reason = `RCH_WORKER asks for ${wish.worker}, which is no worker of ours`;
+    return { reason, next: 'rch workers list' };
+  }
+  const named = wish.workers;
+  if (named !== undefined && refused.length > 0 && !refused.some(({ id }) => named.includes(id))) {
+    const reason = `RCH_WORKERS asks for ${named.join(', ')}, none of which is a worker of ours`;
     return { reason, next: 'rch workers list' };
   }
   const nearest = [...refused].sort((a, b) => b.why.step - a.why.step)[0];
@@ -227,14 +255,19 @@ export function select(contenders: readonly Contender[], wish: Wish): Selection 
     if (best === undefined || row.score > best.score)
       best = { worker: row.worker, slots: verdict.slots, score: row.score };
   }
-  if (best !== undefined) return { kind: 'chosen', worker: best.worker, slots: best.slots, table };
+  if (best !== undefined) {
+    const { worker, slots } = best;
+    return { kind: 'chosen', worker, slots, table: withOutcomes(table, worker, wish) };
+  }
   const refused = judged.flatMap(({ contender, verdict }) =>
     'slots' in verdict ? [] : [{ id: contender.id, state: contender.state, why: verdict }],
   );
+  const wants = refused.flatMap(({ id, why }) => (why.step === Step.slots ? [id] : []));
   return {
     kind: 'none',
     ...nearestMiss(refused, wish),
-    busy: refused.some((each) => each.why.step === Step.slots),
+    busy: wants.length > 0,
+    wants,
     pending: refused.some((each) => each.why.step === Step.state && aboutToConnect(each.state)),
     table,
   };

@@ -8,6 +8,7 @@ import { firstSync } from './first-sync.ts';
 import { table, type Line } from './measure.ts';
 import { memory } from './memory.ts';
 import { passThrough } from './pass-through.ts';
+import { selection } from './selection.ts';
 import { Stage } from './stage.ts';
 import { rustWorkspace } from './workspace.ts';
 
@@ -16,6 +17,7 @@ type Benchmark = (stage: Stage, rounds: number) => Promise<readonly Line[]>;
 /** In the order they are run. */
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   'pass-through': passThrough,
+  selection,
   hook,
   configure,
   'no-op-make': noOpMake,

@@ -28,16 +28,28 @@ export class TimedShell {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #lines: Interface;
 
-  /** `before`: what leads to the shell, such as `ssh HOST`; its words are joined by whoever takes them. */
-  constructor(before: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  /**
+   * `before`: what leads to the shell, such as `ssh HOST`; its words are joined by whoever takes them. `detached`: in a
+   * session of its own.
+   */
+  constructor(
+    before: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    detached = false,
+  ) {
     const remote = before.length > 0;
     const argv = [...before, 'bash', '-c', remote ? quote(LOOP) : LOOP];
     this.#child = spawn(argv[0] ?? 'bash', argv.slice(1), {
       env: remote ? process.env : env,
       stdio: ['pipe', 'pipe', 'pipe'],
+      detached,
     });
-    this.#child.stderr.pipe(process.stderr);
+    this.#child.stderr.on('data', (chunk: Buffer) => process.stderr.write(chunk));
     this.#lines = createInterface({ input: this.#child.stdout });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   /** Runs a command of one line. */

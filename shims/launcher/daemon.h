@@ -137,6 +137,16 @@ static void start_daemon(void) {
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
 }
 
+/* Keeps this process, and what it becomes, to some CPUs; the kernel leaves out those that are not there. */
+static void keep_to(struct rch_list cpus) {
+  cpu_set_t set;
+  uint32_t cpu;
+  CPU_ZERO(&set);
+  while (rch_list_next_u32(&cpus, &cpu))
+    if (cpu < CPU_SETSIZE) CPU_SET(cpu, &set);
+  if (CPU_COUNT(&set) > 0) sched_setaffinity(0, sizeof set, &set);
+}
+
 static bool is_heavy(void) {
   static const char *const heavy[] = {"cargo", "make", "gmake", "ninja", "cmake", "meson", NULL};
   for (const char *const *at = heavy; *at; at++)

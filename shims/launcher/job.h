@@ -315,6 +315,7 @@ static void job_frame(const struct frame *frame) {
     struct rch_shim_wait wait;
     struct rch_shim_local local;
     struct rch_shim_lost lost;
+    struct rch_shim_bind bind;
   } m;
   bool good = true;
   if (frame->number == RCH_SHIM_NOTICE) {
@@ -342,6 +343,9 @@ static void job_frame(const struct frame *frame) {
     job.announced = false;
     job.lost_at = 0;
     ask_again();
+  } else if (frame->number == RCH_SHIM_BIND && !job.started) {
+    good = rch_get_shim_bind(frame->body, frame->n, &m.bind);
+    if (good) keep_to(m.bind.cpus);
   } else if (frame->number == RCH_SHIM_STARTING) {
     job.announced = true;
   } else if (frame->number == RCH_SHIM_STARTED) {

@@ -201,14 +201,32 @@ export class ActiveJob {
       (await awaitClock(this.owner.clock, BigInt(plan.spec.newest)));
     if (refusal !== undefined) return refusal;
     if (this.#state.at !== 'waiting') return gone;
-    const { owner, slots } = this.#needs;
-    this.#lease = slots.take(plan.spec.slots, owner.hello.totalSlots ?? slots.cores);
-    if (this.#lease === undefined)
-      return { kind: 'busy', reason: `${slots.used} slots are in use here` };
+    const lease = await this.#takeSlots();
+    if (lease === undefined)
+      return { kind: 'busy', reason: `${this.#needs.slots.used} slots are in use here` };
+    if (this.#over) {
+      this.#needs.slots.give(lease);
+      return gone;
+    }
+    this.#lease = lease;
     this.#needs.changed();
     this.#advance({ type: 'admitted' });
-    this.#start(sandbox, this.#lease);
+    this.#start(sandbox, lease);
     return undefined;
+  }
+
+  /** Given up while it waited. */
+  get #over(): boolean {
+    return this.#state.at !== 'waiting';
+  }
+
+  /** Another workstation may have taken meanwhile what ours thought free: then there is a wait. */
+  #takeSlots(): Promise<SlotLease | undefined> {
+    const { owner, slots } = this.#needs;
+    const { slots: wanted, wished, slotWaitMs } = this.plan.spec;
+    const total = owner.hello.totalSlots ?? slots.cores;
+    const wish = { job: this.hex, owner: owner.workstation, slots: wanted, total };
+    return slots.take({ ...wish, wished: wished ?? wanted }, slotWaitMs, this.#giveUp.signal);
   }
 
   #start(sandbox: Sandbox, lease: SlotLease): void {

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
+import { allowedCpus } from '../base/cpus.ts';
 import { fail, ok, type Result } from '../base/result.ts';
 import { diskFreeOf, LEAST_DISK, MachineProbe } from '../facts/machine.ts';
 import type { AgentFacts, BenchmarkFacts, HelloFacts } from '../protocol/facts.ts';
@@ -23,7 +24,7 @@ import type { Root } from './root.ts';
 import { Roots } from './roots.ts';
 import { findSandbox, type Sandbox } from './sandbox.ts';
 import { Session } from './session.ts';
-import { allowedCpus, Slots } from './slots.ts';
+import { Slots } from './slots.ts';
 import type { AgentStream } from './stream.ts';
 
 /** How often disk and load are looked at while somebody is connected, ms; told when they moved by this share. */
@@ -60,7 +61,7 @@ export class Agent {
   readonly #needs: AgentNeeds;
   readonly #roots: Roots;
   readonly #hasher: Hasher;
-  readonly #slots = new Slots(allowedCpus());
+  readonly #slots: Slots;
   readonly #probe = new MachineProbe();
   readonly #owners = new Map<string, Owner>();
   readonly #sessions = new Map<string, Session>();
@@ -78,6 +79,7 @@ export class Agent {
     this.#needs = needs;
     this.log = needs.log;
     this.version = needs.version;
+    this.#slots = new Slots(allowedCpus(), needs.log);
     this.store = store;
     this.contents = new Contents(store);
     this.helper = new FsHelper(join(needs.lib, 'rch-fs'));
@@ -186,6 +188,7 @@ export class Agent {
       sandbox: { method: sandbox.method, mend: sandbox.mend },
       totalSlots: owner.hello.totalSlots ?? this.#slots.cores,
       usedSlots: this.#slots.used,
+      ownSlots: this.#slots.heldBy(owner.workstation),
       roots: this.#roots.epochsOf(owner.workstation),
     };
   }
@@ -306,6 +309,7 @@ export class Agent {
         type: 'state',
         totalSlots: session.owner.hello.totalSlots ?? this.#slots.cores,
         usedSlots: this.#slots.used,
+        ownSlots: this.#slots.heldBy(session.owner.workstation),
         freeBytes: BigInt(this.#diskFree),
       });
     }

@@ -7,16 +7,30 @@ export type ProcessStat = {
   readonly startTime: bigint;
   /** Ended, and not yet waited for. */
   readonly zombie: boolean;
+  /** The name of its program, cut at 15 bytes. */
+  readonly name: string;
+  /** The process that leads its session. */
+  readonly session: number;
+  /** Whether it has a controlling terminal. */
+  readonly terminal: boolean;
 };
 
 /** Parses /proc/PID/stat; the second field, the name in parentheses, may itself hold spaces and parentheses. */
 export function parseStat(text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   // Fields are numbered from 1 in the manual; the first one here is field 3.
-  const [state, ppid, start] = [fields[0], fields[1], fields[19]];
+  const [state, ppid, , session, terminal] = fields;
+  const start = fields[19];
   if (state === undefined || ppid === undefined || start === undefined) return undefined;
   if (!/^\d+$/.test(start)) return undefined;
-  return { ppid: Number(ppid), startTime: BigInt(start), zombie: state === 'Z' || state === 'X' };
+  return {
+    ppid: Number(ppid),
+    startTime: BigInt(start),
+    zombie: state === 'Z' || state === 'X',
+    name: text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')),
+    session: Number(session),
+    terminal: Number(terminal) !== 0,
+  };
 }
 
 /** What /proc says of a process now, or undefined when there is none. */

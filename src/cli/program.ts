@@ -5,6 +5,7 @@ import { filters } from './line-filter.ts';
 import { perform } from './perform.ts';
 import { workersCommands } from './program-workers.ts';
 import { hookCommands } from './program-hook.ts';
+import { queueCommands } from './program-queue.ts';
 import { selfTestCommand } from './program-self-test.ts';
 import { shimCommands } from './program-shim.ts';
 
@@ -58,9 +59,14 @@ Examples:
   rch why -- cargo build --release         the same for a command in words`;
 
 function seeingCommands(program: Command, bind: Bind): void {
-  leaf(program, 'status', 'daemon, workers and running jobs; exit code 3 without a daemon').action(
-    bind(async (context) => (await import('./status.ts')).status(context)),
-  );
+  leaf(program, 'status', 'daemon, workers and running jobs; exit code 3 without a daemon')
+    .option('-j, --jobs', 'only what runs and waits, each with its job, caller and cores')
+    .addHelpText('after', '\nExamples:\n  rch status\n  rch status --jobs\n  rch status --json')
+    .action(
+      bind(async (context, options) =>
+        (await import('./status.ts')).status(context, options['jobs'] === true),
+      ),
+    );
   leaf(
     program,
     'why [what...]',
@@ -157,7 +163,7 @@ Exit codes:
   102  a remote run was lost after it had started (from shims and rch exec)
 
 A command through the shims obeys RCH_BYPASS=1, RCH_ENABLED=0, RCH_LOCAL_ONLY=1, RCH_FORCE_REMOTE=1,
-RCH_WORKER=ID, RCH_VERBOSE=1 and RCH_DRY_RUN=1.
+RCH_WORKER=ID, RCH_WORKERS=A,B, RCH_PRIORITY=low|normal|high, RCH_VERBOSE=1 and RCH_DRY_RUN=1.
 
 Examples:
   rch workers add --id css --host 203.0.113.20 --user ubuntu
@@ -183,6 +189,7 @@ export function programFor(moduleUrl: string): Command {
   hookCommands(program, bind);
   seeingCommands(program, bind);
   jobsCommands(program, bind);
+  queueCommands(program, bind);
   doingCommands(program, bind);
   selfTestCommand(program, bind);
   return program;

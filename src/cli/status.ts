@@ -5,7 +5,7 @@ import { ok } from '../base/result.ts';
 import { DaemonClient } from '../client/daemon-client.ts';
 import { describe } from '../config/problems.ts';
 import { loadConfig } from '../config/load.ts';
-import { statusText } from './render/status.ts';
+import { activeText, statusText } from './render/status.ts';
 import { exitCodes, type Context, type Outcome } from './report.ts';
 
 /** Without a daemon: what the files say. */
@@ -34,14 +34,18 @@ function withoutDaemon({ layout, env, version }: Context): Outcome {
   });
 }
 
-export async function status(context: Context): Promise<Outcome> {
+/** `jobs`: only what runs and waits. */
+export async function status(context: Context, jobs: boolean): Promise<Outcome> {
   const client = await DaemonClient.connect(context.layout);
   if (!client.ok) return client.failure.kind === 'absent' ? withoutDaemon(context) : client;
   const reply = await client.value.call('status', {}, { timeoutMs: 10_000 });
   client.value.close();
   if (!reply.ok) return reply;
+  const { value } = reply;
   return ok({
-    facts: { running: true, ...reply.value },
-    text: (look) => statusText(reply.value, look),
+    facts: jobs
+      ? { running: true, jobs: value.jobs, local: value.local, queue: value.queue }
+      : { running: true, ...value },
+    text: (look) => (jobs ? activeText(value, look) : statusText(value, look)),
   });
 }

@@ -15,10 +15,12 @@ import { requestSettings } from './request.ts';
 import { knownKeys } from './known.ts';
 import {
   configSchema,
+  priorities,
   projectFile,
   settingsFile,
   workersFileShape,
   type Config,
+  type Priority,
   type ProjectConfig,
   type WorkerConfig,
 } from './schema.ts';
@@ -180,7 +182,14 @@ function withProject(config: Config, project: ProjectConfig): Config {
       ...config.transfer,
       maxTransferSizeMb: Math.min(limit, config.transfer.maxTransferSizeMb),
     },
+    execution: { ...config.execution, cores: project.execution.cores ?? config.execution.cores },
+    queue: { ...config.queue, priority: lower(config.queue.priority, project.queue.priority) },
   };
+}
+
+function lower(one: Priority, other: Priority | undefined): Priority {
+  const at = Math.min(priorities.indexOf(one), priorities.indexOf(other ?? one));
+  return priorities[at] ?? one;
 }
 
 function expandAll(config: Config, env: Environment): Config {

@@ -1,6 +1,6 @@
 /** The RCH_ variables of one request: they belong to the caller's environment, never to the daemon's. */
 import { fail, ok, type Result } from '../base/result.ts';
-import { notices, type Notice } from './schema.ts';
+import { notices, priorities, type Notice, type Priority } from './schema.ts';
 
 export type RequestSettings = {
   /** RCH_ENABLED; undefined: as configured. */
@@ -21,6 +21,10 @@ export type RequestSettings = {
   readonly workers: readonly string[] | undefined;
   /** RCH_NOTICE, in place of output.notice; undefined: as configured. */
   readonly notice: Notice | undefined;
+  /** RCH_PRIORITY, in place of queue.priority; undefined: as configured. */
+  readonly priority: Priority | undefined;
+  /** RCH_CALLER: whose command it is, for fairness; undefined: the session it was started from. */
+  readonly caller: string | undefined;
 };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -50,9 +54,13 @@ export function requestSettings(env: Environment): Result<RequestSettings> {
     const value = env[name]?.trim();
     return value === undefined || value === '' ? undefined : value;
   };
-  const notice = notices.find((each) => each === text('RCH_NOTICE'));
-  if (notice === undefined && text('RCH_NOTICE') !== undefined)
-    wrong.push(`RCH_NOTICE=${text('RCH_NOTICE') ?? ''}: must be ${notices.join(', ')}`);
+  const oneOf = <T extends string>(name: string, allowed: readonly T[]): T | undefined => {
+    const value = text(name);
+    const found = allowed.find((each) => each === value);
+    if (found === undefined && value !== undefined)
+      wrong.push(`${name}=${value}: must be ${allowed.join(', ')}`);
+    return found;
+  };
   const settings: RequestSettings = {
     enabled: flag('RCH_ENABLED'),
     bypass: flag('RCH_BYPASS') ?? false,
@@ -65,7 +73,9 @@ export function requestSettings(env: Environment): Result<RequestSettings> {
       ?.split(',')
       .map((id) => id.trim())
       .filter((id) => id !== ''),
-    notice,
+    notice: oneOf('RCH_NOTICE', notices),
+    priority: oneOf('RCH_PRIORITY', priorities),
+    caller: text('RCH_CALLER'),
   };
   return wrong.length === 0 ? ok(settings) : fail(wrong.join('; '));
 }

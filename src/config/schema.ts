@@ -12,6 +12,10 @@ const names = z.array(z.string().min(1));
 export const notices = ['auto', 'never', 'always'] as const;
 export type Notice = (typeof notices)[number];
 
+/** Which of several waiting commands goes first. */
+export const priorities = ['low', 'normal', 'high'] as const;
+export type Priority = (typeof priorities)[number];
+
 /** Worker ids are parts of file names and of socket paths, which end at 107 bytes on Linux. */
 export const workerId = z
   .string()
@@ -61,6 +65,8 @@ export const workerConfig = z
       });
   });
 export type WorkerConfig = z.infer<typeof workerConfig>;
+
+const cores = z.number().int().min(1).max(4096);
 
 /** How sure a classification is, 0 to 1. */
 const confidence = z.number().min(0).max(1);
@@ -119,6 +125,27 @@ const settings = {
       resourceLimits: z.boolean().default(true),
       /** Seconds that a started command goes on without connection, link or daemon; then it is ended with 102. */
       resumeTimeoutSec: z.number().int().min(1).max(86_400).default(120),
+      /** Cores that a command asks for which does not say how many it uses; by default those of this machine. */
+      cores: cores.optional(),
+    })
+    .prefault({}),
+  /** Commands for which no worker has room. */
+  queue: z
+    .strictObject({
+      /** false: nobody waits for a worker, but runs here at once, as far as `local.max_cores` allows. */
+      enabled: z.boolean().default(true),
+      /** Seconds that a command waits for room on a worker; then it runs here. */
+      maxWaitSec: z.number().min(0).max(86_400).default(60),
+      /** Seconds that a heavy command waits for its turn here; then it starts all the same. */
+      maxLocalWaitSec: z.number().min(0).max(86_400).default(600),
+      /** Of commands that do not say it by RCH_PRIORITY. */
+      priority: z.enum(priorities).default('normal'),
+    })
+    .prefault({}),
+  local: z
+    .strictObject({
+      /** Cores that heavy commands here may keep busy together; by default all. */
+      maxCores: cores.optional(),
     })
     .prefault({}),
   environment: z
@@ -260,6 +287,18 @@ export const projectFile = z.strictObject({
     })
     .prefault({}),
   transfer: z.strictObject({ maxSizeMb: z.number().positive().optional() }).prefault({}),
+  execution: z
+    .strictObject({
+      /** Cores that this project's commands ask for where they do not say it; no worker gives more than it has free. */
+      cores: cores.optional(),
+    })
+    .prefault({}),
+  queue: z
+    .strictObject({
+      /** Lowers the priority of this project's commands; a higher one is the user's to set. */
+      priority: z.enum(priorities).optional(),
+    })
+    .prefault({}),
   sandbox: z
     .strictObject({
       /** false: this project's commands have no network there; true leaves it to the user's own setting. */

@@ -228,8 +228,11 @@ export const agentMessages = {
   benchmarked: { number: 86, fields: { request: 'u32', json: 'bytes' } },
   /** Files of a running job that seem to be finished, and may be fetched early; `sizes` are u64, in the same order. */
   ready: { number: 87, fields: { job: 'bytes', hashes: 'bytes', sizes: 'bytes' } },
-  /** The agent's state changed: free slots and disk, sent when they do. */
-  state: { number: 85, fields: { totalSlots: 'u32', usedSlots: 'u32', freeBytes: 'u64' } },
+  /** Slots and free disk, sent when they change; `ownSlots`: those of `usedSlots` held by jobs of who is told. */
+  state: {
+    number: 85,
+    fields: { totalSlots: 'u32', usedSlots: 'u32', ownSlots: 'u32', freeBytes: 'u64' },
+  },
   /** How the machine is beside our jobs, sent when it changes; `json` is of facts.ts. */
   vitals: { number: 91, fields: { json: 'bytes' } },
   /** The entries of the agreed manifest at the paths of a result, packed like it; a path that was not there is `gone`. */

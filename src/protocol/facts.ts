@@ -51,6 +51,8 @@ export const agentFacts = machineFacts.extend({
   sandbox: sandboxFacts,
   totalSlots: z.number().int(),
   usedSlots: z.number().int(),
+  /** Those of `usedSlots` that jobs of the asking workstation hold. */
+  ownSlots: z.number().int().default(0),
   /** Root key to epoch of every tree the agent holds. */
   roots: z.record(z.string(), z.string()),
 });

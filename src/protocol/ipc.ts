@@ -56,6 +56,12 @@ export const plannedJob = z.object({
   termios: z.string(),
   rlimits: z.string(),
   slots: z.number().int(),
+  /** Cores it would use if it had them; more than `slots` when it got fewer. */
+  wished: z.number().int(),
+  /** ms that it may wait for slots that another workstation took meanwhile. */
+  slotWaitMs: z.number(),
+  /** The CPUs that heavy commands here keep to, for one that comes back before its start; empty for all. */
+  cpus: z.array(z.number()).default([]),
   /** Folders whose programs the tool would become: these alone a worker may name to be run here. */
   catchExec: z.array(raw).default([]),
   /** Absolute folders that are a pure cache and stay on the worker (cargo's incremental). */
@@ -99,6 +105,7 @@ export const lastingPlan = plannedJob.pick({
   timeoutMs: true,
   launcher: true,
   outputs: true,
+  cpus: true,
   waitedMs: true,
   catchExec: true,
 });
@@ -107,7 +114,7 @@ export type LastingPlan = z.infer<typeof lastingPlan>;
 export const frontToLink = z.discriminatedUnion('type', [
   /** First: what the link is for. `config` is the worker's merged configuration (src/config). */
   z.object({ type: z.literal('configure'), worker: z.unknown(), config: z.unknown() }),
-  /** A launcher was sent here and will commit; unless it does within 30 s the plan is dropped. */
+  /** A launcher was sent here and will commit; unless it does within 5 s the plan is given up. */
   z.object({
     type: z.literal('plan'),
     job: plannedJob,
@@ -128,7 +135,7 @@ export const frontToLink = z.discriminatedUnion('type', [
     root: plannedRoot,
     last: z.string(),
   }),
-  /** Ends a job (rch cancel). */
+  /** Interrupts a job (rch cancel). */
   z.object({ type: z.literal('cancel'), job: z.string() }),
   /** Brings kept results here. */
   z.object({ type: z.literal('fetch'), request: z.number(), job: z.string() }),
@@ -174,6 +181,8 @@ export const jobOutcome = z.discriminatedUnion('kind', [
     learn: z.boolean(),
     again: z.boolean().default(false),
   }),
+  /** By `rch cancel`: the launcher ended as if it had been interrupted. */
+  z.object({ kind: z.literal('cancelled') }),
   /** The launcher went away before the end. */
   z.object({ kind: z.literal('abandoned') }),
   /**
@@ -279,6 +288,8 @@ export const linkToFront = z.discriminatedUnion('type', [
     type: z.literal('slots'),
     total: z.number(),
     used: z.number(),
+    /** Those of `used` that this workstation's jobs hold. */
+    own: z.number(),
     freeBytes: z.number(),
   }),
   z.object({ type: z.literal('probed'), request: z.number(), facts: agentFacts }),

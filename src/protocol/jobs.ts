@@ -53,6 +53,10 @@ export const jobSpec = z.object({
   rlimits: z.string(),
   /** Cores to take from the agent's slots; the job's CPU affinity has as many. */
   slots: z.number().int(),
+  /** Cores it would use if it had them: with fewer slots than that it is bound to as many CPUs. */
+  wished: z.number().int().optional(),
+  /** ms that it waits for slots before it is refused as `busy`. */
+  slotWaitMs: z.number().default(0),
   /** Path prefixes (latin1) whose programs are not run there but here (cargo run). */
   catchExec: z.array(z.string()),
   network: z.boolean(),

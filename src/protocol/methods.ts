@@ -54,6 +54,14 @@ export const workerVerdict = z.object({
   terms: scoreTerms.optional(),
   /** What is wrong with a worker that could have been taken nevertheless. */
   degraded: z.string().optional(),
+  /** Of its configuration. */
+  priority: z.number().optional(),
+  /** The project prefers it. */
+  preferred: z.boolean().optional(),
+  /** `granted`: what the command would get. Absent when refused. */
+  slots: z.object({ total: z.number(), free: z.number(), granted: z.number() }).optional(),
+  /** `chosen`, or why another one was; absent where none was chosen. */
+  outcome: z.string().optional(),
 });
 export type WorkerVerdict = z.infer<typeof workerVerdict>;
 
@@ -148,6 +156,24 @@ export const configProblem = z.object({
   reason: z.string(),
 });
 
+/** A command in line. */
+export const waitingCommand = z.object({
+  /** Of its job. */
+  id: z.string(),
+  /** From 1. */
+  place: z.number(),
+  /** The workers that would do, or `here`. */
+  for: z.array(z.string()),
+  caller: z.string(),
+  priority: z.enum(['low', 'normal', 'high']),
+  cores: z.number(),
+  pid: z.number(),
+  command: z.string(),
+  cwd: z.string(),
+  waitedMs: z.number(),
+});
+export type WaitingCommand = z.infer<typeof waitingCommand>;
+
 export const statusReply = z.object({
   version: z.string(),
   pid: z.number(),
@@ -168,19 +194,30 @@ export const statusReply = z.object({
       cwd: z.string(),
       phase: z.string(),
       sinceMs: z.number(),
+      /** Slots it holds there. */
+      slots: z.number(),
+      caller: z.string(),
     }),
   ),
   local: z.object({
-    /** Heavy commands that may run here at once. */
+    /** Cores that heavy commands here may keep busy together, and those they were given. */
     limit: z.number(),
+    used: z.number(),
     leases: z.array(
-      z.object({ pid: z.number(), command: z.string(), cwd: z.string(), sinceMs: z.number() }),
-    ),
-    /** In the order they will be let go. */
-    queue: z.array(
-      z.object({ pid: z.number(), command: z.string(), cwd: z.string(), sinceMs: z.number() }),
+      z.object({
+        /** Of its job. */
+        id: z.string(),
+        pid: z.number(),
+        command: z.string(),
+        cwd: z.string(),
+        sinceMs: z.number(),
+        cores: z.number(),
+        caller: z.string(),
+      }),
     ),
   }),
+  /** Commands that wait for a worker or for their turn here, the next one first. */
+  queue: z.array(waitingCommand),
   /** Decisions since the start; `lost` were remote and ended with 102; `returned` were sent to a worker and came back before they had started. */
   counts: z.object({
     remote: z.number(),
@@ -212,6 +249,14 @@ export const jobsReply = z.object({
 export type JobsReply = z.infer<typeof jobsReply>;
 
 const nothing = z.object({});
+
+const cancelledJob = z.object({
+  id: z.string(),
+  command: z.string(),
+  /** `in line`, `here`, or a worker. */
+  where: z.string(),
+});
+export type CancelledJob = z.infer<typeof cancelledJob>;
 
 /**
  * - `pass`: nothing against it, the next tier looks.
@@ -361,8 +406,16 @@ export const controlMethods = {
     }),
     reply: lineReply,
   },
-  /** Ends a remote job; its launcher ends as if the tool had been killed. */
-  cancel: { params: z.object({ job: z.string() }), reply: nothing },
+  /** Commands that wait, the next one first. */
+  queue: { params: nothing, reply: z.array(waitingCommand) },
+  /**
+   * Ends the one job whose id starts with `job`, or all there are: those in line, those on workers, and heavy ones here.
+   * Each ends as if it had been interrupted (Ctrl-C).
+   */
+  cancel: {
+    params: z.object({ job: z.string().min(1).optional(), all: z.boolean().optional() }),
+    reply: z.object({ cancelled: z.array(cancelledJob) }),
+  },
 } as const;
 
 export type ControlMethod = keyof typeof controlMethods;

@@ -117,6 +117,8 @@ export const shimMessages = {
   first: { number: 20, fields: { path: 'bytes', argv: 'bytesList' } },
   /** To `hookQuestion`, within a few ms. */
   hookAnswer: { number: 21, fields: { wrap: 'bool' } },
+  /** Before `local`, also from a link: heavy commands here keep to these CPUs (local.max_cores). */
+  bind: { number: 22, fields: { cpus: 'u32List' } },
 
   // launcher → link
   /** From here on the link may act; until `started` it may still answer `local`, and `starting` comes before `started`. */
@@ -160,7 +162,10 @@ export const shimMessages = {
   ttyModes: { number: 53, fields: { termios: 'bytes' } },
   /** The tool's group stopped by `signo`: stop ourselves alike, and send SIGCONT when continued. */
   stopped: { number: 54, fields: { signo: 'u32' } },
-  /** The end: everything was written and returned. The launcher closes the connection once it has taken it. */
+  /**
+   * The end: everything was written and returned. The launcher closes the connection once it has taken it. From the
+   * front: the command was cancelled while it waited, and ends as if it had been interrupted.
+   */
   exit: { number: 55, fields: { kind: 'u8', value: 'u32' } },
   /** Instead of `exit`: become this program here (cargo run). Environment changes are relative to the caller's. */
   execHere: {

@@ -51,8 +51,7 @@ export function hashOne(tools: Tools, request: HashOneRequest): HashOneOutcome {
       held.push(fs.openSync(rest.subarray(0, cut), fs.constants.O_DIRECTORY));
       rest = Buffer.concat([Buffer.from(`/proc/self/fd/${held.at(-1) ?? 0}`), rest.subarray(cut)]);
     }
-    held.push(fs.openSync(rest, flags));
-    return held.at(-1) ?? -1;
+    return held[held.push(fs.openSync(rest, flags)) - 1] ?? -1;
   };
   const stat = (fd: number): Numbers => {
     const st = fs.fstatSync(fd, { bigint: true });
@@ -69,8 +68,7 @@ export function hashOne(tools: Tools, request: HashOneRequest): HashOneOutcome {
     const size = Number(first[2]);
     const hasher = size > block.length ? new blake.Blake3Hasher() : undefined;
     const ranges = hasher === undefined ? undefined : request.data;
-    let at = 0;
-    let range = 0;
+    let [at, range] = [0, 0];
     while (at < size) {
       const start = hasher === undefined ? at : 0;
       let most = Math.min(block.length - start, size - at);
@@ -78,9 +76,9 @@ export function hashOne(tools: Tools, request: HashOneRequest): HashOneOutcome {
         while ((ranges[range]?.[1] ?? size) <= at && range < ranges.length) range++;
         const [from, to] = ranges[range] ?? [size, size];
         if (at < from) {
-          const n = Math.min(most, from - at);
-          hasher?.update(zeros.subarray(0, n));
-          at += n;
+          most = Math.min(most, from - at);
+          hasher?.update(zeros.subarray(0, most));
+          at += most;
           continue;
         }
         most = Math.min(most, to - at);
@@ -92,8 +90,8 @@ export function hashOne(tools: Tools, request: HashOneRequest): HashOneOutcome {
     }
     const after = stat(fd);
     if (!same(first, after) && !grew(first, after)) return { outcome: 'changed' };
-    const digest = hasher?.digestBuffer() ?? blake.blake3(block.subarray(0, size));
-    return { outcome: 'hashed', hash: digest.toString('hex'), size };
+    const hash = (hasher?.digestBuffer() ?? blake.blake3(block.subarray(0, size))).toString('hex');
+    return { outcome: 'hashed', hash, size };
   } catch (thrown) {
     const code = (thrown as NodeJS.ErrnoException).code ?? 'EIO';
     if (code === 'ENOENT' || code === 'ENOTDIR') return { outcome: 'gone' };

@@ -11,7 +11,8 @@ import {
 import { Output } from '../../src/agent/output.ts';
 import { databaseFor } from '../../src/agent/passwd.ts';
 import { isPlainName, rootPathFault } from '../../src/agent/roots.ts';
-import { parseCpuList, Slots } from '../../src/agent/slots.ts';
+import { Slots, type SlotWish } from '../../src/agent/slots.ts';
+import { parseCpuList } from '../../src/base/cpus.ts';
 import { Turns } from '../../src/agent/turns.ts';
 import { MountFlag } from '../../src/protocol/run.ts';
 import { dir, file, manifestOf } from '../rig/agent-peer.ts';
@@ -34,21 +35,63 @@ test('output is kept until it is acknowledged, and told again from there', () =>
   expect(output.end).toBe(11n);
 });
 
-test('slots are lent only while they are free, and give the CPUs that are used least', () => {
-  const slots = new Slots([0, 1, 2, 3]);
-  const first = slots.take(2, 4);
-  const second = slots.take(2, 4);
+const wishFor = (slots: number, total: number, more: Partial<SlotWish> = {}): SlotWish => ({
+  ...{ job: 'j', owner: 'w', slots, total, wished: slots },
+  ...more,
+});
+
+test('slots are lent only while they are free, and give the CPUs that are used least', async () => {
+  const record: string[] = [];
+  const slots = new Slots([0, 1, 2, 3], (line) => record.push(line));
+  const first = await slots.take(wishFor(2, 4), 0, never);
+  const second = await slots.take(wishFor(2, 4), 0, never);
   expect(first?.affinity).toEqual([0, 1]);
   expect(second?.affinity).toEqual([2, 3]);
-  expect(slots.take(1, 4)).toBeUndefined();
-  expect(slots.take(1, 5)?.slots).toBe(1);
+  expect(await slots.take(wishFor(1, 4), 0, never)).toBeUndefined();
+  expect((await slots.take(wishFor(1, 5), 0, never))?.slots).toBe(1);
   if (first !== undefined) slots.give(first);
-  expect(slots.used).toBe(3);
-  expect(slots.take(0, 5)?.slots).toBe(1);
-  // One runs where there is room.
-  expect(new Slots([0, 1]).take(1, 2)).toEqual({ slots: 1, affinity: [] });
+  expect([slots.used, slots.heldBy('w')]).toEqual([3, 3]);
+  expect((await slots.take(wishFor(0, 5), 0, never))?.slots).toBe(1);
+  expect(record).toEqual([
+    'slots +2 for job j: 2 of 4 in use',
+    'slots +2 for job j: 4 of 4 in use',
+    'slots +1 for job j: 5 of 5 in use',
+    'slots -2 of job j: 3 in use',
+    'slots +1 for job j: 4 of 5 in use',
+  ]);
+});
+
+test('a job is bound to as many CPUs as it has slots, but not one that takes a core at a time', async () => {
+  const of = async (cpus: number[], wish: SlotWish): Promise<readonly number[] | undefined> =>
+    (await new Slots(cpus).take(wish, 0, never))?.affinity;
+  expect(await of([0, 1], wishFor(1, 2))).toEqual([]);
+  // It would take two, and got one.
+  expect(await of([0, 1], wishFor(1, 2, { wished: 2 }))).toEqual([0]);
   // More than there are: all there are, on every CPU.
-  expect(new Slots([0, 1]).take(64, 8)).toEqual({ slots: 8, affinity: [] });
+  expect(await of([0, 1], wishFor(64, 8))).toEqual([]);
+});
+
+test('who waits for slots gets them in turn, the workstation first that holds the fewest', async () => {
+  const slots = new Slots([0, 1]);
+  const lent = await Promise.all([1, 2].map(() => slots.take(wishFor(1, 2), 0, never)));
+  const order: string[] = [];
+  const wait = async (owner: string): Promise<void> => {
+    if ((await slots.take(wishFor(1, 2, { owner }), 60_000, never)) !== undefined)
+      order.push(owner);
+  };
+  const waiting = [wait('w'), wait('w'), wait('other')];
+  const impatient = new AbortController();
+  const left = slots.take(wishFor(1, 2, { owner: 'gone' }), 60_000, impatient.signal);
+  impatient.abort();
+  expect(await left).toBeUndefined();
+  for (const lease of lent) if (lease !== undefined) slots.give(lease);
+  await Promise.all([waiting[0], waiting[2]]);
+  expect(order).toEqual(['other', 'w']);
+  expect(slots.used).toBe(2);
+  expect(await slots.take(wishFor(1, 2), 1, never)).toBeUndefined();
+  // The second of the three still waits, and goes with the next lease.
+  slots.give({ job: 'j', owner: 'other', slots: 1, affinity: [] });
+  await Promise.all(waiting);
 });
 
 test('CPU lists are read', () => {

@@ -456,6 +456,25 @@ test('slots are counted for all, and a job that finds none is told busy', async 
   other.close();
 });
 
+test('a job that may wait for slots runs as soon as they are free, and is told busy only after that', async () => {
+  await synced({});
+  const job = start('sleep 1000', { spec: { roots, slots: 3 } });
+  await usedSlots(3);
+  const other = await AgentPeer.connect(agent.socket, { workstation: 'second', totalSlots: 3 });
+  const patient = randomBytes(16);
+  const sh = { argv: ['sh', '-c', 'nproc'], cwd: '/' };
+  other.run(patient, { ...sh, spec: { slots: 1, wished: 2, slotWaitMs: 60_000 } });
+  const impatient = randomBytes(16);
+  other.run(impatient, { ...sh, spec: { slots: 1, slotWaitMs: 1 } });
+  expect((await other.follow(impatient)).notStarted).toMatchObject({ kind: 'busy' });
+  peer.send({ type: 'kill', job });
+  // It would have used two, and sees the one that it got.
+  expect((await other.follow(patient)).stdout).toBe('1\n');
+  const state = await other.control.take('state', ({ usedSlots: used }) => used === 1);
+  expect(state).toMatchObject({ ownSlots: 1 });
+  other.close();
+});
+
 test('jobs of one project run one after the other, in order', async () => {
   await synced({});
   const first = start('echo on; while [ ! -e go ]; do sleep 0.02; done; echo 1 >> order');

@@ -5,13 +5,16 @@ import { parseStat, processStat, startTimeOf, watcherOf } from '../../src/base/p
 
 /** Fields 3 to 22 of proc_pid_stat(5): state, ppid, then 17 others, then the start time. */
 const rest = (state: string): string =>
-  `${state} 41 ${Array.from({ length: 17 }, () => '0').join(' ')} 98765 1 2`;
+  `${state} 41 3 17 0 ${Array.from({ length: 14 }, () => '0').join(' ')} 98765 1 2`;
 
 test('a name with spaces and parentheses does not shift the fields', () => {
   expect(parseStat(`7 (a) S 1 (b c) ${rest('S')}`)).toEqual({
     ppid: 41,
     startTime: 98765n,
     zombie: false,
+    name: 'a) S 1 (b c',
+    session: 17,
+    terminal: false,
   });
   expect(parseStat(`7 (x) ${rest('Z')}`)?.zombie).toBe(true);
   expect(parseStat('7 (cut) S 1')).toBeUndefined();

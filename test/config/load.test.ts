@@ -92,13 +92,25 @@ group('layers', () => {
     expect(loaded(join(home, 'q')).classify.confidenceThreshold).toBe(0.95);
   });
 
+  it('lets a project say how many cores it takes, and lower its priority, but not raise it', () => {
+    write(join(home, '.config/rch/config.toml'), '[queue]\npriority = "normal"\n');
+    const of = (text: string): [number | undefined, string] => {
+      write(join(home, 'p/.rch/config.toml'), text);
+      const { execution, queue } = loaded(join(home, 'p'));
+      return [execution.cores, queue.priority];
+    };
+    expect(of('')).toEqual([undefined, 'normal']);
+    expect(of('[execution]\ncores = 8\n[queue]\npriority = "low"\n')).toEqual([8, 'low']);
+    expect(of('[queue]\npriority = "high"\n')).toEqual([undefined, 'normal']);
+  });
+
   it('refuses from a project what could choose machines or pass secrets', () => {
     const file = write(
       join(home, 'p/.rch/config.toml'),
       '[environment]\npass = ["*"]\n[workers]\nhost = "evil"\n',
     );
     expect(refused(join(home, 'p'))).toEqual([
-      `${file}:1:1: environment: there is no such key; known here: project, workers, classify, transfer, sandbox`,
+      `${file}:1:1: environment: there is no such key; known here: project, workers, classify, transfer, execution, queue, sandbox`,
       `${file}:4:1: workers.host: there is no such key; known here: allowed, preferred, blocked, min_speed_score`,
     ]);
   });

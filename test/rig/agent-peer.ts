@@ -454,6 +454,7 @@ function plainSpec(): JobSpec {
     termios: '',
     rlimits: '',
     slots: 1,
+    slotWaitMs: 0,
     catchExec: [],
     network: true,
     newest: '0',

@@ -247,6 +247,36 @@ describe.each(['plain', 'sanitized'] as const)(
         expect(await outputOf(run)).toBe('real gcc x\n');
       });
 
+      it('ends as if interrupted when it is cancelled in line, without a word and without the tool', async () => {
+        const front = await world.listen('front.sock');
+        const run = world.call('gcc', ['x']);
+        const { peer } = await question(front);
+        peer.send({ type: 'wait', text: 'in line' }, { type: 'exit', kind: 1, value: 2 });
+        const nothing = Buffer.alloc(0);
+        expect(await run.end).toEqual({
+          ...{ code: null, signal: 'SIGINT', stdout: nothing, stderr: nothing },
+        });
+      });
+
+      it('keeps to the CPUs that it is told, with all that it becomes', async () => {
+        const front = await world.listen('front.sock');
+        const allowed = 'grep Cpus_allowed_list: /proc/self/status';
+        world.tool('gcc', allowed);
+        const plain = spawnSync('sh', ['-c', allowed], { encoding: 'utf8' }).stdout;
+        const first = Number(/\d+/.exec(plain)?.[0]);
+        for (const [cpus, expected] of [
+          [[first], `Cpus_allowed_list:\t${first}\n`],
+          [[], plain],
+          // None that there is: nothing changes.
+          [[1023, 99_999], plain],
+        ] as const) {
+          const run = world.call('gcc', ['x']);
+          const { peer } = await question(front);
+          peer.send({ type: 'bind', cpus }, { type: 'local', reason: '', notice: '', lease: 1n });
+          expect(await outputOf(run)).toBe(expected);
+        }
+      });
+
       it('shows a notice of the answer', async () => {
         const front = await world.listen('front.sock');
         const run = world.call('gcc', ['x']);

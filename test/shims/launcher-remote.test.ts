@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { allowedCpus } from '../../src/base/cpus.ts';
 import {
   exited,
   jobId,
@@ -95,6 +96,19 @@ describe.each(['plain', 'sanitized'] as const)(
         const { peer: asker } = await question(front);
         asker.send({ ...remoteTo(world), socket: Buffer.from(world.run('link-none.sock')) });
         expect((await run.end).stdout.toString()).toBe('real gcc x\n');
+      });
+
+      it('keeps to the CPUs that a link tells it of before it runs here', async () => {
+        world.tool('gcc', 'grep Cpus_allowed_list: /proc/self/status');
+        const run = world.call('gcc', ['x']);
+        const { peer: asker } = await question(front);
+        asker.send(remoteTo(world));
+        const peer = await link.accept();
+        await peer.next('commit');
+        const [cpu = 0] = allowedCpus();
+        const answer = { type: 'local', reason: 'r', notice: '', lease: 0n } as const;
+        peer.send({ type: 'bind', cpus: [cpu] }, answer);
+        expect((await run.end).stdout.toString()).toBe(`Cpus_allowed_list:\t${cpu}\n`);
       });
 
       it('has consumed nothing of standard input when it runs here after all', async () => {

@@ -53,17 +53,31 @@ export function phasesText(record: HistoryRecord): string {
   return total === '' ? parts.join(', ') : `${parts.join(', ')}; total ${total}`;
 }
 
-/** Each worker with its score and the terms of it, the winner first; the refused ones with their reasons. */
+/** `2 of 8`: what the command would get of a worker's free slots. */
+function slotsText({ slots }: DecisionDetails['workers'][number]): string {
+  return slots === undefined ? '' : `${slots.granted} of ${slots.free}`;
+}
+
+/** Each worker with its score, the terms of it and what became of it, the winner first; the refused ones with their reasons. */
 function workerLines(workers: DecisionDetails['workers']): string[] {
   const able = workers
     .filter((each) => each.refusal === '')
-    .sort((a, b) => b.score - a.score)
-    .map(({ worker, score, terms }) => {
-      const parts = terms === undefined ? [] : Object.entries(terms);
-      return [worker, score.toFixed(1), ...parts.map(([, value]) => value.toFixed(2))];
+    .sort(
+      (a, b) =>
+        Number(b.outcome === 'chosen') - Number(a.outcome === 'chosen') || b.score - a.score,
+    )
+    .map((each) => {
+      const { worker, score, terms, priority, outcome = '' } = each;
+      const parts =
+        terms === undefined ? [] : [terms.speed, terms.slots, terms.affinity, terms.cost];
+      const verdict = outcome === '' || outcome === 'chosen' ? outcome : `lost: ${outcome}`;
+      return [
+        ...[worker, score.toFixed(1), ...parts.map((value) => value.toFixed(2))],
+        ...[priority === undefined ? '' : String(priority), slotsText(each), printable(verdict)],
+      ];
     });
-  const head = ['worker', 'score', 'speed', 'slots', 'affinity', 'cost'];
-  const shown = able.length === 0 ? [] : table([head, ...able], 100).split('\n');
+  const head = ['worker', 'score', 'speed', 'slots', 'affinity', 'cost', 'priority', 'gets', ''];
+  const shown = able.length === 0 ? [] : table([head, ...able], 120).split('\n');
   const worse = workers
     .filter((each) => each.degraded !== undefined)
     .map(({ worker, degraded = '' }) => `${worker}: degraded: ${printable(degraded)}`);

@@ -2,7 +2,8 @@
 import type { StatusReply, WorkerStatus } from '../../protocol/methods.ts';
 import type { Colors, Look } from '../report.ts';
 import { shortId } from './record.ts';
-import { clip, count, duration, printable, size } from './text.ts';
+import { queueText } from './queue.ts';
+import { clip, count, duration, printable, size, table } from './text.ts';
 
 type Branch = { readonly text: string; readonly below: readonly Branch[] };
 
@@ -72,16 +73,45 @@ function jobBranches(status: StatusReply): Branch {
   };
 }
 
-function localBranches({ local }: StatusReply): Branch {
-  const shown = (each: StatusReply['local']['leases'][number]): string =>
-    `${printable(each.command)} (pid ${each.pid}, ${duration(each.sinceMs)})`;
-  return {
-    text: `heavy commands here: ${local.leases.length} of ${local.limit}, ${local.queue.length} waiting`,
-    below: [
-      ...local.leases.map((each) => leaf(shown(each))),
-      ...local.queue.map((each) => leaf(`waits: ${shown(each)}`)),
-    ],
+function localBranches({ local, queue }: StatusReply): Branch[] {
+  const here: Branch = {
+    text: `heavy commands here: ${local.leases.length}, on ${local.used} of ${count(local.limit, 'core')}`,
+    below: local.leases.map((each) =>
+      leaf(`${printable(each.command)} (pid ${each.pid}, ${duration(each.sinceMs)})`),
+    ),
   };
+  if (queue.length === 0) return [here];
+  const line: Branch = {
+    text: `in line: ${queue.length} (rch queue)`,
+    below: queue.map(({ place, command, caller, waitedMs }) =>
+      leaf(`${place}: ${printable(command)} (${printable(caller)}, ${duration(waitedMs)})`),
+    ),
+  };
+  return [here, line];
+}
+
+/** `rch status --jobs`: everything that runs or waits. */
+export function activeText(status: StatusReply, look: Look): string {
+  const { jobs, local, queue } = status;
+  const running = [
+    ...jobs.map((job) => ({ ...job, where: job.worker, phase: job.phase, cores: job.slots })),
+    ...local.leases.map((lease) => ({ ...lease, where: 'here', phase: 'running' })),
+  ];
+  const head = ['JOB', 'WHERE', 'PHASE', 'CORES', 'FOR', 'CALLER', 'COMMAND', 'FOLDER'];
+  const rows = running.map((each) => [
+    shortId(each.id),
+    each.where,
+    each.phase,
+    String(each.cores),
+    duration(each.sinceMs),
+    printable(each.caller),
+    clip(printable(each.command), 48),
+    printable(each.cwd),
+  ]);
+  return [
+    rows.length === 0 ? 'nothing runs' : table([head, ...rows], look.width),
+    ...(queue.length === 0 ? [] : ['', queueText(queue, look)]),
+  ].join('\n');
 }
 
 export function statusText(status: StatusReply, { colors, width }: Look): string {
@@ -105,7 +135,7 @@ export function statusText(status: StatusReply, { colors, width }: Look): string
           },
         ]),
     jobBranches(status),
-    localBranches(status),
+    ...localBranches(status),
     leaf(
       `since its start: ${counts.remote} remote, ${counts.local} local` +
         (counts.returned > 0 ? `, ${counts.returned} came back before they had started` : '') +

@@ -1,7 +1,7 @@
 import picocolors from 'picocolors';
 import { expect, it } from 'vitest';
 import { historyText, whyText } from '../../../src/cli/render/record.ts';
-import { statusText } from '../../../src/cli/render/status.ts';
+import { activeText, statusText } from '../../../src/cli/render/status.ts';
 import { mendFor, probeText } from '../../../src/cli/render/worker.ts';
 import type { HistoryRecord, StatusReply, WorkerStatus } from '../../../src/protocol/methods.ts';
 
@@ -99,6 +99,14 @@ it('tells of all that was considered', () => {
           refusal: '',
           score: 41.5,
           terms: { speed: 1, slots: 0.5, affinity: 0.25, cost: 0 },
+          ...{ priority: 100, slots: { total: 8, free: 4, granted: 2 }, outcome: 'slower (-3.1)' },
+        },
+        {
+          worker: 'fmd',
+          refusal: '',
+          score: 51,
+          terms: { speed: 1, slots: 1, affinity: 0.25, cost: 0 },
+          ...{ priority: 100, slots: { total: 8, free: 8, granted: 2 }, outcome: 'chosen' },
         },
       ],
       withheldEnv: ['SSH_AUTH_SOCK'],
@@ -110,7 +118,11 @@ it('tells of all that was considered', () => {
   );
   expect(text).toContain('  css: gcc is 11.4 there and 12.2 here');
   expect(text).toContain(
-    '  worker  score  speed  slots  affinity  cost\n  csd     41.5   1.00   0.50   0.25      0.00',
+    [
+      '  worker  score  speed  slots  affinity  cost  priority  gets',
+      '  fmd     51.0   1.00   1.00   0.25      0.00  100       2 of 8  chosen',
+      '  csd     41.5   1.00   0.50   0.25      0.00  100       2 of 4  lost: slower (-3.1)',
+    ].join('\n'),
   );
   expect(text).toContain('withheld  SSH_AUTH_SOCK');
   expect(text).toContain('  read-write /p');
@@ -140,9 +152,33 @@ it('shows the fleet as a tree, and what is wrong with a worker', () => {
       },
     ],
     jobs: [
-      { id: record.id, worker: 'css', command: 'make', cwd: '/p', phase: 'run', sinceMs: 1500 },
+      {
+        ...{
+          id: record.id,
+          worker: 'css',
+          command: 'make',
+          cwd: '/p',
+          phase: 'run',
+          sinceMs: 1500,
+        },
+        ...{ slots: 4, caller: 'bash[7]' },
+      },
     ],
-    local: { limit: 2, leases: [], queue: [] },
+    local: {
+      ...{ limit: 2, used: 1 },
+      leases: [
+        {
+          ...{ id: 'fedcba9876', pid: 9, command: 'cargo run', cwd: '/q', sinceMs: 70_000 },
+          ...{ cores: 1, caller: 'zsh[8]' },
+        },
+      ],
+    },
+    queue: [
+      {
+        ...{ id: 'abcdef0123', place: 1, for: ['css', 'csd'], caller: 'night', priority: 'low' },
+        ...{ cores: 2, pid: 10, command: 'make all', cwd: '/r', waitedMs: 2500 },
+      },
+    ],
     counts: { remote: 3, local: 4, returned: 0, lost: 0 },
     memory: 62e6,
   };
@@ -151,13 +187,24 @@ it('shows the fleet as a tree, and what is wrong with a worker', () => {
     '├── daemon: running (pid 7, up 1m 05s, 62 MB)',
     '├── running elsewhere: 1 job',
     '│   └── 01234567: make (css, run, 1.5 s)',
-    '├── heavy commands here: 0 of 2, 0 waiting',
+    '├── heavy commands here: 1, on 1 of 2 cores',
+    '│   └── cargo run (pid 9, 1m 10s)',
+    '├── in line: 1 (rch queue)',
+    '│   └── 1: make all (night, 2.5 s)',
     '├── since its start: 3 remote, 4 local',
     '└── workers:',
     '    ├── css (203.0.113.20): healthy, 2/32 slots, 1 job',
     '    └── csd (203.0.113.20): unreachable',
     '        ├── no route',
     '        └── next: ping it',
+  ]);
+  expect(activeText(status, look).split('\n')).toEqual([
+    'JOB       WHERE  PHASE    CORES  FOR     CALLER   COMMAND    FOLDER',
+    '01234567  css    run      4      1.5 s   bash[7]  make       /p',
+    'fedcba98  here   running  1      1m 10s  zsh[8]   cargo run  /q',
+    '',
+    'PLACE  JOB       CALLER  PRIORITY  FOR         WAITED  COMMAND   FOLDER',
+    '1      abcdef01  night   low       css or csd  2.5 s   make all  /r',
   ]);
 });
 

@@ -180,9 +180,9 @@ test('a full disk, silence and a clock that was set keep commands away until the
     expect((await launcher.expect('local')).reason).toMatch(trouble);
     await launcher.end();
   };
-  css.say({ type: 'slots', total: 8, used: 0, freeBytes: 50e6 });
+  css.say({ type: 'slots', total: 8, used: 0, own: 0, freeBytes: 50e6 });
   await refusal(/only 50 MB are free on its disk/);
-  css.say({ type: 'slots', total: 8, used: 0, freeBytes: 1e12 });
+  css.say({ type: 'slots', total: 8, used: 0, own: 0, freeBytes: 1e12 });
   css.say({ type: 'silent', ms: 20_000 });
   await refusal(/it has not answered for 20 s/);
   css.say({ type: 'silent', ms: 0 });

@@ -34,9 +34,9 @@ test('heavy commands beyond the limit wait in order, with words, until a lease e
   expect(await first.next()).toMatchObject({ type: 'wait' });
   const second = await house.ask(['make', 'second']);
   await second.expect('ack');
-  const status = await house.until('the queue', (each) => each.local.queue.length === 2);
+  const status = await house.until('the queue', (each) => each.queue.length === 2);
   expect(status.local.limit).toBe(limit);
-  expect(status.local.queue.map((each) => each.command)).toEqual(['make first', 'make second']);
+  expect(status.queue.map((each) => each.command)).toEqual(['make first', 'make second']);
 
   await running[0]?.end();
   await first.expect('local');
@@ -60,9 +60,9 @@ test('a command below one that holds a lease never waits', async () => {
 test('a launcher that goes away leaves the queue', async () => {
   const impatient = await house.ask(['make', 'impatient']);
   await impatient.expect('ack');
-  await house.until('the queue', (each) => each.local.queue.length === 1);
+  await house.until('the queue', (each) => each.queue.length === 1);
   await impatient.end();
-  await house.until('an empty queue', (each) => each.local.queue.length === 0);
+  await house.until('an empty queue', (each) => each.queue.length === 0);
 });
 
 test('how long a leased command ran is known afterwards', async () => {

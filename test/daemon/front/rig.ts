@@ -104,6 +104,38 @@ export class Launcher {
     return this.#process?.pid ?? process.pid;
   }
 
+  /** The signal that its process dies of. */
+  get died(): Promise<NodeJS.Signals | null> {
+    const child = this.#process;
+    if (child === undefined) throw new Error('it has no process of its own');
+    if (child.exitCode !== null || child.signalCode !== null)
+      return Promise.resolve(child.signalCode);
+    return within(
+      'the end of the process',
+      once(child, 'exit').then((end) => end[1] as NodeJS.Signals | null),
+    );
+  }
+
+  /** Waits for a heartbeat with these words. */
+  async says(text: string): Promise<void> {
+    for (;;) {
+      const message = await this.next();
+      if (message?.type === 'wait' && message.text === text) return;
+      if (message?.type !== 'wait') throw new Error(`"${text}" expected, got ${describe(message)}`);
+    }
+  }
+
+  /** The first message that is of none of these types, nor a heartbeat; the last type ends it. */
+  async skip(...types: readonly ShimMessage['type'][]): Promise<ShimMessage> {
+    for (;;) {
+      const message = await this.next();
+      if (message === undefined) throw new Error('the end of the connection');
+      if (message.type === types.at(-1)) return message;
+      if (message.type !== 'wait' && !types.includes(message.type))
+        throw new Error(`${types.join(', ')} expected, got ${describe(message)}`);
+    }
+  }
+
   send(message: MessageOf<typeof shimMessages>): void {
     this.socket.write(encode(shimMessages, message));
   }
@@ -152,6 +184,7 @@ export async function agentFactsLikeHere(
     sandbox: { method: 'namespaces', mend: '' },
     totalSlots: 8,
     usedSlots: 0,
+    ownSlots: 0,
     roots: {},
     ...more,
   };
@@ -269,13 +302,17 @@ export class House {
   project(name = 'project'): string {
     const folder = join(this.root, name);
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'Makefile'), 'all:\n\ttrue\n');
+    writeFileSync(join(folder, 'Makefile'), 'all a1 a2 b1 l1 h1:\n\ttrue\n');
     return folder;
   }
 
   /** Asks to run make in a project, insisting on a worker. */
-  make(folder: string, env: Readonly<Record<string, string>> = {}): Promise<Launcher> {
-    return this.ask(['make'], {
+  make(
+    folder: string,
+    env: Readonly<Record<string, string>> = {},
+    argv: readonly string[] = ['make'],
+  ): Promise<Launcher> {
+    return this.ask(argv, {
       cwd: Buffer.from(folder),
       real: Buffer.from('/usr/bin/make'),
       env: Object.entries({ ...this.#env, RCH_FORCE_REMOTE: '1', ...env }).map(([name, value]) =>

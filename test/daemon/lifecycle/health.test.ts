@@ -76,7 +76,7 @@ test('a drained worker that answers is told from one that does not, by the way b
 });
 
 const up: readonly WorkerEvent[] = [{ type: 'forked' }, there];
-const slots = { total: 8, used: 0 };
+const slots = { total: 8, used: 0, own: 0 };
 
 test.each([
   ['silent', [{ type: 'silent', ms: 20_000 }], 0, /not answered for 20 s/],

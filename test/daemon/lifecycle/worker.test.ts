@@ -33,7 +33,7 @@ test('a worker goes from its fork over its first connection to connected', () =>
     kind: 'connected',
     since: 3,
     factsAt: 3,
-    slots: { total: 8, used: 0 },
+    slots: { total: 8, used: 0, own: 0 },
     clockOffset: -5n,
   });
 });
@@ -48,11 +48,11 @@ test('while it connects again, the reason of the failure is kept', () => {
 });
 
 test('slots and facts change a connected worker alone', () => {
-  const slots: WorkerEvent = { type: 'slots', slots: { total: 4, used: 3 }, freeBytes: 7 };
+  const slots: WorkerEvent = { type: 'slots', slots: { total: 4, used: 3, own: 1 }, freeBytes: 7 };
   expect(after({ type: 'forked' }, slots)).toEqual({ kind: 'starting', since: 1 });
   expect(after({ type: 'forked' }, connectedEvent, slots)).toMatchObject({
     since: 2,
-    slots: { total: 4, used: 3 },
+    slots: { total: 4, used: 3, own: 1 },
     freeBytes: 7,
   });
   const probed: WorkerEvent = { type: 'probed', facts: { ...facts, libc: 'musl 1.2' } };

@@ -14,6 +14,7 @@ const event: fc.Arbitrary<JobEvent> = fc.oneof(
     { type: 'started' },
     { type: 'returned' },
     { type: 'launcherGone' },
+    { type: 'cancelled' },
   ),
   fc.boolean().map((started): JobEvent => ({ type: 'resumed', started })),
   fc.boolean().map((learn): JobEvent => ({ type: 'refused', reason: 'r', learn, again: !learn })),
@@ -45,6 +46,29 @@ const count = (effects: readonly JobEffect[], effect: JobEffect): number =>
   effects.filter((each) => each === effect).length;
 
 describe('the life of a job', () => {
+  it('is cancelled wherever it is, but for what is being placed, and its launcher hears an end', () => {
+    const whole: JobEvent[] = [
+      { type: 'commit' },
+      { type: 'prepared' },
+      { type: 'started' },
+      { type: 'ended', end: { kind: 'exited', code: 0 } },
+    ];
+    const after = (events: number): Life =>
+      live({ at: 'planned' }, [...whole.slice(0, events), { type: 'cancelled' }]);
+    const told = (events: number): JobEffect[] => {
+      const { effects } = after(events);
+      return effects.slice(effects.indexOf('report'));
+    };
+    expect(after(0).states.at(-1)).toEqual({ at: 'planned' });
+    expect(told(1)).toEqual(['report', 'sayStarted', 'sayEnd']);
+    expect(told(2)).toEqual(['report', 'killThere', 'sayStarted', 'sayEnd']);
+    expect(told(3)).toEqual(['report', 'killThere', 'sayEnd']);
+    expect(after(4).states.at(-1)).toMatchObject({ at: 'returning' });
+    // One whose launcher was away hears of it when it is back.
+    const away: JobEvent[] = [{ type: 'cancelled' }, { type: 'resumed', started: true }];
+    expect(live({ at: 'recovering' }, away).effects).toEqual(['report', 'killThere', 'sayEnd']);
+  });
+
   it('goes from commit to its end in order, and is recorded before its launcher hears', () => {
     const { effects, states } = live({ at: 'planned' }, [
       { type: 'commit' },
@@ -127,7 +151,9 @@ describe('the life of a job', () => {
           { type: 'ended', end: { kind: 'exited', code: 0 } },
         ]);
         const { kind } = last.outcome;
-        expect(again.effects).toEqual(kind === 'exited' ? ['attach', 'sayEnd'] : ['sayLost']);
+        const end = started ? ['sayEnd'] : ['sayStarted', 'sayEnd'];
+        if (kind === 'cancelled') expect(again.effects).toEqual(end);
+        else expect(again.effects).toEqual(kind === 'exited' ? ['attach', 'sayEnd'] : ['sayLost']);
       }),
     );
   });

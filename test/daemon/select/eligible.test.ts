@@ -29,6 +29,7 @@ function worker(more: Partial<AgentFacts> = {}): AgentFacts {
     sandbox: { method: 'namespaces', mend: '' },
     totalSlots: 4,
     usedSlots: 0,
+    ownSlots: 0,
     roots: {},
     ...more,
   };

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { grantedSlots, select, type Contender, type Wish } from '../../../daemon/select/select.ts';
 import { agentFactsLikeHere } from '../front/rig.ts';
@@ -8,7 +9,7 @@ const connected = {
   since: 0,
   facts,
   factsAt: 0,
-  slots: { total: 8, used: 0 },
+  slots: { total: 8, used: 0, own: 0 },
   freeBytes: 1e12,
   clockOffset: 0n,
   roundTrip: 1,
@@ -39,6 +40,7 @@ const wish: Wish = {
     local: facts,
   },
   slots: 4,
+  taken: new Set(),
   worker: undefined,
   workers: undefined,
   tried: new Map(),
@@ -50,7 +52,7 @@ const wish: Wish = {
 
 test('the highest score wins: priority, then where the project is, then what is free', () => {
   const of = (...contenders: Contender[]) => select(contenders, wish);
-  const busy = { ...connected, slots: { total: 8, used: 4 } };
+  const busy = { ...connected, slots: { total: 8, used: 4, own: 0 } };
   expect(of(contender('a'), contender('b', { priority: 200 }))).toMatchObject({ worker: 'b' });
   expect(
     of(contender('a'), contender('b', { prospect: { missing: 0, thereMs: undefined } })),
@@ -86,6 +88,10 @@ test('RCH_WORKER and RCH_WORKERS and the project exclude workers', () => {
     kind: 'none',
     reason: 'RCH_WORKER asks for z, which is no worker of ours',
   });
+  expect(select(both, { ...wish, workers: ['y', 'z'] })).toMatchObject({
+    kind: 'none',
+    reason: 'RCH_WORKERS asks for y, z, none of which is a worker of ours',
+  });
 });
 
 test('a command that may have no network goes where it can be kept off it', () => {
@@ -107,7 +113,7 @@ test('a command that may have no network goes where it can be kept off it', () =
 });
 
 test('a worker that runs the same command already needs no free slot for it', () => {
-  const full = { ...connected, slots: { total: 8, used: 8 } };
+  const full = { ...connected, slots: { total: 8, used: 8, own: 0 } };
   expect(select([contender('a', { state: full })], wish)).toMatchObject({
     kind: 'none',
     busy: true,
@@ -140,13 +146,13 @@ test('each term of the score can decide, by its weight', () => {
   });
   const better: Record<keyof Wish['weights'], Partial<Contender>> = {
     speed: { speed: 200 },
-    slots: { state: { ...connected, slots: { total: 64, used: 0 } } },
+    slots: { state: { ...connected, slots: { total: 64, used: 0, own: 0 } } },
     affinity: { prospect: { missing: 0.1, thereMs: undefined } },
     cost: { prospect: { missing: 1, thereMs: 100 } },
   };
   const plain: Partial<Contender> = {
     speed: 100,
-    state: { ...connected, slots: { total: 8, used: 1 } },
+    state: { ...connected, slots: { total: 8, used: 1, own: 0 } },
     prospect: { missing: 1, thereMs: 900 },
   };
   for (const [term, more] of Object.entries(better) as [keyof Wish['weights'], object][]) {
@@ -165,6 +171,98 @@ test('a worker that has not told of a tool is not taken on trust', () => {
 test('a worker with all slots taken is worth waiting for', () => {
   const full = contender('a', { ownSlots: 8 });
   expect(select([full], wish)).toMatchObject({ kind: 'none', busy: true });
+});
+
+test('what others hold there and what we sent there is counted once', () => {
+  const slots = (used: number, own: number) => ({ ...connected, slots: { total: 8, used, own } });
+  const free = (more: Partial<Contender>) =>
+    select([contender('a', more)], { ...wish, slots: 1 }).table[0]?.slots?.free;
+  // Two of ours are counted there, and three of another workstation.
+  expect(free({ state: slots(5, 2), ownSlots: 2 })).toBe(3);
+  // Two more are on their way there.
+  expect(free({ state: slots(5, 2), ownSlots: 4 })).toBe(1);
+  // The agent still holds what has ended for us.
+  expect(free({ state: slots(5, 2), ownSlots: 0 })).toBe(3);
+});
+
+test('nobody overtakes those who wait for a worker before them', () => {
+  const both = [contender('a'), contender('b', { priority: 50 })];
+  const behind = { ...wish, taken: new Set(['a']) };
+  expect(select(both, behind)).toMatchObject({ kind: 'chosen', worker: 'b' });
+  expect(select(both, { ...behind, taken: new Set(['a', 'b']) })).toMatchObject({
+    ...{ kind: 'none', busy: true, wants: ['a', 'b'] },
+    table: [{ refusal: 'commands before this one in line wait for it' }, {}],
+  });
+});
+
+test('the table says of each worker why it won or lost', () => {
+  const busy = { ...connected, slots: { total: 8, used: 4, own: 4 } };
+  const workers = [
+    contender('near', { prospect: { missing: 0, thereMs: undefined } }),
+    contender('far'),
+    contender('weak', { priority: 40, prospect: { missing: 0, thereMs: undefined } }),
+    contender('full', { state: busy, ownSlots: 8 }),
+    contender('twin', { prospect: { missing: 0, thereMs: undefined } }),
+  ];
+  const of = (given: Wish) =>
+    Object.fromEntries(
+      select(workers, given).table.map(({ worker, outcome, refusal }) => [
+        worker,
+        outcome ?? refusal,
+      ]),
+    );
+  expect(of(wish)).toEqual({
+    near: 'chosen',
+    far: 'holds less of the project (-25.0)',
+    weak: 'priority 40 against 100',
+    full: '8 of its 8 slots are taken',
+    twin: 'no worse; near stands first',
+  });
+  expect(of({ ...wish, project: { ...wish.project, preferred: 'far' } })).toMatchObject({
+    ...{ near: 'the project prefers far', far: 'chosen' },
+  });
+});
+
+test('a score is what the table shows: weighted terms, in proportion to the priority', () => {
+  const term = fc.double({ min: 0, max: 1, noNaN: true });
+  fc.assert(
+    fc.property(term, term, term, fc.integer({ min: 1, max: 300 }), (s, m, w, priority) => {
+      const weights = { speed: w, slots: 0.25, affinity: 0.25, cost: 0 };
+      const one = contender('a', { priority, prospect: { missing: m, thereMs: undefined } });
+      const two = contender('b', { speed: s * 100, prospect: { missing: 1, thereMs: undefined } });
+      for (const row of select([one, two], { ...wish, weights }).table) {
+        const { terms } = row;
+        if (terms === undefined) throw new Error('no terms');
+        const sum = w * terms.speed + 0.25 * terms.slots + 0.25 * terms.affinity;
+        expect(row.score).toBeCloseTo((sum / (w + 0.5)) * (row.priority ?? 0), 0);
+      }
+    }),
+  );
+});
+
+test('selection looks at each worker and each requirement a bounded number of times', () => {
+  const names = Array.from({ length: 200 }, (_, at) => `package-${at}`);
+  const packages = Object.fromEntries(names.map((name) => [name, '1.0']));
+  const requirements = names.map((name) => ({
+    ...({ kind: 'package', exact: 'version', why: 'it builds anything' } as const),
+    name,
+  }));
+  for (const count of [1, 8, 64]) {
+    let reads = 0;
+    const counted = new Proxy(packages, {
+      get: (target, name) => {
+        reads++;
+        return Reflect.get(target, name) as unknown;
+      },
+    });
+    const workers = Array.from({ length: count }, (_, at) =>
+      contender(`w${at}`, { state: { ...connected, facts: { ...facts, packages: counted } } }),
+    );
+    const local = { ...facts, packages };
+    const selection = select(workers, { ...wish, match: { requirements, local } });
+    expect(selection.kind).toBe('chosen');
+    expect(reads).toBe(count * names.length);
+  }
 });
 
 test('a worker on its first connection is worth waiting for, one that failed is not', () => {

@@ -1,0 +1,249 @@
+/** Finds the worker for a planned command, in line with all others that wait for one. */
+import { formatProgress } from '../../src/base/amounts.ts';
+import type { Layout } from '../../src/base/layout.ts';
+import { defaultConfig } from '../../src/config/schema.ts';
+import type { MachineFacts } from '../../src/protocol/facts.ts';
+import type { Request } from '../classify/request.ts';
+import { toolsOf } from '../select/eligible.ts';
+import type { ExperienceBook } from '../select/experience.ts';
+import { select, type Contender, type Selection, type Wish } from '../select/select.ts';
+import { hereMs } from '../select/worth.ts';
+import type { Asked, Planned } from './asked.ts';
+import type { Subject } from './decision.ts';
+import type { Fleet } from './fleet.ts';
+import type { Jobs, Twin } from './jobs.ts';
+import type { LeaseDesk } from './leases.ts';
+import { placeText, type Line, type Ticket } from './line.ts';
+import { LocalFacts } from './local-facts.ts';
+import { loadHere } from './pressure.ts';
+import type { SpeedDesk } from './speed-desk.ts';
+
+export type ChooserParts = {
+  readonly layout: Layout;
+  readonly fleet: Fleet;
+  readonly leases: LeaseDesk;
+  readonly jobs: Jobs;
+  readonly line: Line;
+  readonly experience: ExperienceBook;
+  readonly speeds: SpeedDesk;
+  /** Cores of this machine. */
+  readonly cores: number;
+};
+
+/** ms that a command waits for a worker whose first connection is under way; longer when the caller insists. */
+const CONNECT_PATIENCE = 3000;
+const CONNECT_PATIENCE_FORCED = 60_000;
+/** ms that a caller who insists waits for a slot at the least. */
+const SLOT_PATIENCE_FORCED = 600_000;
+/** ms of waiting after which this machine's facts are taken again. */
+const FACTS_FRESH = 10_000;
+/** Where tools are looked for when the caller has no PATH: what execvp(3) does without one. */
+const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
+
+/** `twin`: the same command, whose run may serve this one too. */
+export type Choice = { readonly selection: Selection; readonly twin: Twin | undefined };
+
+const nobody: ReadonlySet<string> = new Set();
+
+const insists = ({ caller }: Asked): boolean => caller.forceRemote || caller.worker !== undefined;
+
+/**
+ * Cores that the command would use: what its arguments say, else what is configured for the project, else what the
+ * tool takes by itself.
+ */
+export function coresWished({ candidate }: Asked, { plan, config }: Planned): number {
+  const told = candidate.serial === true ? undefined : candidate.cores;
+  const single = candidate.family === 'compiler' || candidate.family === 'rustc';
+  return told ?? (single ? undefined : config.execution.cores) ?? plan.slots;
+}
+
+export class Chooser {
+  readonly #parts: ChooserParts;
+  readonly #facts = new LocalFacts();
+
+  constructor(parts: ChooserParts) {
+    this.#parts = parts;
+  }
+
+  /** This machine as the request's tools see it. */
+  localFacts(request: Request, tools: readonly string[]): Promise<MachineFacts> {
+    const path = request.env.get('PATH') ?? DEFAULT_PATH;
+    return this.#facts.take(tools, {
+      path: Buffer.from(path, 'latin1').toString('utf8'),
+      skip: [this.#parts.layout.shims, Buffer.from(request.shimDir, 'latin1').toString('utf8')],
+      folder: this.#parts.layout.home,
+    });
+  }
+
+  /** Without a plan: what the caller and the workers' states rule out already. */
+  anybody(asked: Asked): Selection {
+    return select(this.#contenders(), this.#wish(asked));
+  }
+
+  /**
+   * Waits where waiting is better than running here. The slots of a chosen worker count as taken from then on, until
+   * the job is added to the jobs or released.
+   */
+  async choose(asked: Asked, planned: Planned): Promise<Choice> {
+    const { line, fleet } = this.#parts;
+    const { place } = asked.hooks;
+    const { config } = planned;
+    const priority = asked.caller.priority ?? config.queue.priority;
+    const cores = coresWished(asked, planned);
+    const ticket = place === undefined ? undefined : line.join({ ...place, priority, cores });
+    try {
+      return await this.#chooseInTurn(asked, planned, ticket);
+    } finally {
+      if (ticket !== undefined) {
+        const waited = ticket.wants.size > 0;
+        line.leave(ticket, false);
+        // Whoever stood behind it may look again.
+        if (waited) fleet.changes.ring();
+      }
+    }
+  }
+
+  async #chooseInTurn(asked: Asked, planned: Planned, ticket: Ticket | undefined): Promise<Choice> {
+    const { fleet, line } = this.#parts;
+    const { hooks, request } = asked;
+    const begun = performance.now();
+    const tools = toolsOf(planned.plan.requirements);
+    const key = hooks.key?.(planned.plan, planned.config) ?? '';
+    let local = await this.localFacts(request, tools);
+    let factsAt = begun;
+    let selection: Selection | undefined;
+    for (;;) {
+      if (performance.now() - factsAt > FACTS_FRESH) {
+        local = await this.localFacts(request, tools);
+        factsAt = performance.now();
+      }
+      await fleet.ensureProbed(tools);
+      // From here to the reservation nothing is awaited: what is free now is free for this command.
+      const taken = ticket === undefined ? nobody : line.taken(ticket);
+      const wish = this.#wish(asked, { planned, local, taken });
+      const joining = this.#joining(planned.subject, wish, key);
+      if (joining !== undefined) {
+        hooks.chosen?.(key, joining.twin.worker);
+        return joining;
+      }
+      if (selection === undefined || !isBlocked(ticket, taken))
+        selection = select(this.#contenders(planned.subject), wish);
+      if (ticket === undefined || hooks.signal.aborted) return { selection, twin: undefined };
+      if (selection.kind === 'chosen') {
+        this.#reserve(ticket, selection);
+        hooks.chosen?.(key, selection.worker);
+        return { selection, twin: undefined };
+      }
+      const waited = performance.now() - begun;
+      const patience = this.#patience(asked, planned, selection);
+      if (waited >= patience) {
+        const end = ticket.wants.size === 0 ? selection : tired(selection, waited);
+        return { selection: end, twin: undefined };
+      }
+      ticket.wants = new Set(selection.wants);
+      hooks.wait(selection.busy ? placeText(line.place(ticket), 'a worker') : this.#connecting());
+      await fleet.changes.next(patience - waited, hooks.signal);
+    }
+  }
+
+  /** The worker that runs the same command already, if it may take this one: that takes no slot, and no turn. */
+  #joining(
+    subject: Subject,
+    wish: Wish,
+    key: string,
+  ): { readonly selection: Selection; readonly twin: Twin } | undefined {
+    const twin = this.#parts.jobs.twinOf(key);
+    if (twin === undefined) return undefined;
+    const there = this.#contenders(subject).filter(({ id }) => id === twin.worker);
+    const selection = select(
+      there.map((each) => ({ ...each, joins: true })),
+      wish,
+    );
+    return selection.kind === 'chosen' ? { selection, twin } : undefined;
+  }
+
+  #reserve(ticket: Ticket, { worker, slots }: Extract<Selection, { kind: 'chosen' }>): void {
+    this.#parts.jobs.reserve(ticket.id, { worker, slots, caller: ticket.caller.key });
+    this.#parts.line.leave(ticket, true);
+  }
+
+  /** ms that the command may wait altogether. */
+  #patience(asked: Asked, { config }: Planned, selection: Selection): number {
+    if (selection.kind === 'chosen') return 0;
+    if (selection.busy) {
+      const usual = config.queue.enabled ? config.queue.maxWaitSec * 1000 : 0;
+      return insists(asked) ? Math.max(SLOT_PATIENCE_FORCED, usual) : usual;
+    }
+    if (!selection.pending) return 0;
+    return insists(asked) ? CONNECT_PATIENCE_FORCED : CONNECT_PATIENCE;
+  }
+
+  /** What the workers that connect are at. */
+  #connecting(): string {
+    for (const { id, state } of this.#parts.fleet.all()) {
+      if (state.kind !== 'connecting' || state.upload === undefined) continue;
+      const { part, bytes, total, rate } = state.upload;
+      const what = part === 'node' ? 'Node' : 'the agent';
+      return `rch: bringing ${what} to ${id}: ${formatProgress(bytes, total, rate)}`;
+    }
+    return 'rch: waiting for a worker to connect';
+  }
+
+  #contenders(subject: Subject = { project: '', kind: '' }): Contender[] {
+    const { fleet, experience, jobs, speeds } = this.#parts;
+    return fleet.all().map((worker) => ({
+      id: worker.id,
+      priority: worker.worker.priority,
+      state: worker.state,
+      health: worker.health,
+      ownSlots: jobs.slotsOn(worker.id),
+      probed: worker.probed,
+      speed: speeds.scoreOf(worker.id),
+      prospect: experience.prospect(subject.project, subject.kind, worker.id),
+    }));
+  }
+
+  #wish(
+    asked: Asked,
+    known?: { planned: Planned; local: MachineFacts; taken: ReadonlySet<string> },
+  ): Wish {
+    const { experience, leases, cores } = this.#parts;
+    const config = known?.planned.config ?? defaultConfig();
+    const { allowedWorkers, blockedWorkers, preferredWorker, minSpeedScore } = config.project;
+    const { project, kind } = known?.planned.subject ?? { project: '', kind: '' };
+    return {
+      match:
+        known === undefined
+          ? undefined
+          : { requirements: known.planned.plan.requirements, local: known.local },
+      slots: known === undefined ? 1 : coresWished(asked, known.planned),
+      taken: known?.taken ?? nobody,
+      worker: asked.caller.worker,
+      workers: asked.caller.workers,
+      tried: asked.hooks.tried,
+      project: {
+        allowed: allowedWorkers,
+        blocked: blockedWorkers,
+        preferred: preferredWorker,
+        minSpeed: minSpeedScore,
+      },
+      weights: config.selection,
+      hereMs: hereMs(experience.of(project, kind), loadHere(leases, cores)),
+      network: config.sandbox.network,
+    };
+  }
+}
+
+/** Whether all that it waits for is wanted by others before it: then there is nothing to look for. */
+function isBlocked(ticket: Ticket | undefined, taken: ReadonlySet<string>): boolean {
+  return (
+    ticket !== undefined &&
+    ticket.wants.size > 0 &&
+    [...ticket.wants].every((place) => taken.has(place))
+  );
+}
+
+function tired(selection: Extract<Selection, { kind: 'none' }>, waited: number): Selection {
+  const seconds = Math.round(waited / 1000);
+  return { ...selection, reason: `after ${seconds} s in line ${selection.reason}` };
+}
