@@ -11,6 +11,8 @@ import { Front, type StopKind } from './front/front.ts';
 import { listen, type Listener } from './front/listener.ts';
 import { History } from './journal/history.ts';
 import { Learned } from './journal/learned.ts';
+import { LeaseFile } from './journal/lease-file.ts';
+import { Mandates } from './journal/mandates.ts';
 import { Speeds } from './journal/speeds.ts';
 import { openLog, type Log } from './journal/log.ts';
 
@@ -69,8 +71,10 @@ async function run(foreground: boolean): Promise<string | undefined> {
   };
   const learned = Learned.open(join(layout.state, 'learned.json'), complain);
   const speeds = Speeds.open(join(layout.state, 'speeds.json'), complain);
+  const mandates = Mandates.open(join(layout.state, 'mandates.json'), complain);
   const home = process.env['HOME'];
-  const journal = { history, learned, speeds };
+  const leaseFile = new LeaseFile(join(layout.state, 'leases.json'), complain);
+  const journal = { history, learned, speeds, mandates, leaseFile };
   const front = new Front({ layout, version, home, logger, ...journal, onStop: stop });
   process.on('uncaughtException', (thrown) => {
     crash(log, 'uncaught', thrown);

@@ -123,6 +123,19 @@ static _Noreturn void ask(int fd) {
   run_unleased(&front);
 }
 
+/* A connection to the front; without one the tool runs here. */
+static int reach_front(void) {
+  char path[PATH_MAX];
+  int fd = -1;
+  if (run_path(path, "front.sock")) fd = connect_socket(path, now_ms() + ACK_MS);
+  if (fd >= 0) return fd;
+  if (errno == ENOENT || errno == ECONNREFUSED) start_daemon();
+  if (errno == ETIMEDOUT) remember_hung();
+  run_unleased(NULL);
+}
+
+static _Noreturn void ask_again(void) { ask(reach_front()); }
+
 /* The hook: silent about everything that goes wrong, and never a failure. */
 static int be_hook(const char *agent) {
   const struct hook_agent *named = hook_agent_named(agent);
@@ -132,7 +145,7 @@ static int be_hook(const char *agent) {
 }
 
 int main(int argc, char **argv) {
-  char path[PATH_MAX], *nameless[] = {(char *)"", NULL};
+  char *nameless[] = {(char *)"", NULL};
   pid_t parent;
   self.argv = argc > 0 ? argv : nameless;
   if (hook_is_ours((const char *)getauxval(AT_EXECFN)) || hook_is_ours(self.argv[0]))
@@ -158,13 +171,7 @@ int main(int argc, char **argv) {
   if (decides_alone()) exec_local();
   if (!check_run_folder() && errno != ENOENT) exec_local();
   if (daemon_is_hung()) run_unleased(NULL);
-  int fd = -1;
-  if (run_path(path, "front.sock")) fd = connect_socket(path, now_ms() + ACK_MS);
-  if (fd < 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED) start_daemon();
-    if (errno == ETIMEDOUT) remember_hung();
-    run_unleased(NULL);
-  }
+  int fd = reach_front();
   if (only_asks()) {
     tell(fd);
     close_fd(&fd);

@@ -11,6 +11,8 @@ import type { Entry } from './line.ts';
 /** What a decision may do while it is made. */
 export type DecisionHooks = {
   readonly signal: AbortSignal;
+  /** Workers that turned this very command away, with their reasons. */
+  readonly tried: ReadonlyMap<string, string>;
   /** Something slow is under way. */
   readonly wait: (text: string) => void;
   /**

@@ -12,6 +12,7 @@ import { callerOf } from './caller.ts';
 import type { Decision, Subject } from './decision.ts';
 import { jobOfMemo, type Job, type Jobs } from './jobs.ts';
 import type { LeaseDesk, LeaseHolder } from './leases.ts';
+import { Tried } from './tried.ts';
 import type { Worker } from './worker.ts';
 
 export type Counts = { remote: number; local: number; returned: number; lost: number };
@@ -84,6 +85,7 @@ export type BookParts = {
 
 export class Book {
   readonly counts: Counts = { remote: 0, local: 0, returned: 0, lost: 0 };
+  readonly tried = new Tried();
   readonly #parts: BookParts;
 
   constructor(parts: BookParts) {
@@ -215,7 +217,8 @@ export class Book {
       case 'local':
         this.counts.returned++;
         worker.failed(outcome.learn ? 0 : RETURNED_WEIGHT);
-        this.#runsHere(job, { ...line, reason: outcome.reason });
+        if (outcome.again) this.#asksAgain(job, { ...line, reason: outcome.reason });
+        else this.#runsHere(job, { ...line, reason: outcome.reason });
         return;
       case 'cancelled':
         worker.saidNothing();
@@ -227,10 +230,19 @@ export class Book {
         return;
       case 'lost':
         this.counts.lost++;
-        worker.failed(1);
+        if (outcome.timeout) worker.saidNothing();
+        else worker.failed(1);
         history.record({ ...line, reason: outcome.reason });
         return;
     }
+  }
+
+  /** The launcher comes back with its question. Should it never do so, the record says that it ran here. */
+  #asksAgain(job: Job, line: JournalLine): void {
+    const { id, reason } = line;
+    this.tried.turnedAway(job.holder, { id, worker: job.worker, reason });
+    this.counts.remote--;
+    this.#parts.history.record({ ...line, decision: 'local', worker: null });
   }
 
   /** The launcher went away: it ended, or it chose to run the command here (a lock was busy). */

@@ -195,7 +195,7 @@ export class Chooser {
       id: worker.id,
       priority: worker.worker.priority,
       state: worker.state,
-      breaker: worker.breaker,
+      health: worker.health,
       ownSlots: jobs.slotsOn(worker.id),
       probed: worker.probed,
       speed: speeds.scoreOf(worker.id),
@@ -220,6 +220,7 @@ export class Chooser {
       taken: known?.taken ?? nobody,
       worker: asked.caller.worker,
       workers: asked.caller.workers,
+      tried: asked.hooks.tried,
       project: {
         allowed: allowedWorkers,
         blocked: blockedWorkers,
@@ -228,7 +229,6 @@ export class Chooser {
       },
       weights: config.selection,
       hereMs: hereMs(experience.of(project, kind), loadHere(leases, cores)),
-      now: performance.now(),
       network: config.sandbox.network,
     };
   }

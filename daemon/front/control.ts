@@ -18,6 +18,7 @@ import { classifyLine } from '../classify/line/line.ts';
 import { cancel } from './cancelling.ts';
 import type { Decider } from './decider.ts';
 import { environmentOf } from './request.ts';
+import type { Mandate } from '../lifecycle/health.ts';
 import type { StopKind } from './front.ts';
 import { jobsOf, problemsOf, statusOf, workerStatus, type StatusParts } from './status.ts';
 
@@ -82,6 +83,7 @@ export class Control {
       workers: checked('workers', () =>
         ok(parts.fleet.all().map((worker) => workerStatus(worker, parts))),
       ),
+      order: checked('order', ({ worker, mandate }) => this.#order(worker, mandate)),
       probe: checked('probe', (params, caller) => this.#probe(params, caller)),
       reload: checked('reload', () => ok({ problems: problemsOf(parts.settings.reload()) })),
       stop: checked('stop', ({ now, handover }) => {
@@ -94,7 +96,9 @@ export class Control {
       jobs: checked('jobs', () => ok(jobsOf(parts))),
       fetch: checked('fetch', ({ job }) => this.#fetch(job)),
       collect: checked('collect', ({ worker, bytes }) => {
-        return parts.fleet.get(worker)?.collect(bytes) ?? this.#unknown(worker);
+        // To the agent 0 is the bound.
+        const to = bytes === undefined ? 0 : Math.max(1, Math.floor(bytes));
+        return parts.fleet.get(worker)?.collect(to) ?? this.#unknown(worker);
       }),
       benchmark: checked('benchmark', ({ worker: id }) => {
         const worker = parts.fleet.get(id);
@@ -158,6 +162,18 @@ export class Control {
     return fail(`no worker is called ${id}: ${list}`, 'rch workers list');
   }
 
+  #order(id: string, mandate: Mandate): Result<ReplyOf<'order'>> {
+    const { fleet, jobs } = this.#parts;
+    const worker = fleet.get(id);
+    if (worker === undefined) return this.#unknown(id);
+    if (!worker.worker.enabled && mandate !== 'disabled')
+      return fail(`${id} is disabled by workers.toml (enabled = false)`, 'take that line out');
+    const ordered = fleet.order(worker, mandate);
+    if (!ordered.ok) return ordered;
+    worker.rest(jobs.countOn(id));
+    return ok(workerStatus(worker, this.#parts));
+  }
+
   #why({ job, cwd }: ParamsOf<'why'>): Result<ReplyOf<'why'>> {
     const { history } = this.#parts;
     const line =
@@ -191,7 +207,8 @@ export class Control {
         const probed = await worker.probe(params.tools ?? [], PROBE_DEADLINE);
         return probed.ok ? ok(workerStatus(worker, this.#parts)) : probed;
       }
-      if (state.kind === 'disabled') return fail(`${worker.id} is disabled (enabled = false)`);
+      if (state.kind === 'disabled' && (!worker.worker.enabled || worker.mandate === 'disabled'))
+        return fail(`${worker.id} is disabled`, `rch workers enable ${worker.id}`);
       if (state.kind === 'unreachable') {
         if (known !== undefined && known !== state.since) return fail(state.reason, state.next);
         if (known === undefined) worker.hurry();
@@ -221,7 +238,7 @@ export class Control {
       shared: 0,
     } as const;
     const quick = decider.quick(request);
-    const hooks = { signal, wait: () => undefined };
+    const hooks = { signal, tried: new Map<string, string>(), wait: () => undefined };
     const decision = quick.kind === 'local' ? quick : await decider.weigh(request, quick, hooks);
     return ok({
       decision: decision.kind,

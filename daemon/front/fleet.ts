@@ -1,8 +1,13 @@
 /** All configured workers, kept as the configuration says. */
 import { join } from 'node:path';
-import type { Layout } from '../../src/base/layout.ts';
+import { jobsFolder, type Layout } from '../../src/base/layout.ts';
+import type { Result } from '../../src/base/result.ts';
 import { nodeOf } from '../../src/client/daemon-process.ts';
 import type { Config } from '../../src/config/schema.ts';
+import { holdsJobs } from '../journal/job-file.ts';
+import type { Mandates } from '../journal/mandates.ts';
+import type { BreakerRules } from '../lifecycle/breaker.ts';
+import type { Mandate } from '../lifecycle/health.ts';
 import { Changes } from './changes.ts';
 import { linkKey } from './settings.ts';
 import { Worker, type WorkerHooks } from './worker.ts';
@@ -21,11 +26,26 @@ export type FleetHooks = {
   ) => void;
 };
 
+function rulesOf(breaker: Config['breaker']): BreakerRules {
+  return {
+    window: breaker.windowSec * 1000,
+    threshold: breaker.failureThreshold,
+    firstPause: breaker.recoveryTimeoutSec * 1000,
+    longestPause: breaker.longestPauseSec * 1000,
+  };
+}
+
 type Member = { readonly key: string; readonly worker: Worker };
+
+export type FleetParts = {
+  readonly layout: Layout;
+  readonly mandates: Mandates;
+};
 
 export class Fleet {
   readonly changes = new Changes();
   readonly #layout: Layout;
+  readonly #mandates: Mandates;
   readonly #hooks: FleetHooks;
   readonly #members = new Map<string, Member>();
   /** Links that are ending, by worker; the promise settles when the last of that worker is gone. */
@@ -34,8 +54,9 @@ export class Fleet {
   #config: Config | undefined;
   #stopping = false;
 
-  constructor(layout: Layout, hooks: FleetHooks) {
+  constructor({ layout, mandates }: FleetParts, hooks: FleetHooks) {
     this.#layout = layout;
+    this.#mandates = mandates;
     this.#hooks = hooks;
   }
 
@@ -74,11 +95,19 @@ export class Fleet {
     this.changes.ring();
   }
 
+  /** What the user wants of a worker, now and after a restart of this daemon. */
+  order(worker: Worker, mandate: Mandate): Result<undefined> {
+    const kept = this.#mandates.set(worker.id, mandate);
+    if (kept.ok) worker.order(mandate);
+    return kept;
+  }
+
   /**
    * Makes sure that each connected worker has told, not long ago, of these tools. Workers that do not answer in
    * time are left as they are: selection refuses them.
    */
   async ensureProbed(tools: readonly string[]): Promise<void> {
+    for (const worker of this.all()) worker.needs(tools);
     const tried = new Set<Worker>();
     const stale = ({ state, probed }: Worker): boolean =>
       state.kind === 'connected' &&
@@ -151,6 +180,9 @@ export class Fleet {
     };
     const worker = new Worker({
       config,
+      mandate: this.#mandates.of(id),
+      leftJobs: () => holdsJobs(jobsFolder(this.#layout, id)),
+      breakerRules: () => rulesOf((this.#config ?? config).breaker),
       worker: settings,
       entry: join(this.#layout.lib, 'link.mjs'),
       node: nodeOf(this.#layout),

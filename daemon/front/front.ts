@@ -12,6 +12,8 @@ import type { Layout } from '../../src/base/layout.ts';
 import { defaultConfig } from '../../src/config/schema.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
+import type { LeaseFile } from '../journal/lease-file.ts';
+import type { Mandates } from '../journal/mandates.ts';
 import type { Speeds } from '../journal/speeds.ts';
 import { ExperienceBook } from '../select/experience.ts';
 import { Book, newId } from './book.ts';
@@ -19,6 +21,7 @@ import { Connection, type Asking, type ConnectionHandlers } from './connection.t
 import { Control } from './control.ts';
 import { Decider } from './decider.ts';
 import { Fleet } from './fleet.ts';
+import { HealthWatch } from './health-watch.ts';
 import { answerHook } from './hook.ts';
 import { Jobs } from './jobs.ts';
 import { LeaseDesk, type LeaseLimits } from './leases.ts';
@@ -49,6 +52,8 @@ export type FrontOptions = {
   readonly history: History;
   readonly learned: Learned;
   readonly speeds: Speeds;
+  readonly mandates: Mandates;
+  readonly leaseFile: LeaseFile;
   /** Begins to stop the whole daemon. */
   readonly onStop: (how: StopKind) => void;
 };
@@ -65,6 +70,7 @@ export class Front {
   readonly #handlers: ConnectionHandlers;
   readonly #sockets = new Set<Socket>();
   readonly #memory = new Memory({ busy: () => this.#sockets.size > 0 });
+  readonly #watch: HealthWatch;
   #timer: NodeJS.Timeout | undefined;
   #closing: string | undefined;
 
@@ -73,6 +79,9 @@ export class Front {
     const jobs = this.#jobs;
     const cores = availableParallelism();
     this.#options = options;
+    this.#watch = new HealthWatch((worker, what) => {
+      logger.info({ worker }, what);
+    });
     this.#fleet = this.#makeFleet();
     const fleet = this.#fleet;
     const settings = new Settings(layout, home, () => {
@@ -137,6 +146,9 @@ export class Front {
 
   /** Starts the links; questions may come from now on. */
   start(): void {
+    // Heavy commands that the daemon before this one let run still keep the machine busy.
+    for (const holder of this.#options.leaseFile.read())
+      if (startTimeOf(holder.pid) === holder.startTime) this.#leases.adopt(holder, () => undefined);
     this.#configure();
     this.#timer = setInterval(() => {
       this.#look();
@@ -158,6 +170,7 @@ export class Front {
     if (how === 'handover') await this.#fleet.leave();
     else await this.#fleet.stop(this.#stopMs(how));
     clearInterval(this.#timer);
+    this.#keepLeases();
     this.#leases.close();
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -224,37 +237,49 @@ export class Front {
   }
 
   #makeFleet(): Fleet {
-    const { layout, logger } = this.#options;
-    return new Fleet(layout, {
-      onPhase: (_, id, phase) => {
-        const job = this.#jobs.get(id);
-        if (job !== undefined) job.phase = phase;
+    const { layout, logger, mandates } = this.#options;
+    return new Fleet(
+      { layout, mandates },
+      {
+        onPhase: (_, id, phase) => {
+          const job = this.#jobs.get(id);
+          if (job !== undefined) job.phase = phase;
+        },
+        onJoined: (_, id, to) => {
+          this.#jobs.joined(id, to);
+          this.#fleet.changes.ring();
+        },
+        onDone: (worker, done) => {
+          const job = this.#jobs.get(done.job);
+          this.#book.done(worker, done);
+          if (job !== undefined && done.outcome.kind === 'exited') this.#jobs.keep(job);
+          this.#fleet.changes.ring();
+        },
+        onRecovered: (worker, jobs) => {
+          this.#book.recovered(worker, jobs);
+          this.#fleet.changes.ring();
+        },
+        onDeath: (worker) => {
+          for (const job of this.#jobs.all()) if (job.worker === worker.id) job.orphan = true;
+        },
+        log: (worker, level, what) => {
+          logger[level]({ worker: worker.id }, what);
+        },
       },
-      onJoined: (_, id, to) => {
-        this.#jobs.joined(id, to);
-        this.#fleet.changes.ring();
-      },
-      onDone: (worker, done) => {
-        const job = this.#jobs.get(done.job);
-        this.#book.done(worker, done);
-        if (job !== undefined && done.outcome.kind === 'exited') this.#jobs.keep(job);
-        this.#fleet.changes.ring();
-      },
-      onRecovered: (worker, jobs) => {
-        this.#book.recovered(worker, jobs);
-        this.#fleet.changes.ring();
-      },
-      onDeath: (worker) => {
-        for (const job of this.#jobs.all()) if (job.worker === worker.id) job.orphan = true;
-      },
-      log: (worker, level, what) => {
-        logger[level]({ worker: worker.id }, what);
-      },
-    });
+    );
+  }
+
+  #keepLeases(): void {
+    this.#options.leaseFile.keep(this.#leases.list().map(({ holder }) => holder));
   }
 
   #look(): void {
     this.#settings.current();
+    this.#keepLeases();
+    for (const worker of this.#fleet.all()) {
+      worker.rest(this.#jobs.countOn(worker.id));
+      this.#watch.look(worker);
+    }
     this.#speeds.look(performance.now());
     for (const job of this.#jobs.all()) {
       // Its next link will tell what became of it, if there is to be one.

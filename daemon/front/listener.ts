@@ -1,6 +1,7 @@
 /** Takes the front's socket: folder checked, lock, stale socket probed and removed, bound with mode 0600. */
-import { lstatSync, unlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { daemonLock, frontSocket, type Layout } from '../../src/base/layout.ts';
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
 import { RunFolder } from '../../src/base/run-folder.ts';
@@ -66,6 +67,12 @@ function bind(server: Server, address: string): Promise<Result<void>> {
   });
 }
 
+/** Folders of ssh masters (daemon/transport/system-ssh.ts) whose link was killed before it could remove them. */
+function sweepMasters(run: string): void {
+  for (const name of readdirSync(run))
+    if (/^ssh-.{6}$/.test(name)) rmSync(join(run, name), { recursive: true, force: true });
+}
+
 export type Listener = {
   readonly path: string;
   /** Ends listening and removes the socket. */
@@ -81,6 +88,7 @@ export async function listen(
   if (!folder.ok) return folder;
   const locked = takeLock(daemonLock(layout));
   if (!locked.ok) return locked;
+  sweepMasters(layout.run);
   const path = frontSocket(layout);
   // The folder stays open: the address may lead through its descriptor, also when the socket is removed.
   const address = folder.value.address(path);

@@ -70,7 +70,7 @@ export class Question {
   readonly #reply: (message: ShimMessage) => void;
   /** Made for those who wait: most questions are answered before their caller could go. */
   #gone: AbortController | undefined;
-  readonly #id = newId();
+  #id = newId();
   readonly #begun = performance.now();
   readonly #ask: Ask;
   #caller = nobody;
@@ -184,6 +184,8 @@ export class Question {
       else await this.#runLeased(quick);
       return;
     }
+    const tried = this.#parts.book.tried.of(ask);
+    if (tried !== undefined) this.#id = tried.id;
     const reason = closing() ?? this.#watched();
     if (reason !== undefined) {
       await this.#runLeased(here(reason, 'heavy', quick.cores));
@@ -192,6 +194,7 @@ export class Question {
     this.#beat();
     const decision = await decider.weigh(request, quick, {
       signal: this.#left.signal,
+      tried: tried?.reasons ?? new Map(),
       wait: (text) => {
         this.#say(text);
       },

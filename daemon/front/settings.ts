@@ -117,5 +117,9 @@ export function brokenReason(outcome: Extract<ConfigOutcome, { ok: false }>): st
 /** What a link is configured by: when it changes, the link is made anew. */
 export function linkKey(config: Config, id: string): string {
   const worker = config.workers.find((each) => each.id === id);
-  return JSON.stringify([worker, config.transfer, config.store, config.execution]);
+  const { heartbeatIntervalSec } = config.daemon;
+  return JSON.stringify([
+    ...[worker, config.transfer, config.store, config.execution],
+    heartbeatIntervalSec,
+  ]);
 }

@@ -4,6 +4,7 @@ import type { ConfigOutcome } from '../../src/config/load.ts';
 import type { JobsReply, StatusReply, WorkerStatus } from '../../src/protocol/methods.ts';
 import type { History } from '../journal/history.ts';
 import { breakerAt } from '../lifecycle/breaker.ts';
+import { graveTrouble, type Health } from '../lifecycle/health.ts';
 import type { WorkerState } from '../lifecycle/worker.ts';
 import type { Book } from './book.ts';
 import type { Fleet } from './fleet.ts';
@@ -37,25 +38,11 @@ export function problemsOf(outcome: ConfigOutcome): StatusReply['config']['probl
   }));
 }
 
-function troubleOf(state: WorkerState): { reason: string; next: string } {
-  switch (state.kind) {
-    case 'disabled':
-      return { reason: 'enabled = false', next: '' };
-    case 'starting':
-      return { reason: '', next: '' };
-    case 'connecting':
-    case 'draining':
-      return { reason: state.reason, next: '' };
-    case 'unreachable':
-      return { reason: state.reason, next: state.next };
-    case 'connected':
-      return state.facts.sandbox.method === 'none'
-        ? {
-            reason: 'it cannot run a command at the paths it has here',
-            next: state.facts.sandbox.mend,
-          }
-        : { reason: '', next: '' };
-  }
+function wordsOf(health: Health): { reason: string; next: string } {
+  if (health.kind === 'healthy') return { reason: '', next: '' };
+  if (health.kind !== 'degraded') return { reason: health.reason, next: health.next };
+  const { reason = '', next = '' } = graveTrouble(health) ?? {};
+  return { reason, next };
 }
 
 function factsOf(state: WorkerState): WorkerStatus['facts'] {
@@ -73,7 +60,7 @@ export function workerStatus(
   worker: Worker,
   { jobs, speeds }: Pick<StatusParts, 'jobs' | 'speeds'>,
 ): WorkerStatus {
-  const { state } = worker;
+  const { state, health } = worker;
   const now = performance.now();
   const connected = state.kind === 'connected' ? state : undefined;
   return {
@@ -81,7 +68,13 @@ export function workerStatus(
     transport: worker.worker.transport,
     host: worker.worker.host ?? '',
     state: state.kind,
-    ...troubleOf(state),
+    health: health.kind,
+    mandate: worker.mandate,
+    troubles: (health.kind === 'degraded' ? health.troubles : []).map(
+      ({ kind, reason, next, weight }) => ({ kind, reason, next, used: weight > 0 }),
+    ),
+    load: connected?.load ?? null,
+    ...wordsOf(health),
     sinceMs: Math.round(now - state.since),
     slots: connected === undefined ? null : { ...connected.slots },
     jobs: jobs.countOn(worker.id),

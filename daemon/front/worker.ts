@@ -3,6 +3,7 @@ import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config, WorkerConfig } from '../../src/config/schema.ts';
 import type { AgentFacts, BenchmarkFacts } from '../../src/protocol/facts.ts';
 import type {
+  Collected,
   FrontToLink,
   KeptJob,
   LinkToFront,
@@ -17,7 +18,9 @@ import {
   jobSent,
   jobSucceeded,
   type Breaker,
+  type BreakerRules,
 } from '../lifecycle/breaker.ts';
+import { healthOf, type Health, type Mandate } from '../lifecycle/health.ts';
 import { transition, type WorkerEvent, type WorkerState } from '../lifecycle/worker.ts';
 import { LinkProcess } from './link-process.ts';
 
@@ -26,9 +29,9 @@ const FIRST_BACKOFF = 250;
 const LONGEST_BACKOFF = 30_000;
 /** ms of life after which a link's death starts the backoff anew. */
 const STABLE = 60_000;
-/** ms between two looks at whether the link lives, and of silence after which it does not: it beats every 5 s. */
-const PULSE = 5000;
-const SILENCE = 30_000;
+/** Heartbeats of silence, and ms at the least, after which a link does not live; it beats twice in each (daemon/link/link.ts). */
+const SILENT_BEATS = 3;
+const LEAST_SILENCE = 10_000;
 
 export type WorkerHooks = {
   /** The state changed, or slots, or facts. */
@@ -45,7 +48,13 @@ export type WorkerHooks = {
 };
 
 export type WorkerOptions = {
+  /** Of the time the link was made: what it is configured by. */
   readonly config: Config;
+  readonly mandate: Mandate;
+  /** Whether an earlier link left files of jobs, so that even a disabled worker needs one. */
+  readonly leftJobs: () => boolean;
+  /** As the configuration says now. */
+  readonly breakerRules: () => BreakerRules;
   readonly worker: WorkerConfig;
   readonly entry: string;
   readonly node: string;
@@ -53,14 +62,32 @@ export type WorkerOptions = {
 };
 
 type Fetched = { readonly files: number; readonly conflicts: readonly string[] };
-type Reply = { freed: number; held: number } | AgentFacts | BenchmarkFacts | Fetched | ToldSources;
+type Reply = Collected | AgentFacts | BenchmarkFacts | Fetched | ToldSources;
 type Pending = (reply: Result<Reply>) => void;
+type AboutState = Extract<
+  LinkToFront,
+  {
+    type:
+      | 'listening'
+      | 'connected'
+      | 'slots'
+      | 'connecting'
+      | 'vitals'
+      | 'silent'
+      | 'clock'
+      | 'uploading'
+      | 'disconnected';
+  }
+>;
 
 export class Worker {
   readonly worker: WorkerConfig;
   readonly #options: WorkerOptions;
   #state: WorkerState = { kind: 'disabled', since: performance.now() };
   #breaker: Breaker = closedBreaker;
+  #mandate: Mandate;
+  /** Tools that commands from here asked after. */
+  readonly #needed = new Set<string>();
   #link: LinkProcess | undefined;
   #listening = false;
   #recovered = false;
@@ -71,6 +98,8 @@ export class Worker {
   #backoff = FIRST_BACKOFF;
   #restart: NodeJS.Timeout | undefined;
   #stopping = false;
+  /** There will be no link again. */
+  #over = false;
   #nextRequest = 1;
   readonly #pending = new Map<number, Pending>();
   /** Names of tools the agent was asked about, in this connection and ever. */
@@ -79,11 +108,25 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#mandate = options.mandate;
     this.worker = options.worker;
   }
 
   get id(): string {
     return this.worker.id;
+  }
+  get mandate(): Mandate {
+    return this.#mandate;
+  }
+  get health(): Health {
+    return healthOf({
+      id: this.id,
+      mandate: this.#mandate,
+      state: this.#state,
+      breaker: this.#breaker,
+      lacking: this.#lacking(),
+      now: performance.now(),
+    });
   }
   get state(): WorkerState {
     return this.#state;
@@ -97,7 +140,8 @@ export class Worker {
   }
   /** Whether its link has said which jobs it took over; a worker without a link has none to speak of. */
   get recovered(): boolean {
-    return this.#recovered || !this.worker.enabled;
+    const unused = this.#mandate === 'disabled' && this.#link === undefined;
+    return this.#recovered || !this.worker.enabled || unused;
   }
   /** Jobs whose results wait there. */
   get kept(): readonly KeptJob[] {
@@ -109,7 +153,8 @@ export class Worker {
 
   /** Starts the link, if the worker is enabled. */
   start(): void {
-    if (!this.worker.enabled || this.#stopping) return;
+    if (!this.worker.enabled || this.#stopping || this.#over) return;
+    if (this.#mandate === 'disabled' && !this.#options.leftJobs()) return;
     const link = new LinkProcess({
       entry: this.#options.entry,
       node: this.#options.node,
@@ -134,23 +179,25 @@ export class Worker {
 
   /** Kills a link that says nothing any more: the next one takes up what it ran. */
   #watch(link: LinkProcess): void {
+    const beat = this.#options.config.daemon.heartbeatIntervalSec * 1000;
+    const silence = Math.max(LEAST_SILENCE, SILENT_BEATS * beat);
     this.#heardAt = performance.now();
     let looked = this.#heardAt;
     clearInterval(this.#pulse);
     this.#pulse = setInterval(() => {
       const now = performance.now();
       // Whoever stood still ourselves (a stopped daemon) has not listened either.
-      if (now - looked > 2 * PULSE) this.#heardAt = now;
+      if (now - looked > silence / 3) this.#heardAt = now;
       looked = now;
-      if (now - this.#heardAt < SILENCE) return;
-      this.#options.hooks.log('warn', `its link was silent for ${SILENCE / 1000} s and is killed`);
+      if (now - this.#heardAt < silence) return;
+      this.#options.hooks.log('warn', `its link was silent for ${silence / 1000} s and is killed`);
       link.kill();
-    }, PULSE);
+    }, beat / 2);
   }
 
   /** Takes no more jobs, lets what runs end within `deadlineMs`, and settles when the process is gone. */
   async stop(deadlineMs: number, reason: string): Promise<void> {
-    this.#stopping = true;
+    this.#stopping = this.#over = true;
     clearTimeout(this.#restart);
     this.#apply({ type: 'drain', reason });
     await this.#link?.stop(deadlineMs);
@@ -159,10 +206,33 @@ export class Worker {
 
   /** Ends the link and lets its jobs run on, for the link of the next daemon. */
   async leave(): Promise<void> {
-    this.#stopping = true;
+    this.#stopping = this.#over = true;
     clearTimeout(this.#restart);
     await this.#link?.leave();
     clearInterval(this.#pulse);
+  }
+
+  /** Does what the user wants of it from now on. */
+  order(mandate: Mandate): void {
+    this.#mandate = mandate;
+    if (mandate !== 'disabled' && this.#link === undefined && this.#restart === undefined)
+      this.start();
+    this.#options.hooks.onChange();
+  }
+
+  /** Ends the link of a disabled worker once none of our `jobs` is there any more. */
+  rest(jobs: number): void {
+    const link = this.#link;
+    if (this.#mandate !== 'disabled' || jobs > 0 || link === undefined) return;
+    if (this.#stopping || !this.#recovered) return;
+    this.#stopping = true;
+    void link.stop(0).then(() => {
+      clearInterval(this.#pulse);
+      if (this.#over) return;
+      this.#stopping = false;
+      this.#apply({ type: 'disable' });
+      this.start();
+    });
   }
 
   /** Hands a job over; false when there is no link to take it. `memo` comes back by onRecovered. */
@@ -186,6 +256,17 @@ export class Worker {
     }
   }
 
+  /** Commands from here need these tools. */
+  needs(tools: readonly string[]): void {
+    for (const tool of tools) this.#needed.add(tool);
+  }
+
+  #lacking(): string[] {
+    if (this.#state.kind !== 'connected') return [];
+    const there = new Set(this.#state.facts.tools.map(({ name }) => name));
+    return [...this.#needed].filter((tool) => this.#probed.has(tool) && !there.has(tool));
+  }
+
   /** Takes its facts anew, with these tools besides those of before. */
   async probe(tools: readonly string[], deadlineMs: number): Promise<Result<void>> {
     for (const tool of tools) this.#wanted.add(tool);
@@ -199,10 +280,10 @@ export class Worker {
     return ok(undefined);
   }
 
-  async collect(bytes: number): Promise<Result<{ freed: number; held: number }>> {
+  async collect(bytes: number): Promise<Result<Collected>> {
     const reply = await this.#ask((request) => ({ type: 'collect', request, bytes }), 600_000);
     if (!reply.ok) return reply;
-    return 'freed' in reply.value ? ok(reply.value) : fail('the link answered something else');
+    return 'contents' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
 
   /** Measures how fast it is; takes some seconds there. */
@@ -230,7 +311,8 @@ export class Worker {
     this.#breaker = jobSucceeded();
   }
   failed(weight: number): void {
-    this.#breaker = jobFailed(this.#breaker, weight, performance.now());
+    const failed = { at: performance.now(), weight };
+    this.#breaker = jobFailed(this.#breaker, failed, this.#options.breakerRules());
   }
   saidNothing(): void {
     this.#breaker = jobSaidNothing(this.#breaker);
@@ -280,33 +362,15 @@ export class Worker {
       case 'kept':
         this.#kept = message.jobs;
         return;
-      case 'listening':
-        this.#listening = true;
-        this.#apply(message);
-        return;
-      case 'connected':
-        this.#connected(message);
-        return;
-      case 'slots':
-        this.#apply({ type: 'slots', slots: message, freeBytes: message.freeBytes });
-        return;
-      case 'connecting':
-        this.#apply(message);
-        return;
-      case 'uploading':
-        this.#apply({ type: 'uploading', upload: message });
-        return;
-      case 'disconnected':
-        this.#apply(message);
-        this.#failPending(`${this.id} went away: ${message.reason}`);
-        return;
       case 'probed':
         this.#apply({ type: 'probed', facts: message.facts });
-        this.#pending.get(message.request)?.(ok(message.facts));
+        this.#answered(message.request, ok(message.facts));
         return;
       case 'fetched':
-      case 'collected':
         this.#answered(message.request, ok(message));
+        return;
+      case 'collected':
+        this.#answered(message.request, ok(message.collected));
         return;
       case 'benchmarked':
         this.#answered(message.request, ok(message.facts));
@@ -326,6 +390,41 @@ export class Worker {
       case 'done':
         this.#options.hooks.onDone(message);
         this.#send({ type: 'heard', job: message.job });
+        return;
+      default:
+        this.#hear(message);
+    }
+  }
+
+  /** What the link says of the worker's state. */
+  #hear(message: AboutState): void {
+    switch (message.type) {
+      case 'listening':
+        this.#listening = true;
+        this.#apply(message);
+        return;
+      case 'connected':
+        this.#connected(message);
+        return;
+      case 'slots':
+        this.#apply({ type: 'slots', slots: message, freeBytes: message.freeBytes });
+        return;
+      case 'connecting':
+      case 'vitals':
+      case 'silent':
+        this.#apply(message);
+        return;
+      case 'clock': {
+        const { offset, step } = message;
+        this.#apply({ type: 'clock', offset: BigInt(offset), step: BigInt(step) });
+        return;
+      }
+      case 'uploading':
+        this.#apply({ type: 'uploading', upload: message });
+        return;
+      case 'disconnected':
+        this.#apply(message);
+        this.#failPending(`${this.id} went away: ${message.reason}`);
         return;
     }
   }

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { messageOf } from '../../src/base/result.ts';
 import { AppendFile } from './append-file.ts';
-import { journalLine, type JournalLine } from './record.ts';
+import { lineText, parseLine, type JournalLine } from './record.ts';
 
 /** Records kept in memory. */
 const IN_MEMORY = 1000;
@@ -26,15 +26,6 @@ export const HISTORY_LIMIT = 8 * 1024 * 1024;
 const TAIL = 2 * 1024 * 1024;
 
 export type Complain = (what: string) => void;
-
-function parseLine(text: string): JournalLine | undefined {
-  try {
-    const line = journalLine.safeParse(JSON.parse(text));
-    return line.success ? line.data : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 type Tail = { readonly lines: readonly string[]; readonly whole: boolean };
 
@@ -81,7 +72,7 @@ export class History {
   /** Adds a decision, or what became of one that was added before. */
   record(line: JournalLine): void {
     this.#remember(line);
-    this.#file.append(JSON.stringify(line));
+    this.#file.append(lineText(line));
   }
 
   /** The record in memory whose id starts so. */
@@ -157,7 +148,7 @@ export class History {
   #setAside(): void {
     const aside = `${this.#path}.corrupt`;
     try {
-      const good = this.#linesOf(this.#path).map((line) => JSON.stringify(line) + '\n');
+      const good = this.#linesOf(this.#path).map((line) => `${lineText(line)}\n`);
       renameSync(this.#path, aside);
       writeFileSync(this.#path, good.join(''), { mode: 0o600 });
       this.#complain(`${this.#path} held lines that are no records: it was set aside as ${aside}`);

@@ -140,6 +140,15 @@ export class JobFile {
   }
 }
 
+/** Whether a link left jobs in `folder`. */
+export function holdsJobs(folder: string): boolean {
+  try {
+    return readdirSync(folder).some((name) => name.endsWith('.jsonl'));
+  } catch {
+    return false;
+  }
+}
+
 /** What a file's text says; undefined when it is not one of ours, or of another version. */
 export function readRecord(text: string): JobRecord | undefined {
   const lines: JobLine[] = [];

@@ -18,6 +18,29 @@ export const journalLine = historyRecord.extend({
 });
 export type JournalLine = z.infer<typeof journalLine>;
 
+/** Raised when a line changes its meaning. Lines without a number are of version 1, which had the same fields. */
+const VERSION = 2;
+
+const versioned = z.object({ v: z.number().int().min(1).default(1) });
+
+/** A line of the file. */
+export function lineText(line: JournalLine): string {
+  return JSON.stringify({ v: VERSION, ...line });
+}
+
+/** What a line of this version, or an earlier one, says; undefined for anything else. */
+export function parseLine(text: string): JournalLine | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const version = versioned.safeParse(value);
+    if (!version.success || version.data.v > VERSION) return undefined;
+    const line = journalLine.safeParse(value);
+    return line.success ? line.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** argv as a shell would read it back. */
 export function quoted(argv: readonly string[]): string {
   return argv

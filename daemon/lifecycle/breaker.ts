@@ -8,6 +8,17 @@
  * ```
  */
 
+/** Times in ms; config `[breaker]`. */
+export type BreakerRules = {
+  /** How long a failure counts. */
+  readonly window: number;
+  /** Weight in the window at which the breaker opens. */
+  readonly threshold: number;
+  /** The first pause; each failed trial doubles it up to the longest. */
+  readonly firstPause: number;
+  readonly longestPause: number;
+};
+
 /** Times are ms of a monotonic clock. */
 export type Breaker =
   | { readonly kind: 'closed'; readonly failures: readonly Failed[] }
@@ -15,15 +26,8 @@ export type Breaker =
   /** `trial`: when a job was let through; undefined while none is. */
   | { readonly kind: 'half-open'; readonly pause: number; readonly trial: number | undefined };
 
-type Failed = { readonly at: number; readonly weight: number };
+export type Failed = { readonly at: number; readonly weight: number };
 
-/** ms that a failure counts. */
-export const WINDOW = 60_000;
-/** Weight in the window at which the breaker opens. */
-export const THRESHOLD = 3;
-/** ms of the first pause; each failed trial doubles it up to the longest. */
-export const FIRST_PAUSE = 30_000;
-export const LONGEST_PAUSE = 300_000;
 /** ms after which a trial that nothing was heard of is given up, so that another may start. */
 export const TRIAL_DEADLINE = 120_000;
 
@@ -71,22 +75,26 @@ export function jobSaidNothing(breaker: Breaker): Breaker {
 }
 
 /** A job failed for a reason of the worker's; `weight` 1 for one that was lost. */
-export function jobFailed(breaker: Breaker, weight: number, now: number): Breaker {
+export function jobFailed(
+  breaker: Breaker,
+  failed: Failed,
+  { window, threshold, firstPause, longestPause }: BreakerRules,
+): Breaker {
+  const now = failed.at;
   const state = breakerAt(breaker, now);
   switch (state.kind) {
     case 'open':
       return state;
     case 'half-open': {
-      const pause = Math.min(state.pause * 2, LONGEST_PAUSE);
+      if (failed.weight === 0) return { ...state, trial: undefined };
+      const pause = Math.min(state.pause * 2, longestPause);
       return { kind: 'open', until: now + pause, pause };
     }
     case 'closed': {
-      const failures = [...state.failures, { at: now, weight }].filter(
-        (failed) => now - failed.at <= WINDOW,
-      );
-      const sum = failures.reduce((total, failed) => total + failed.weight, 0);
-      return sum >= THRESHOLD
-        ? { kind: 'open', until: now + FIRST_PAUSE, pause: FIRST_PAUSE }
+      const failures = [...state.failures, failed].filter(({ at }) => now - at <= window);
+      const sum = failures.reduce((total, { weight }) => total + weight, 0);
+      return sum >= threshold
+        ? { kind: 'open', until: now + firstPause, pause: firstPause }
         : { kind: 'closed', failures };
     }
   }

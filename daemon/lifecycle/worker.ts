@@ -48,6 +48,12 @@ export type WorkerState =
       readonly clockOffset: bigint;
       /** ms */
       readonly roundTrip: number;
+      /** Cores that others keep busy there. */
+      readonly load: number;
+      /** When one of the clocks was set last, and by how many ns. */
+      readonly clockSet: { readonly at: number; readonly step: bigint } | undefined;
+      /** ms without an answer on a connection that stands. */
+      readonly silentMs: number;
     }
   | {
       readonly kind: 'unreachable';
@@ -73,6 +79,9 @@ export type WorkerEvent =
   | { readonly type: 'disconnected'; readonly reason: string; readonly next: string }
   | { readonly type: 'slots'; readonly slots: Slots; readonly freeBytes: number }
   | { readonly type: 'probed'; readonly facts: AgentFacts }
+  | { readonly type: 'vitals'; readonly load: number }
+  | { readonly type: 'clock'; readonly offset: bigint; readonly step: bigint }
+  | { readonly type: 'silent'; readonly ms: number }
   /** The link process ended without being told to. */
   | { readonly type: 'died'; readonly reason: string }
   | { readonly type: 'drain'; readonly reason: string }
@@ -137,6 +146,9 @@ export function transition(state: WorkerState, event: WorkerEvent, now: number):
         freeBytes: event.facts.diskFree,
         clockOffset: event.clockOffset,
         roundTrip: event.roundTrip,
+        load: 0,
+        clockSet: undefined,
+        silentMs: 0,
       };
     case 'disconnected':
       return { kind: 'unreachable', since: now, reason: event.reason, next: event.next };
@@ -150,6 +162,14 @@ export function transition(state: WorkerState, event: WorkerEvent, now: number):
             freeBytes: event.freeBytes,
           }
         : state;
+    case 'vitals':
+      return state.kind === 'connected' ? { ...state, load: event.load } : state;
+    case 'clock':
+      return state.kind === 'connected'
+        ? { ...state, clockOffset: event.offset, clockSet: { at: now, step: event.step } }
+        : state;
+    case 'silent':
+      return state.kind === 'connected' ? { ...state, silentMs: event.ms } : state;
     case 'probed':
       return withFacts(state, event.facts, now);
   }

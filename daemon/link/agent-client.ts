@@ -10,8 +10,7 @@ import { FrameReader } from '../../src/protocol/frames.ts';
 import type { AgentConnection } from '../transport/transport.ts';
 import { ClockEstimate } from './clock-estimate.ts';
 
-/** Between two questions after the agent's clock and life, ms; three without an answer end the connection. */
-const HEARTBEAT_MS = 10_000;
+/** Questions after the agent's clock and life that may go without an answer; one more ends the connection. */
 const MISSED_BEATS = 3;
 /** First and longest wait between attempts to connect, ms. */
 const BACKOFF_MS = 500;
@@ -20,6 +19,11 @@ const BACKOFF_LIMIT_MS = 30_000;
 const FAREWELL_MS = 1000;
 /** For `welcome` after the stream stands, ms. */
 const WELCOME_MS = 15_000;
+/**
+ * An agent that is alive, and neither answers a request nor says, sends or takes anything else for so long, will not
+ * answer it, ms. What takes longer than any of our own work: a huge tree on a slow disk.
+ */
+const STALL_MS = 15 * 60_000;
 
 export type Answer = Extract<AgentMessage, { request: number }>;
 
@@ -30,6 +34,10 @@ export type ClientEvents = {
   readonly connecting: (attempt: number) => void;
   readonly connected: (facts: AgentFacts) => void;
   readonly disconnected: (failure: Failure) => void;
+  /** Questions after its life that it has not answered; 0 once it did. */
+  readonly silent: (missed: number) => void;
+  /** One of the clocks was set, by so many ns. */
+  readonly clockSet: (step: bigint) => void;
   /** Everything that answers no request. */
   readonly message: (message: AgentMessage) => void;
   /** A content; its stream is read on once the promise resolves. */
@@ -40,10 +48,14 @@ export type ClientDependencies = {
   readonly connect: () => Promise<Result<AgentConnection>>;
   readonly hello: HelloFacts;
   readonly version: string;
+  /** Between two questions after the agent's clock and life. */
+  readonly heartbeatMs: number;
   readonly events: ClientEvents;
 };
 
 type Pending = {
+  /** ms of the monotonic clock. */
+  readonly asked: number;
   readonly answered: (answer: Result<Answer, RequestFailure>) => void;
   /** An answer that does not end the request. */
   readonly partial: ((answer: Answer) => boolean) | undefined;
@@ -55,6 +67,8 @@ type Session = {
   readonly control: Duplex;
   bulk: Duplex | undefined;
   missed: number;
+  /** When anything but an answer to a ping last moved, ms of the monotonic clock. */
+  moved: number;
 };
 
 export class AgentClient {
@@ -115,8 +129,10 @@ export class AgentClient {
     const stream = this.#session?.bulk ?? this.#session?.control;
     if (stream === undefined || stream.destroyed)
       return fail('the connection to the worker was lost');
-    if (stream.write(encode(agentMessages, message)) || (await drained(stream)))
+    if (stream.write(encode(agentMessages, message)) || (await drained(stream))) {
+      this.#moved();
       return ok(undefined);
+    }
     return fail('the connection to the worker was lost');
   }
 
@@ -135,7 +151,7 @@ export class AgentClient {
         resolve(fail('there is no connection to the worker'));
         return;
       }
-      this.#pending.set(request, { answered: resolve, partial });
+      this.#pending.set(request, { asked: performance.now(), answered: resolve, partial });
       for (const message of Array.isArray(built)
         ? (built as AgentMessage[])
         : [built as AgentMessage])
@@ -170,7 +186,13 @@ export class AgentClient {
       connection.close();
       return control;
     }
-    const session: Session = { connection, control: control.value, bulk: undefined, missed: 0 };
+    const session: Session = {
+      connection,
+      control: control.value,
+      bulk: undefined,
+      missed: 0,
+      moved: performance.now(),
+    };
     const welcome = await this.#greet(session);
     if (!welcome.ok || this.#stopped) {
       const failed = welcome.ok ? fail('the link was stopped') : welcome;
@@ -186,7 +208,7 @@ export class AgentClient {
     this.#attempt = 0;
     this.#beat = setInterval(() => {
       this.#heartbeat(session);
-    }, HEARTBEAT_MS);
+    }, this.#needs.heartbeatMs);
     await this.#measureClock();
     this.#needs.events.connected(welcome.value);
     return ok(undefined);
@@ -245,7 +267,23 @@ export class AgentClient {
     });
   }
 
+  #moved(): void {
+    if (this.#session !== undefined) this.#session.moved = performance.now();
+  }
+
+  /** Fails requests that the agent will not answer, though it lives. */
+  #giveUpStalled(session: Session): void {
+    const before = performance.now() - STALL_MS;
+    if (session.moved > before) return;
+    for (const [request, pending] of [...this.#pending]) {
+      if (pending.asked > before) continue;
+      this.#pending.delete(request);
+      pending.answered(fail(`the worker gave no answer in ${STALL_MS / 60_000} minutes`));
+    }
+  }
+
   #receive(message: AgentMessage): void {
+    if (message.type !== 'pong') this.#moved();
     if (!('request' in message)) {
       this.#needs.events.message(message);
       return;
@@ -260,6 +298,7 @@ export class AgentClient {
   /** Holds the stream back while the disk is behind. */
   #takeBlob(stream: Duplex, blob: Extract<AgentMessage, { type: 'blob' }>): void {
     stream.pause();
+    this.#moved();
     void this.#needs.events.blob(blob).finally(() => {
       stream.resume();
     });
@@ -283,13 +322,17 @@ export class AgentClient {
   }
 
   #heartbeat(session: Session): void {
+    this.#giveUpStalled(session);
     session.missed += 1;
     if (session.missed > MISSED_BEATS) {
       this.#lose(session, 'the worker stopped answering');
       return;
     }
+    if (session.missed > 1) this.#needs.events.silent(session.missed - 1);
     void this.#ping().then((answered) => {
-      if (answered) session.missed = 0;
+      if (!answered || this.#session !== session) return;
+      if (session.missed > 1) this.#needs.events.silent(0);
+      session.missed = 0;
     });
   }
 
@@ -301,7 +344,8 @@ export class AgentClient {
     const sent = nowNs();
     const answer = await this.request((request) => ({ type: 'ping', request }));
     if (!answer.ok || answer.value.type !== 'pong') return false;
-    this.clock.add(sent, answer.value.now, nowNs());
+    const step = this.clock.add(sent, answer.value.now, nowNs());
+    if (step !== 0n) this.#needs.events.clockSet(step);
     return true;
   }
 }

@@ -72,8 +72,14 @@ export class Errands {
       bytes: BigInt(bytes),
     }));
     if (answer.ok && answer.value.type === 'collected') {
-      const { freed, held } = answer.value;
-      tell({ type: 'collected', request, freed: Number(freed), held: Number(held) });
+      const { contents, trees, results, held } = answer.value;
+      const collected = {
+        contents: Number(contents),
+        trees: Number(trees),
+        results: Number(results),
+        held: Number(held),
+      };
+      tell({ type: 'collected', request, collected });
     } else {
       const reason = answer.ok ? 'the agent did not collect' : answer.failure.reason;
       tell({ type: 'failed', request, reason });

@@ -4,7 +4,7 @@
  *  planned ─commit─▶ preparing ─prepared─▶ starting ─started─▶ running ─ended─▶ returning ─returned─▶ over
  *     │                  │                  │    ▲                │  ▲              │
  *     │                  │              local    └─── resumed ────│──┘              │
- *     └─ refused: the shim runs it here ────┘          │          │                 │
+ *     └─ refused: here, or elsewhere ───────┘          │          │                 │
  *                                                  recovering     └── lost: 102 ────┘
  * ```
  * One that shares the run of another job stays `preparing` until that is over, and then is over by `shared`.
@@ -40,8 +40,13 @@ export type JobEvent =
   | { readonly type: 'shared'; readonly end: End }
   /** The launcher of a job is on a new connection; `started`: it was told of the start. */
   | { readonly type: 'resumed'; readonly started: boolean }
-  /** Nothing was started there: the command runs here. */
-  | { readonly type: 'refused'; readonly reason: string; readonly learn: boolean }
+  /** Nothing was started there: another worker is tried where that may help (`again`), else the command runs here. */
+  | {
+      readonly type: 'refused';
+      readonly reason: string;
+      readonly learn: boolean;
+      readonly again: boolean;
+    }
   | { readonly type: 'started' }
   | { readonly type: 'ended'; readonly end: End }
   | { readonly type: 'returned' }
@@ -50,7 +55,9 @@ export type JobEvent =
   | { readonly type: 'launcherGone' }
   /** By `rch cancel`; a tool that runs was interrupted before, and did not end by that. Never before the commit. */
   | { readonly type: 'cancelled' }
-  | { readonly type: 'lost'; readonly reason: string };
+  | { readonly type: 'lost'; readonly reason: string }
+  /** The command ran for as long as the user lets it. */
+  | { readonly type: 'timeout'; readonly reason: string };
 
 /** What the job must do on a transition, in this order. */
 export type JobEffect =
@@ -163,11 +170,14 @@ export function transition(state: JobState, event: JobEvent): Transition {
     case 'returnFailed':
       if (state.at !== 'returning') return stay(state);
       return event.kept
-        ? over({ kind: 'lost', reason: event.reason, kept: true }, 'sayLost')
+        ? over({ kind: 'lost', reason: event.reason, kept: true, timeout: false }, 'sayLost')
         : lost(event.reason);
     case 'refused':
       if (mayRun(state) && state.at !== 'starting') return lost(event.reason);
-      return over({ kind: 'local', reason: event.reason, learn: event.learn }, 'sayLocal');
+      return over(
+        { kind: 'local', reason: event.reason, learn: event.learn, again: event.again },
+        'sayLocal',
+      );
     case 'cancelled':
       return cancelled(state);
     case 'launcherGone':
@@ -176,7 +186,9 @@ export function transition(state: JobState, event: JobEvent): Transition {
       // `starting`: nobody knows whether the tool ran, so it must not run here as well.
       return mayRun(state)
         ? lost(event.reason)
-        : over({ kind: 'local', reason: event.reason, learn: false }, 'sayLocal');
+        : over({ kind: 'local', reason: event.reason, learn: false, again: false }, 'sayLocal');
+    case 'timeout':
+      return state.at === 'running' ? lost(event.reason, true) : stay(state);
     default:
       return never(event);
   }
@@ -204,6 +216,6 @@ function cancelled(state: JobState): Transition {
   }
 }
 
-function lost(reason: string): Transition {
-  return over({ kind: 'lost', reason, kept: false }, 'killThere', 'sayLost');
+function lost(reason: string, timeout = false): Transition {
+  return over({ kind: 'lost', reason, kept: false, timeout }, 'killThere', 'sayLost');
 }

@@ -204,7 +204,10 @@ export class Job {
     if (this.#state.at === 'over' && !this.#again) return;
     switch (message.type) {
       case 'notStarted':
-        this.#refuse(message.reason, message.kind === 'no-tool');
+        this.#refuse(message.reason, {
+          learn: message.kind === 'no-tool',
+          again: message.kind !== 'no-tool',
+        });
         return;
       case 'unknownJob':
         this.#lose(`${this.#needs.worker} no longer knows the job`);
@@ -301,7 +304,10 @@ export class Job {
       ...{ signal: this.#abort.signal, times: this.#times.prepare, talk: this.#talk },
     });
     if (!result.ok) {
-      this.#refuse(result.failure.reason);
+      const kind = 'kind' in result.failure ? result.failure.kind : undefined;
+      // What is wrong with the project is so for every worker.
+      const again = kind !== undefined || !this.#needs.client.connected;
+      this.#refuse(result.failure.reason, { again });
       return;
     }
     if (this.#state.at !== 'preparing') {
@@ -353,15 +359,16 @@ export class Job {
     const { plan } = this.#origin;
     this.#times.ordered();
     if (this.#needs.client.send(runMessageOf(plan, prepared))) return;
-    this.#refuse(`the connection to ${this.#needs.worker} was lost`);
+    this.#refuse(`the connection to ${this.#needs.worker} was lost`, { again: true });
   }
 
   #lose(reason: string): void {
     this.#handle({ type: 'lost', reason });
   }
 
-  #refuse(reason: string, learn = false): void {
-    this.#handle({ type: 'refused', reason, learn });
+  /** `again`: another worker may do better. */
+  #refuse(reason: string, { learn = false, again = false } = {}): void {
+    this.#handle({ type: 'refused', reason, learn, again });
   }
 
   #sayStarted(): void {
@@ -375,7 +382,8 @@ export class Job {
     const { timeoutMs } = this.plan;
     if (this.#state.at !== 'running') return;
     this.#times.limit(timeoutMs, () => {
-      this.#lose(`the command took longer than ${timeoutMs} ms (execution.timeout_sec)`);
+      const limit = `${timeoutMs / 1000} s (execution.timeout_sec)`;
+      this.#handle({ type: 'timeout', reason: `it ran into its time limit of ${limit}` });
     });
   }
 

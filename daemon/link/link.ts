@@ -7,7 +7,7 @@ import { fail, ok, type Result } from '../../src/base/result.ts';
 import { jobsFolder, treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { BlobPacker } from '../../src/protocol/blob-packer.ts';
-import type { AgentFacts, HelloFacts } from '../../src/protocol/facts.ts';
+import { parseVitals, type AgentFacts, type HelloFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront } from '../../src/protocol/ipc.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import { FsHelper } from '../../src/tree/fs-helper.ts';
@@ -30,8 +30,6 @@ import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
 /** A plan whose launcher has not committed after this is given up, ms: it ended, or found a lock that was busy. */
 const PLAN_MS = 5000;
-/** Between two signs of life for the front, ms. */
-const BEAT_MS = 5000;
 /** For jobs that are ended by force to tell their callers, and for what is being placed to get done, ms. */
 const LAST_WORDS_MS = 2000;
 const PLACING_MS = 30_000;
@@ -51,6 +49,7 @@ export type LinkNeeds = {
   readonly hello: HelloFacts;
   /** zstd level, 0 for none. */
   readonly compression: number;
+  readonly heartbeatMs: number;
   /** Seconds a job waits for its agent. */
   readonly ownerDeadline: number;
   readonly tell: (message: LinkToFront) => void;
@@ -107,6 +106,7 @@ export class Link {
       connect: () => needs.connect(this.#uploading()),
       hello: needs.hello,
       version: needs.version,
+      heartbeatMs: needs.heartbeatMs,
       events: {
         connecting: (attempt) => {
           needs.tell({ type: 'connecting', attempt });
@@ -116,6 +116,13 @@ export class Link {
         },
         disconnected: (failure) => {
           this.#disconnected(failure.reason, failure.next ?? '');
+        },
+        silent: (missed) => {
+          needs.tell({ type: 'silent', ms: missed * needs.heartbeatMs });
+        },
+        clockSet: (step) => {
+          const offset = this.#client.clock.offset.toString();
+          needs.tell({ type: 'clock', offset, step: step.toString() });
         },
         message: (message) => {
           this.#receive(message);
@@ -170,7 +177,7 @@ export class Link {
     needs.tell({ type: 'listening' });
     link.#beat = setInterval(() => {
       needs.tell({ type: 'beat' });
-    }, BEAT_MS);
+    }, needs.heartbeatMs / 2);
     link.#client.start();
     return ok(link);
   }
@@ -409,6 +416,11 @@ export class Link {
         own: message.ownSlots,
         freeBytes: Number(message.freeBytes),
       });
+      return;
+    }
+    if (message.type === 'vitals') {
+      const vitals = parseVitals(message.json);
+      if (vitals !== undefined) this.#needs.tell({ type: 'vitals', ...vitals });
       return;
     }
     if (!('job' in message)) return;

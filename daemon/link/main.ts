@@ -29,6 +29,7 @@ function helloOf(layout: Layout, worker: WorkerConfig, config: Config): HelloFac
     storeLimit: (worker.storeLimitGb ?? config.store.limitGb) * 1e9,
     ...(worker.totalSlots === undefined ? {} : { totalSlots: worker.totalSlots }),
     ownerDeadline: config.execution.resumeTimeoutSec,
+    heartbeat: config.daemon.heartbeatIntervalSec,
     clockShift: worker.clockShiftNs,
     compression: config.transfer.compressionLevel,
   };
@@ -48,6 +49,7 @@ async function configure(message: Extract<FrontToLink, { type: 'configure' }>): 
     connect: (progress) => connect(worker, { layout, progress }),
     hello: helloOf(layout, worker, config),
     compression: config.transfer.compressionLevel,
+    heartbeatMs: config.daemon.heartbeatIntervalSec * 1000,
     ownerDeadline: config.execution.resumeTimeoutSec,
     tell,
     complain: (what) => {

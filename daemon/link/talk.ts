@@ -77,8 +77,9 @@ export class Talk {
       case 'local':
         if (this.#plan.cpus.length > 0) this.#caller.send({ type: 'bind', cpus: this.#plan.cpus });
         this.#notices.progress.end();
-        this.#notices.step(`here: ${outcome.reason}`);
-        this.#caller.finish({ type: 'local', reason: outcome.reason, notice: '', lease: 0n });
+        this.#notices.step(`${outcome.again ? 'not there' : 'here'}: ${outcome.reason}`);
+        if (outcome.again) this.#caller.finish({ type: 'again' });
+        else this.#caller.finish({ type: 'local', reason: outcome.reason, notice: '', lease: 0n });
         return;
       case 'lost':
       case 'abandoned':
@@ -105,8 +106,9 @@ export class Talk {
 
 /** Why a run ended with 102, and how to get at results that could not be returned. */
 export function lostText(worker: string, job: string, outcome: JobOutcome): string {
-  const { reason, kept } =
-    outcome.kind === 'lost' ? outcome : { reason: 'it was given up', kept: false };
+  const { reason, kept, timeout } =
+    outcome.kind === 'lost' ? outcome : { reason: 'it was given up', kept: false, timeout: false };
+  if (timeout) return `the command on ${worker} was ended: ${reason}`;
   const text = `the run on ${worker} was lost: ${reason}`;
   if (!kept) return text;
   return `${text}; its results stay on ${worker}: rch jobs fetch ${job.slice(0, 8)}`;

@@ -29,16 +29,23 @@ function spellings(path: string): string[] {
   return [...new Set(all)];
 }
 
-async function dpkgOwners(paths: readonly string[]): Promise<Map<string, string>> {
+/** dpkg-query(1): 1 when some path belongs to no package, more when it could not tell. */
+const DPKG_NONE = 1;
+
+/** Undefined: nobody answered, which says nothing of the paths. */
+type Owners = Map<string, string> | undefined;
+
+async function dpkgOwners(paths: readonly string[]): Promise<Owners> {
   const answer = await runTool({
     argv: ['/usr/bin/dpkg-query', '-S', '--', ...paths],
     cwd: '/',
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
     deadlineMs: 20_000,
   });
+  if (answer === undefined || answer.exit > DPKG_NONE) return undefined;
   const found = new Map<string, string>();
   // `libc6-dev:amd64: /usr/include/stdio.h`, several packages by commas for a shared folder; diversions are skipped.
-  for (const line of answer?.stdout.split('\n') ?? []) {
+  for (const line of answer.stdout.split('\n')) {
     const at = line.indexOf(': /');
     if (at <= 0 || line.startsWith('diversion ')) continue;
     const owner = line.slice(0, at).split(', ')[0] ?? '';
@@ -51,7 +58,7 @@ async function oneByOne(
   paths: readonly string[],
   argv: readonly string[],
   name: RegExp,
-): Promise<Map<string, string>> {
+): Promise<Owners> {
   const found = new Map<string, string>();
   for (const path of paths) {
     const answer = await runTool({
@@ -60,13 +67,14 @@ async function oneByOne(
       env: { PATH: '/usr/bin:/bin:/sbin', LC_ALL: 'C' },
       deadlineMs: 5000,
     });
-    const owner = answer?.exit === 0 ? name.exec(answer.stdout)?.[1] : undefined;
+    if (answer === undefined) return undefined;
+    const owner = answer.exit === 0 ? name.exec(answer.stdout)?.[1] : undefined;
     if (owner !== undefined) found.set(path, owner);
   }
   return found;
 }
 
-function ask(manager: Manager, paths: readonly string[]): Promise<Map<string, string>> {
+function ask(manager: Manager, paths: readonly string[]): Promise<Owners> {
   switch (manager) {
     case 'dpkg':
       return dpkgOwners(paths);
@@ -103,8 +111,9 @@ export async function ownersOf(
   if (unknown.length > 0) {
     const names = new Map(unknown.map((path) => [path, spellings(path)]));
     const found = await ask(manager, [...new Set([...names.values()].flat())]);
-    for (const [path, spelt] of names) {
-      const owner = spelt.map((each) => found.get(each)).find((each) => each !== undefined);
+    // What was not told now is asked again by the next command.
+    for (const [path, spelt] of found === undefined ? [] : names) {
+      const owner = spelt.map((each) => found?.get(each)).find((each) => each !== undefined);
       known.set(path, owner === undefined ? '' : plainName(owner, machine));
     }
   }

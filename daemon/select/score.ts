@@ -59,12 +59,13 @@ export function termsOf(worker: Scored, scale: Scale): ScoreTerms {
 }
 
 /**
- * 0 to 100 for a worker of priority 100, in proportion to the priority; a preferred worker stands above all others.
+ * 0 to 100 for a worker of priority 100, in proportion to the priority and to its health (1: nothing is wrong); a
+ * preferred worker stands above all others.
  */
 export function scoreOf(
   terms: ScoreTerms,
   weights: Weights,
-  favour: { readonly priority: number; readonly preferred: boolean },
+  favour: { readonly priority: number; readonly preferred: boolean; readonly health: number },
 ): number {
   const whole = weights.speed + weights.slots + weights.affinity + weights.cost;
   const sum =
@@ -72,7 +73,8 @@ export function scoreOf(
     weights.slots * terms.slots +
     weights.affinity * terms.affinity +
     weights.cost * terms.cost;
-  const score = (whole === 0 ? 0 : sum / whole) * favour.priority + (favour.preferred ? 1000 : 0);
+  const own = (whole === 0 ? 0 : sum / whole) * favour.priority * favour.health;
+  const score = own + (favour.preferred ? 1000 : 0);
   return Math.round(score * 10) / 10;
 }
 
@@ -107,6 +109,7 @@ export function lostBy(loser: WorkerVerdict, winner: WorkerVerdict, weights: Wei
     winner.priority !== undefined && priority < winner.priority
       ? [`priority ${priority} against ${winner.priority}`]
       : [];
-  const reasons = [...least, ...behind];
+  const worse = loser.degraded === undefined ? [] : ['degraded'];
+  const reasons = [...least, ...worse, ...behind];
   return reasons.length === 0 ? `no worse; ${winner.worker} stands first` : reasons.join(', ');
 }

@@ -1,7 +1,7 @@
 /** Chooses the worker of a command from what is known of each. No I/O. */
 import type { AgentFacts, MachineFacts } from '../../src/protocol/facts.ts';
 import type { WorkerVerdict } from '../../src/protocol/methods.ts';
-import { breakerRefusal, type Breaker } from '../lifecycle/breaker.ts';
+import { graveTrouble, healthWeight, type Health } from '../lifecycle/health.ts';
 import { usedSlots, type WorkerState } from '../lifecycle/worker.ts';
 import { eligible, toolsOf } from './eligible.ts';
 import type { Requirement } from './requirement.ts';
@@ -11,7 +11,7 @@ export type Contender = {
   readonly id: string;
   readonly priority: number;
   readonly state: WorkerState;
-  readonly breaker: Breaker;
+  readonly health: Health;
   /** Slots of jobs that were sent there and have not ended. */
   readonly ownSlots: number;
   /** Names of tools that its facts are known to cover: a tool not in `facts.tools` but here is missing there. */
@@ -35,6 +35,8 @@ export type Wish = {
   readonly worker: string | undefined;
   /** RCH_WORKERS. */
   readonly workers: readonly string[] | undefined;
+  /** Workers that turned this very command away, with their reasons. */
+  readonly tried: ReadonlyMap<string, string>;
   /** What the project's own configuration says of workers. */
   readonly project: {
     readonly allowed: readonly string[] | undefined;
@@ -45,14 +47,12 @@ export type Wish = {
   readonly weights: Weights;
   /** ms it would take here now; undefined without experience. */
   readonly hereMs: number | undefined;
-  /** ms of the daemon's monotonic clock. */
-  readonly now: number;
   /** Whether commands may use the network there; true: no matter. */
   readonly network: boolean;
 };
 
 /** How far a worker came before it was refused: the further, the nearer the miss. */
-const Step = { wish: 0, state: 1, health: 2, sandbox: 3, equality: 4, slots: 5 } as const;
+const Step = { wish: 0, state: 1, health: 2, equality: 3, slots: 4, tried: 5 } as const;
 type Step = (typeof Step)[keyof typeof Step];
 
 type Refused = { readonly step: Step; readonly reason: string; readonly next: string };
@@ -95,7 +95,7 @@ function refusedByState(state: WorkerState): { reason: string; next: string } | 
     case 'connected':
       return undefined;
     case 'disabled':
-      return { reason: 'it is disabled', next: '' };
+      return { reason: 'it is disabled', next: 'rch workers list' };
     case 'starting':
       return { reason: 'its link is starting', next: '' };
     case 'connecting':
@@ -110,18 +110,21 @@ function refusedByState(state: WorkerState): { reason: string; next: string } | 
   }
 }
 
+/** One that its user takes out of use while its link stands. */
+function refusedByHealth(health: Health): { reason: string; next: string } | undefined {
+  if (health.kind !== 'draining' && health.kind !== 'disabled') return undefined;
+  const { reason, next } = health;
+  return { reason: `it is ${health.kind} (${reason})`, next };
+}
+
 function refusedByFacts(
   facts: AgentFacts,
   probed: ReadonlySet<string>,
   wish: Wish,
 ): Refused | undefined {
-  if (facts.sandbox.method === 'none') {
-    const reason = 'it cannot run a command at the paths it has here';
-    return { step: Step.sandbox, reason, next: facts.sandbox.mend };
-  }
   if (!wish.network && facts.sandbox.method === 'folder') {
     const reason = 'it cannot keep a command off the network (sandbox.network = false)';
-    return { step: Step.sandbox, reason, next: facts.sandbox.mend };
+    return { step: Step.equality, reason, next: facts.sandbox.mend };
   }
   if (wish.match === undefined) return undefined;
   const { requirements, local } = wish.match;
@@ -149,13 +152,16 @@ export function grantedSlots(wished: number, total: number, used: number): numbe
 function judge(contender: Contender, wish: Wish): Refused | { readonly slots: number } {
   const unwished = refusedByWish(contender, wish);
   if (unwished !== undefined) return { step: Step.wish, reason: unwished, next: '' };
-  const { state } = contender;
-  const absent = refusedByState(state);
+  const tried = wish.tried.get(contender.id);
+  if (tried !== undefined)
+    return { step: Step.tried, reason: `it turned the command away: ${tried}`, next: '' };
+  const { state, health } = contender;
+  const absent = refusedByState(state) ?? refusedByHealth(health);
   if (absent !== undefined || state.kind !== 'connected') {
     return { step: Step.state, reason: absent?.reason ?? '', next: absent?.next ?? '' };
   }
-  const unhealthy = breakerRefusal(contender.breaker, wish.now);
-  if (unhealthy !== undefined) return { step: Step.health, reason: unhealthy, next: '' };
+  const grave = graveTrouble(health);
+  if (grave !== undefined) return { step: Step.health, reason: grave.reason, next: grave.next };
   const unfit = refusedByFacts(state.facts, contender.probed, wish);
   if (unfit !== undefined) return unfit;
   if (contender.joins === true) return { slots: Math.min(wish.slots, state.slots.total) };
@@ -178,7 +184,7 @@ function shortOf(wished: number, total: number, used: number): string {
 
 /** A worker that could take it, and how well. */
 function scored(contender: Contender, granted: number, wish: Wish, scale: Scale): WorkerVerdict {
-  const { id, state, speed, prospect, priority } = contender;
+  const { id, state, speed, prospect, priority, health } = contender;
   const total = state.kind === 'connected' ? state.slots.total : 0;
   const used = state.kind === 'connected' ? usedSlots(state.slots, contender.ownSlots) : total;
   const slots = { total, free: Math.max(0, total - used), granted };
@@ -187,8 +193,11 @@ function scored(contender: Contender, granted: number, wish: Wish, scale: Scale)
   return {
     worker: id,
     refusal: '',
-    score: scoreOf(terms, wish.weights, { priority, preferred }),
+    score: scoreOf(terms, wish.weights, { priority, preferred, health: healthWeight(health) }),
     terms,
+    ...(health.kind === 'degraded'
+      ? { degraded: health.troubles.map(({ reason }) => reason).join('; ') }
+      : {}),
     ...{ priority, preferred, slots },
   };
 }

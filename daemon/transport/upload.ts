@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
 import type { Archive } from './agent-parts.ts';
+import { within } from './deadline.ts';
 import { shown, skipTo } from './marker.ts';
 import type {
   Reach,
@@ -15,6 +16,8 @@ import { BASE, END, MARK } from './worker-shell.ts';
 
 /** An upload that moves no byte for this long has failed. */
 const STALL_MS = 30_000;
+/** For the worker to unpack and check what it has, ms. */
+const UNPACK_MS = 600_000;
 /** Days after which an agent or Node that was not started is removed. */
 const KEEP_DAYS = 14;
 /** Exit codes of the script below, and what they mean. */
@@ -142,7 +145,9 @@ export async function upload(
   const first = await Promise.race([
     done,
     sending.then((how) =>
-      how === 'stalled' ? fail(`the upload moved nothing for ${STALL_MS / 1000} s`) : done,
+      how === 'stalled'
+        ? fail(`the upload moved nothing for ${STALL_MS / 1000} s`)
+        : within(done, { ms: UNPACK_MS }, 'the worker did not unpack the agent in time'),
     ),
   ]);
   stream.destroy();

@@ -1,5 +1,4 @@
 /** How long it takes to choose among many workers, once a command is planned. */
-import { closedBreaker } from '../../daemon/lifecycle/breaker.ts';
 import { select, type Contender, type Wish } from '../../daemon/select/select.ts';
 import { machineFacts } from '../../src/facts/machine.ts';
 import type { AgentFacts } from '../../src/protocol/facts.ts';
@@ -17,8 +16,9 @@ function contender(id: string, facts: AgentFacts): Contender {
     state: {
       ...{ kind: 'connected', since: 0, facts, factsAt: 0, freeBytes: 1e12 },
       ...{ slots: { total: 32, used: 0, own: 0 }, clockOffset: 0n, roundTrip: 1 },
+      ...{ load: 0, clockSet: undefined, silentMs: 0 },
     },
-    breaker: closedBreaker,
+    health: { kind: 'healthy' },
     ownSlots: 0,
     probed: new Set(['make']),
     speed: 100,
@@ -44,7 +44,7 @@ async function wishOf(): Promise<{ wish: Wish; facts: AgentFacts }> {
     ...{ slots: 8, taken: new Set<string>(), worker: undefined, workers: undefined },
     project: { allowed: undefined, blocked: [], preferred: undefined, minSpeed: undefined },
     weights: { speed: 0.35, slots: 0.25, affinity: 0.25, cost: 0.15 },
-    ...{ hereMs: 10_000, now: 0, network: true },
+    ...{ hereMs: 10_000, tried: new Map<string, string>(), network: true },
   };
   return { wish, facts };
 }

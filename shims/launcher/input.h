@@ -15,6 +15,7 @@
 
 static struct {
   uint8_t kind; /* RCH_STREAM_… of descriptor 0 */
+  bool open;    /* what is below was made: another worker may be asked */
   uint64_t used, sent, high; /* consumed; sent on this connection; sent ever */
   bool eof_sent;
   off_t base;   /* file: its offset at the start */
@@ -38,6 +39,8 @@ static bool input_is_able(uint8_t kind) {
 }
 
 static bool input_open(uint8_t kind) {
+  if (input.open) return true;
+  input.open = true;
   input.kind = kind;
   /* Open for writing only: as good as empty. */
   int flags = fcntl(0, F_GETFL);

@@ -6,6 +6,7 @@
  *      ▼                   local │ └─ lost, resume failed ──▶ exit 102
  *   exec of the real tool ◀──────┘
  *
+ * Until `started` a link may also say `again`: the front is asked for another worker.
  * Until `starting` the worker was told nothing, so a lost link means that the tool runs here. After it nobody here knows
  * whether it runs there: only a link that says `local` can tell.
  */
@@ -65,7 +66,12 @@ static void job_release(void) {
   wire_close(&job.link);
   for (size_t i = 0; i < job.lock_count; i++) close_fd(&job.locks[i]);
   job.lock_count = 0;
+  free(job.locks);
+  job.locks = NULL;
 }
+
+/* In launcher.c: asks the front once more, after a link that started nothing. */
+static _Noreturn void ask_again(void);
 
 /* Before `started` only: the link is closed first, so that nothing starts there any more. */
 static _Noreturn void job_run_here(void) {
@@ -329,6 +335,14 @@ static void job_frame(const struct frame *frame) {
     struct rch_shim_locked held = {0};
     if (!rch_get_shim_lock(frame->body, frame->n, &m.lock) || !take_locks(m.lock.locks)) job_run_here();
     rch_put_shim_locked(&job.link.out, &held);
+  } else if (frame->number == RCH_SHIM_AGAIN && !job.started) {
+    text_clear();
+    job_release();
+    free(job.worker);
+    job.worker = NULL;
+    job.announced = false;
+    job.lost_at = 0;
+    ask_again();
   } else if (frame->number == RCH_SHIM_BIND && !job.started) {
     good = rch_get_shim_bind(frame->body, frame->n, &m.bind);
     if (good) keep_to(m.bind.cpus);

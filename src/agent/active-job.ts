@@ -82,6 +82,8 @@ export class ActiveJob {
   #left: Awaited<ReturnType<typeof collectTemporaries>> = { results: [], tooMuch: '' };
   #window = { from: 0n, till: -1n };
   #shift = 0n;
+  /** When the tool was heard to have started, ms of the monotonic clock. */
+  #beganAt = 0;
   /** Since when nobody listens, ms; undefined while somebody does. */
   #alone: NodeJS.Timeout | undefined;
   #keeping: Promise<Result<number>> | undefined;
@@ -320,6 +322,7 @@ export class ActiveJob {
 
   #begun(at: bigint): void {
     this.#advance({ type: 'started', from: at });
+    this.#beganAt = performance.now();
     if (this.#state.at !== 'running') return;
     this.#tellStarted(at);
     const { fsProgram: helper, hasher } = this.#needs;
@@ -358,7 +361,8 @@ export class ActiveJob {
   }
 
   async #collect(started: bigint, end: ToolEnd): Promise<void> {
-    const window = windowOf(started, end.till);
+    const elapsed = BigInt(Math.round((performance.now() - this.#beganAt) * 1e6));
+    const window = windowOf(started, end.till, elapsed);
     this.#window = { from: window.from + this.#shift, till: window.till + this.#shift };
     for (const root of this.plan.roots.filter((each) => !each.readOnly)) {
       const result = await this.#collectRoot(root, window);
@@ -428,7 +432,11 @@ export class ActiveJob {
   #advance(event: JobEvent): void {
     const before = this.#state;
     this.#state = transition(before, event);
-    if (this.#state.at === 'over' && before.at !== 'over') this.#giveBack(this.#state.outcome);
+    if (this.#state.at !== 'over' || before.at === 'over') return;
+    // Whoever took it up again while it was being ended still waits for word of it.
+    if (this.#state.outcome === 'dropped' && this.#keeping === undefined)
+      this.#send({ type: 'unknownJob', job: this.plan.id });
+    this.#giveBack(this.#state.outcome);
   }
 
   #giveBack(outcome: 'untouched' | 'settled' | 'dropped'): void {

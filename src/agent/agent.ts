@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { allowedCpus } from '../base/cpus.ts';
 import { fail, ok, type Result } from '../base/result.ts';
-import { diskFreeOf, MachineProbe } from '../facts/machine.ts';
+import { diskFreeOf, LEAST_DISK, MachineProbe } from '../facts/machine.ts';
 import type { AgentFacts, BenchmarkFacts, HelloFacts } from '../protocol/facts.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
 import { FsHelper } from '../tree/fs-helper.ts';
@@ -13,9 +13,10 @@ import { Store } from '../tree/store.ts';
 import { benchmark } from './benchmark.ts';
 import { collect, type Collected, heldBytes } from './collect.ts';
 import { Contents } from './contents.ts';
-import { emptyTrash, type AgentFolder } from './folder.ts';
+import { emptyTrash, sweepFolder, type AgentFolder } from './folder.ts';
 import { Jobs, sweepOrphans, type JobsNeeds } from './jobs.ts';
 import { Kept } from './kept.ts';
+import { LoadWatch } from './load.ts';
 import type { Log } from './log.ts';
 import { Memory } from '../base/memory.ts';
 import { Owner } from './owner.ts';
@@ -25,11 +26,11 @@ import { findSandbox, type Sandbox } from './sandbox.ts';
 import { Session } from './session.ts';
 import { Slots } from './slots.ts';
 import type { AgentStream } from './stream.ts';
-import { LEAST_DISK } from './unfit.ts';
 
-/** How often free space is looked at while somebody is connected, ms; told when it moved by this share. */
-const DISK_EVERY = 30_000;
+/** How often disk and load are looked at while somebody is connected, ms; told when they moved by this share. */
+const LOOK_EVERY = 10_000;
 const DISK_MOVED = 0.05;
+const LOAD_MOVED = 0.2;
 
 export type AgentNeeds = {
   readonly folder: AgentFolder;
@@ -67,8 +68,10 @@ export class Agent {
   readonly #sandbox: Promise<Sandbox>;
   #onIdle: () => void = () => undefined;
   #tools: readonly string[] = [];
-  #diskTimer: NodeJS.Timeout | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
   #diskFree = 0;
+  readonly #watch = new LoadWatch();
+  #load = 0;
   #collecting: Promise<unknown> | undefined;
   #benchmark: Promise<BenchmarkFacts> | undefined;
 
@@ -113,6 +116,7 @@ export class Agent {
   static async open(needs: AgentNeeds): Promise<Result<Agent>> {
     const past = await sweepOrphans(needs.folder, needs.log);
     await emptyTrash(needs.folder);
+    await sweepFolder(needs.folder);
     const hasher = new Hasher();
     const store = await Store.open({ folder: needs.folder.store, hasher });
     if (!store.ok) return store;
@@ -148,7 +152,7 @@ export class Agent {
         this.#checkIdle();
       },
     );
-    this.#watchDisk();
+    this.#watchMachine();
     const facts = await this.facts(owner, this.#tools);
     stream.send({
       type: 'welcome',
@@ -157,6 +161,7 @@ export class Agent {
       now: owner.clock.now(),
       json: Buffer.from(JSON.stringify(facts)),
     });
+    if (this.#load > 0) this.#tellVitals(opened);
   }
 
   /** A bulk stream of a session; false when there is no such session. */
@@ -233,8 +238,8 @@ export class Agent {
     const limit = this.#limit();
     if (this.#collecting !== undefined || heldBytes(this.#collectNeeds()) <= limit) return;
     this.#collecting = collect(limit, false, this.#collectNeeds())
-      .then(({ freed, held }) => {
-        this.log(`collected ${freed} bytes, ${held} are held`);
+      .then(({ contents, trees, results, held }) => {
+        this.log(`collected ${contents + trees + results} bytes, ${held} are held`);
       })
       .catch((thrown: unknown) => {
         this.log(`collecting: ${String(thrown)}`);
@@ -246,7 +251,7 @@ export class Agent {
 
   /** Ends all jobs and connections. */
   close(): void {
-    clearInterval(this.#diskTimer);
+    clearInterval(this.#lookTimer);
     this.jobs.killAll();
     for (const session of [...this.#sessions.values()]) session.end();
     this.helper.close();
@@ -255,7 +260,7 @@ export class Agent {
 
   /** Frees memory of trees that nobody uses now. */
   #unload(): void {
-    for (const root of this.#roots.all) if (root.turns.idle) root.unload();
+    for (const root of this.#roots.all) if (root.turns.idle) void root.unload();
   }
 
   #limit(): number {
@@ -264,24 +269,37 @@ export class Agent {
   }
 
   #collectNeeds(): Parameters<typeof collect>[2] {
-    return { store: this.store, contents: this.contents, roots: this.#roots };
+    const { store, contents, kept } = this;
+    return { store, contents, kept, roots: this.#roots };
   }
 
   #checkIdle(): void {
     if (this.#sessions.size === 0) {
-      clearInterval(this.#diskTimer);
-      this.#diskTimer = undefined;
+      clearInterval(this.#lookTimer);
+      this.#lookTimer = undefined;
     }
     if (this.idle) this.#onIdle();
   }
 
-  #watchDisk(): void {
-    this.#diskTimer ??= setInterval(() => {
-      void diskFreeOf(this.#needs.folder.path).then((free) => {
-        if (Math.abs(free - this.#diskFree) > DISK_MOVED * this.#diskFree) return this.#tellState();
-        return undefined;
-      });
-    }, DISK_EVERY);
+  #watchMachine(): void {
+    this.#lookTimer ??= setInterval(() => {
+      void this.#lookAtMachine();
+    }, LOOK_EVERY);
+  }
+
+  async #lookAtMachine(): Promise<void> {
+    const { cores, used } = this.#slots;
+    const load = this.#watch.look(cores, used) ?? 0;
+    if (Math.abs(load - this.#load) > LOAD_MOVED * cores) {
+      this.#load = load;
+      for (const session of this.#sessions.values()) this.#tellVitals(session);
+    }
+    const free = await diskFreeOf(this.#needs.folder.path);
+    if (Math.abs(free - this.#diskFree) > DISK_MOVED * this.#diskFree) await this.#tellState();
+  }
+
+  #tellVitals(session: Session): void {
+    session.send({ type: 'vitals', json: Buffer.from(JSON.stringify({ load: this.#load })) });
   }
 
   async #tellState(): Promise<void> {

@@ -94,3 +94,9 @@ async function empty(path: string): Promise<void> {
 export async function emptyTrash(folder: AgentFolder): Promise<void> {
   for (const name of readdirSync(folder.trash)) await empty(join(folder.trash, name));
 }
+
+/** What agents before left besides: a measurement that was cut short. */
+export async function sweepFolder(folder: AgentFolder): Promise<void> {
+  for (const name of readdirSync(folder.path))
+    if (name.startsWith('benchmark-')) await discard(folder, join(folder.path, name));
+}

@@ -23,6 +23,8 @@ import { contentsOf, type RootResult } from './result.ts';
 
 /** How long results are kept, ms. */
 const AGE_MS = 7 * 24 * 3600 * 1000;
+/** Somebody who looked at results so recently may still be fetching them, ms. */
+const FETCHING_MS = 10 * 60 * 1000;
 
 const metaShape = z.object({
   version: z.literal(1),
@@ -54,6 +56,14 @@ export function beforeOf({ root, changes }: RootResult): Buffer[] {
   );
 }
 
+function bytesIn(folder: string): number {
+  try {
+    return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+  } catch {
+    return 0;
+  }
+}
+
 function joinParts(parts: readonly Buffer[]): Buffer {
   return Buffer.concat(
     parts.flatMap((part) => {
@@ -74,7 +84,11 @@ function splitParts(bytes: Buffer): Buffer[] {
   return parts;
 }
 
+/** One kept result: its bytes, when it was kept, and when somebody last looked at it; ms. */
+type Holding = { readonly bytes: number; readonly at: number; used: number };
+
 export class Kept {
+  readonly #holdings = new Map<string, Holding>();
   readonly #agent: AgentFolder;
   readonly #room: (bytes: number) => Promise<Result<undefined>>;
 
@@ -99,11 +113,27 @@ export class Kept {
       for (const { hash, path } of contents)
         await copyFile(path, join(`${folder}.new`, 'contents', hash), constants.COPYFILE_FICLONE);
       await rename(`${folder}.new`, folder);
+      this.#holdings.set(of.hex, { bytes, at: Date.now(), used: 0 });
       return ok(bytes);
     } catch (thrown) {
       await discard(this.#agent, `${folder}.new`);
       return fail(`the results cannot be kept: ${messageOf(thrown)}`);
     }
+  }
+
+  /** Bytes of all contents that are kept. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const holding of this.#holdings.values()) bytes += holding.bytes;
+    return bytes;
+  }
+
+  /** Those that may go, the oldest first: kept before `till`, and not being fetched. */
+  removable(till: number): string[] {
+    return [...this.#holdings]
+      .filter(([, { at, used }]) => at <= till && Date.now() - used > FETCHING_MS)
+      .sort(([, a], [, b]) => a.at - b.at)
+      .map(([hex]) => hex);
   }
 
   /** What is kept of a job of this workstation. */
@@ -112,6 +142,8 @@ export class Kept {
     try {
       const meta = metaShape.parse(JSON.parse(readFileSync(join(folder, 'meta.json'), 'utf8')));
       if (meta.workstation !== workstation) return undefined;
+      const holding = this.#holdings.get(hex);
+      if (holding !== undefined) holding.used = Date.now();
       const contents = new Map<Hash, Content>();
       const roots = meta.roots.map(({ key, from, till }): KeptRoot => {
         const parts = splitParts(readFileSync(join(folder, `${key}.changes`)));
@@ -126,6 +158,7 @@ export class Kept {
   }
 
   remove(hex: string): Promise<void> {
+    this.#holdings.delete(hex);
     return discard(this.#agent, this.#folder(hex));
   }
 
@@ -134,8 +167,9 @@ export class Kept {
     mkdirSync(this.#agent.kept, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(this.#agent.kept)) {
       const path = join(this.#agent.kept, name);
-      const age = Date.now() - statSync(path).mtimeMs;
-      if (name.endsWith('.new') || age > AGE_MS) await discard(this.#agent, path);
+      const at = statSync(path).mtimeMs;
+      if (name.endsWith('.new') || Date.now() - at > AGE_MS) await discard(this.#agent, path);
+      else this.#holdings.set(name, { bytes: bytesIn(join(path, 'contents')), at, used: 0 });
     }
   }
 

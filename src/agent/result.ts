@@ -127,9 +127,22 @@ export async function collectResult(of: Collecting): Promise<Result<RootResult>>
   });
 }
 
-/** The window in which the kernel may have put the times of what ran from `started` to `ended`, ns. */
-export function windowOf(started: bigint, ended: bigint): { from: bigint; till: bigint } {
-  return { from: started - COARSE_CLOCK, till: ended };
+/** What a steady clock and the machine's may differ by in a run without the latter having been set, ns. */
+const CLOCK_SET = 1_000_000_000n;
+
+/**
+ * The window in which the kernel may have put the times of what ran from `started` to `ended` on the machine's clock,
+ * for `elapsed` on one that nobody sets; ns.
+ */
+export function windowOf(
+  started: bigint,
+  ended: bigint,
+  elapsed: bigint,
+): { from: bigint; till: bigint } {
+  // Set meanwhile, the clock gave times to what the run made that lie outside of what it says now.
+  const early = ended - elapsed + CLOCK_SET < started ? ended - elapsed : started;
+  const late = started + elapsed > ended + CLOCK_SET ? started + elapsed : ended;
+  return { from: early - COARSE_CLOCK, till: late };
 }
 
 /** The contents a result offers, by hash. */

@@ -226,11 +226,12 @@ export class Root {
     return folderIdentity(Buffer.from(standsAt.path, 'latin1')) === standsAt.identity;
   }
 
-  /** Frees memory; all of it is read again when needed. */
-  unload(): void {
+  /** Frees memory; all of it is read again when needed. Settles when nothing is written for it any more. */
+  async unload(): Promise<void> {
+    const tree = this.#tree;
     this.#agreed = undefined;
-    void this.#tree?.close();
     this.#tree = undefined;
+    await tree?.close();
   }
 
   #lastingEpoch(): string {

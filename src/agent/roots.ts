@@ -83,7 +83,8 @@ export class Roots {
   async remove(root: Root): Promise<void> {
     if (root.standsAtPath) return;
     this.#roots.delete(root.name);
-    root.unload();
+    // What it still writes would make the folder anew.
+    await root.unload();
     await discard(this.#folder, root.folder);
   }
 }

@@ -12,6 +12,7 @@ import { namedIn, sendContent, sendPart, type Content, type OutNeeds } from './b
 import type { Listener, Owner } from './owner.ts';
 import { beforeOf, retold, type KeptResult } from './kept.ts';
 import { settleResult } from './result.ts';
+import { SilenceWatch } from './silence.ts';
 import type { AgentStream } from './stream.ts';
 import { syncIn, type Lack } from './sync-in.ts';
 
@@ -84,12 +85,20 @@ export class Session implements Listener {
   readonly #bringing = new Map<number, Bringing>();
   readonly #gone = new AbortController();
   readonly #packer: BlobPacker;
+  #watch: SilenceWatch | undefined;
 
   constructor(owner: Owner, control: AgentStream, agent: Agent) {
     this.owner = owner;
     this.#control = control;
     this.#agent = agent;
     this.#packer = new BlobPacker(owner.hello.compression ?? DEFAULT_LEVEL);
+    const { heartbeat } = owner.hello;
+    if (heartbeat === undefined) return;
+    // Else jobs would run on for nobody.
+    this.#watch = new SilenceWatch(heartbeat, (seconds) => {
+      agent.log(`a link was silent for ${seconds} s`);
+      this.end();
+    });
   }
 
   addBulk(stream: AgentStream): void {
@@ -108,6 +117,7 @@ export class Session implements Listener {
 
   /** The control stream is gone; so is all that was on its way. */
   end(): void {
+    this.#watch?.stop();
     this.#gone.abort();
     for (const stream of [...this.#bulk]) stream.close();
     this.#control.close();
@@ -115,6 +125,7 @@ export class Session implements Listener {
   }
 
   receive(message: AgentMessage): Promise<void> | undefined {
+    this.#watch?.heard();
     if (message.type !== 'ping') this.#agent.memory.used();
     if (message.type === 'blob') return this.#agent.contents.take(message);
     if (isRequest(message)) this.#request(message);
@@ -161,10 +172,7 @@ export class Session implements Listener {
         this.#reclaim(message);
         return;
       case 'collect':
-        this.#answer(request, async () => {
-          const done = await this.#agent.collect(Number(message.bytes));
-          this.send({ type: 'collected', request, ...done });
-        });
+        this.#answer(request, () => this.#collect(message));
         return;
       case 'benchmark':
         this.#answer(request, async () => {
@@ -226,6 +234,18 @@ export class Session implements Listener {
     const asked = probeRequest.parse(JSON.parse(message.json.toString('utf8')));
     const facts = await this.#agent.facts(this.owner, asked.tools);
     this.send({ type: 'facts', request, json: Buffer.from(JSON.stringify(facts)) });
+  }
+
+  async #collect({ request, bytes }: Of<'collect'>): Promise<void> {
+    const { contents, trees, results, held } = await this.#agent.collect(Number(bytes));
+    this.send({
+      type: 'collected',
+      request,
+      contents: BigInt(contents),
+      trees: BigInt(trees),
+      results: BigInt(results),
+      held: BigInt(held),
+    });
   }
 
   /** Gathers the parts; the last one starts the work. */

@@ -1,11 +1,8 @@
 /** Why this machine cannot take a job now, for reasons that are its own. */
-import { diskFreeOf } from '../facts/machine.ts';
+import { diskFreeOf, LEAST_DISK } from '../facts/machine.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
 import { hasProgram, type JobPlan } from './job-plan.ts';
 import type { Sandbox } from './sandbox.ts';
-
-/** Below this much free space no job starts, bytes. */
-export const LEAST_DISK = 200 * 1024 * 1024;
 
 type Unfit = { readonly kind: RefusalKind; readonly reason: string };
 

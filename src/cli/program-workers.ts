@@ -51,9 +51,37 @@ function addCommand(workers: Command, bind: Bind): void {
     );
 }
 
+function orderCommands(workers: Command, bind: Bind): void {
+  const order = (mandate: 'enabled' | 'draining' | 'disabled'): ReturnType<Bind> =>
+    bind(async (context, options, [id]) => {
+      const { orderWorker } = await import('./workers/order.ts');
+      const wait = mandate === 'draining' && options['wait'] !== false;
+      return orderWorker(context, id ?? '', { mandate, wait });
+    });
+  leaf(workers, 'enable <id>', 'let it take commands again').action(order('enabled'));
+  leaf(workers, 'drain <id>', 'send it no more commands, and wait until none runs there')
+    .option('--no-wait', 'return at once; what runs there goes on all the same')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Running commands are named, each with its end; Ctrl-C ends the waiting, not the draining. The connection',
+        'stays, so that kept results can be fetched. It holds over restarts of the daemon, until: rch workers enable ID',
+      ].join('\n'),
+    )
+    .action(order('draining'));
+  leaf(workers, 'disable <id>', 'send it no more commands, and let its connection go')
+    .addHelpText(
+      'after',
+      '\nWhat runs there goes on to its end first. It holds over restarts of the daemon, until: rch workers enable ID',
+    )
+    .action(order('disabled'));
+}
+
 export function workersCommands(program: Command, bind: Bind): void {
   const workers = program.command('workers').description('the machines that commands may run on');
   addCommand(workers, bind);
+  orderCommands(workers, bind);
   leaf(workers, 'list', 'those of workers.toml, and how they are').action(
     bind(async (context) => (await import('./workers/list.ts')).listWorkers(context)),
   );

@@ -129,7 +129,12 @@ function doingCommands(program: Command, bind: Bind): void {
         (await import('./demo/demo.ts')).demo(context, options['keep'] === true),
       ),
     );
-  leaf(program, 'gc [worker]', "shrink a worker's store and trees (all workers without a name)")
+  leaf(
+    program,
+    'gc [worker]',
+    'make room on workers (all without a name): contents, trees, old results and logs, as far as nothing uses them',
+  )
+    .option('--worker <id>', 'the same as the name')
     .option(
       '--to-mb <size>',
       'to this many megabytes; by default to the configured limit',
@@ -137,7 +142,11 @@ function doingCommands(program: Command, bind: Bind): void {
     )
     .action(
       bind(async (context, options, [worker]) =>
-        (await import('./gc.ts')).collect(context, worker, Number(options['toMb'] ?? 0) * 1e6),
+        (await import('./gc.ts')).collect(
+          context,
+          worker ?? (typeof options['worker'] === 'string' ? options['worker'] : undefined),
+          typeof options['toMb'] === 'number' ? options['toMb'] * 1e6 : undefined,
+        ),
       ),
     );
   leaf(program, 'version', 'the version of rch').action(

@@ -194,6 +194,19 @@ const settings = {
     .strictObject({
       /** Seconds that running commands get when the daemon is told to stop. */
       drainTimeoutSec: z.number().int().min(0).max(86_400).default(30),
+      /** Seconds between two questions after the life of a worker; after three without an answer it is unreachable. */
+      heartbeatIntervalSec: z.number().min(0.1).max(3600).default(10),
+    })
+    .prefault({}),
+  /** When a worker that loses commands is left alone for a while. */
+  breaker: z
+    .strictObject({
+      /** Lost commands within the window; one that came back before its start counts half. */
+      failureThreshold: z.number().min(0.5).max(1000).default(3),
+      windowSec: z.number().positive().max(86_400).default(60),
+      /** Seconds of the first pause, after which one command is sent on trial; each failed trial doubles it. */
+      recoveryTimeoutSec: z.number().positive().max(86_400).default(30),
+      longestPauseSec: z.number().positive().max(86_400).default(300),
     })
     .prefault({}),
   deduplication: z

@@ -37,6 +37,9 @@ export function parseCpu(text: string): { model: string; flags: string[] } {
   };
 }
 
+/** Below so many free bytes a worker starts nothing. */
+export const LEAST_DISK = 200 * 1024 * 1024;
+
 /** Free bytes for an unprivileged writer; 0 when the folder cannot be asked. */
 export async function diskFreeOf(folder: string): Promise<number> {
   const info = await statfs(folder).catch(() => undefined);

@@ -135,7 +135,7 @@ export const agentMessages = {
   outClosed: { number: 17, fields: { job: 'bytes', stream: 'u8' } },
   /** The launcher is gone: end every process of the job; its changes are dropped by the next sync. */
   kill: { number: 18, fields: { job: 'bytes' } },
-  /** Shrinks store and trees to `bytes` (0: the configured bound). */
+  /** Shrinks what is held to `bytes` (0: the configured bound). */
   collect: { number: 19, fields: { request: 'u32', bytes: 'u64' } },
   /** A content that the sync `request` asked for cannot come: it is to be refused, with nothing done. */
   withdraw: { number: 20, fields: { request: 'u32' } },
@@ -219,7 +219,11 @@ export const agentMessages = {
   settled: { number: 82, fields: { request: 'u32', epoch: 'u64' } },
   /** `attach` of a job that had started and is over. One that never came this far is answered by `notStarted`, never-seen. */
   unknownJob: { number: 83, fields: { job: 'bytes' } },
-  collected: { number: 84, fields: { request: 'u32', freed: 'u64', held: 'u64' } },
+  /** Bytes: freed of each kind, and held of all that is left. */
+  collected: {
+    number: 84,
+    fields: { request: 'u32', contents: 'u64', trees: 'u64', results: 'u64', held: 'u64' },
+  },
   /** `json` is BenchmarkFacts. */
   benchmarked: { number: 86, fields: { request: 'u32', json: 'bytes' } },
   /** Files of a running job that seem to be finished, and may be fetched early; `sizes` are u64, in the same order. */
@@ -229,6 +233,8 @@ export const agentMessages = {
     number: 85,
     fields: { totalSlots: 'u32', usedSlots: 'u32', ownSlots: 'u32', freeBytes: 'u64' },
   },
+  /** How the machine is beside our jobs, sent when it changes; `json` is of facts.ts. */
+  vitals: { number: 91, fields: { json: 'bytes' } },
   /** The entries of the agreed manifest at the paths of a result, packed like it; a path that was not there is `gone`. */
   baseline: { number: 88, fields: { request: 'u32', changes: 'bytes', last: 'bool' } },
   /** The results are kept; `bytes` of contents. */

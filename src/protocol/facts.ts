@@ -58,6 +58,23 @@ export const agentFacts = machineFacts.extend({
 });
 export type AgentFacts = z.infer<typeof agentFacts>;
 
+/** The `json` of `vitals`: how a worker is beside what our jobs do. */
+const vitalsFacts = z.object({
+  /** Cores that others keep busy there, at least. */
+  load: z.number().nonnegative(),
+});
+type VitalsFacts = z.infer<typeof vitalsFacts>;
+
+/** Undefined for what is not one. */
+export function parseVitals(json: Buffer): VitalsFacts | undefined {
+  try {
+    const parsed = vitalsFacts.safeParse(JSON.parse(json.toString('utf8')));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The `json` of `hello`: who connects. */
 export const helloFacts = z.object({
   /** Random, made once per workstation and user; separates their roots on a shared worker. */
@@ -66,6 +83,8 @@ export const helloFacts = z.object({
   totalSlots: z.number().int().optional(),
   /** Seconds a started job may stay without its owner. */
   ownerDeadline: z.number(),
+  /** Seconds between two pings of the link; one that is silent for several is gone. */
+  heartbeat: z.number().positive().optional(),
   /** Shifts the agent's clock, in ns: for tests, which cannot set a machine's clock. */
   clockShift: z.string().default('0'),
   /** zstd level of what the agent sends (3 when not given); 0 never packs. It packs only while the connection is the slower part. */

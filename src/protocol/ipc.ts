@@ -171,14 +171,30 @@ export const jobOutcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('signaled'), signal: z.number() }),
   /** Built there, run here. */
   z.object({ kind: z.literal('execHere') }),
-  /** Answered `local` before the start. `learn`: local from now on for this project and command. */
-  z.object({ kind: z.literal('local'), reason: z.string(), learn: z.boolean() }),
+  /**
+   * Came back before the start. `learn`: local from now on for this project and command. `again`: another worker may do
+   * better, and the launcher asks anew; else it was answered `local`.
+   */
+  z.object({
+    kind: z.literal('local'),
+    reason: z.string(),
+    learn: z.boolean(),
+    again: z.boolean().default(false),
+  }),
   /** By `rch cancel`: the launcher ended as if it had been interrupted. */
   z.object({ kind: z.literal('cancelled') }),
   /** The launcher went away before the end. */
   z.object({ kind: z.literal('abandoned') }),
-  /** Started, then lost: the launcher ended with 102. `kept`: its results can still be fetched. */
-  z.object({ kind: z.literal('lost'), reason: z.string(), kept: z.boolean().default(false) }),
+  /**
+   * Started, then lost: the launcher ended with 102. `kept`: its results can still be fetched. `timeout`: ended by
+   * execution.timeout_sec, which says nothing against the worker.
+   */
+  z.object({
+    kind: z.literal('lost'),
+    reason: z.string(),
+    kept: z.boolean().default(false),
+    timeout: z.boolean().default(false),
+  }),
 ]);
 export type JobOutcome = z.infer<typeof jobOutcome>;
 
@@ -196,6 +212,15 @@ export const doneMessage = z.object({
   /** A path outside all roots that the tool was refused to write; '' when none. */
   deniedPath: raw,
 });
+
+/** Bytes that a worker freed, by what they were, and what it still holds. */
+export const collected = z.object({
+  contents: z.number(),
+  trees: z.number(),
+  results: z.number(),
+  held: z.number(),
+});
+export type Collected = z.infer<typeof collected>;
 
 /** A job whose results are kept on the worker. */
 export const keptJob = z.object({
@@ -226,7 +251,7 @@ export const linkToFront = z.discriminatedUnion('type', [
   }),
   /** All jobs whose results are kept, at the start and at each change. */
   z.object({ type: z.literal('kept'), jobs: z.array(keptJob) }),
-  /** A sign of life, every 5 s. */
+  /** A sign of life, twice in each `daemon.heartbeat_interval_sec`. */
   z.object({ type: z.literal('beat') }),
   z.object({
     type: z.literal('fetched'),
@@ -252,6 +277,12 @@ export const linkToFront = z.discriminatedUnion('type', [
     clockOffset: z.string(),
     roundTrip: z.number(),
   }),
+  /** Cores that others keep busy there. */
+  z.object({ type: z.literal('vitals'), load: z.number() }),
+  /** One of the clocks was set, by `step` ns; `offset` as in `connected`. */
+  z.object({ type: z.literal('clock'), offset: z.string(), step: z.string() }),
+  /** The agent has not answered for so long, on a connection that stands; 0: it did again. */
+  z.object({ type: z.literal('silent'), ms: z.number() }),
   z.object({ type: z.literal('disconnected'), reason: z.string(), next: z.string() }),
   z.object({
     type: z.literal('slots'),
@@ -265,8 +296,7 @@ export const linkToFront = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('collected'),
     request: z.number(),
-    freed: z.number(),
-    held: z.number(),
+    collected,
   }),
   z.object({ type: z.literal('benchmarked'), request: z.number(), facts: benchmarkFacts }),
   z.object({ type: z.literal('looked'), request: z.number(), told: toldSources }),

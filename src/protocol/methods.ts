@@ -1,6 +1,6 @@
 /** The calls of control.ts: the parameters and the reply of each method, checked by zod on both sides. */
 import { z } from 'zod';
-import { jobBytes, phases, plannedRoot } from './ipc.ts';
+import { collected, jobBytes, phases, plannedRoot } from './ipc.ts';
 import { benchmarkFacts, sandboxFacts, toolFacts } from './facts.ts';
 
 /** A Failure of src/base/result.ts. */
@@ -52,6 +52,8 @@ export const workerVerdict = z.object({
   score: z.number(),
   /** Absent when refused. */
   terms: scoreTerms.optional(),
+  /** What is wrong with a worker that could have been taken nevertheless. */
+  degraded: z.string().optional(),
   /** Of its configuration. */
   priority: z.number().optional(),
   /** The project prefers it. */
@@ -99,7 +101,17 @@ export const workerStatus = z.object({
   /** Empty for transports without one. */
   host: z.string(),
   state: z.enum(['disabled', 'starting', 'connecting', 'connected', 'unreachable', 'draining']),
-  /** Why it is not connected, or why it takes no jobs; empty when all is well. */
+  /** daemon/lifecycle/health.ts */
+  health: z.enum(['healthy', 'degraded', 'unreachable', 'draining', 'disabled']),
+  /** What the user wants of it (`rch workers enable`, `drain`, `disable`). */
+  mandate: z.enum(['enabled', 'draining', 'disabled']),
+  /** What is wrong with one that answers, the gravest first; `used`: commands are sent there nevertheless. */
+  troubles: z.array(
+    z.object({ kind: z.string(), reason: z.string(), next: z.string(), used: z.boolean() }),
+  ),
+  /** Cores that others keep busy there; null while it is not connected. */
+  load: z.number().nullable(),
+  /** Why it takes no commands; empty when it does. */
   reason: z.string(),
   /** What to do about `reason`; empty when we do not know. */
   next: z.string(),
@@ -323,6 +335,14 @@ export const controlMethods = {
   },
   /** Measures a connected worker, or asks benchmark.url again where that is set. */
   benchmark: { params: z.object({ worker: z.string() }), reply: workerSpeed },
+  /** What the user wants of a worker from now on, over restarts of the daemon too. */
+  order: {
+    params: z.object({
+      worker: z.string(),
+      mandate: z.enum(['enabled', 'draining', 'disabled']),
+    }),
+    reply: workerStatus,
+  },
   /** Reads the configuration now. */
   reload: { params: nothing, reply: z.object({ problems: z.array(configProblem) }) },
   /**
@@ -346,10 +366,10 @@ export const controlMethods = {
       conflicts: z.array(z.string()),
     }),
   },
-  /** Shrinks a worker's store and trees to `bytes`; 0 means to its configured bound. Bytes in the reply. */
+  /** Shrinks what a worker holds to `bytes`; without it, to its configured bound. */
   collect: {
-    params: z.object({ worker: z.string(), bytes: z.number().nonnegative() }),
-    reply: z.object({ freed: z.number(), held: z.number() }),
+    params: z.object({ worker: z.string(), bytes: z.number().nonnegative().optional() }),
+    reply: collected,
   },
   /** Forgets what was learned as local for the projects in or around `cwd`; without it, everything. */
   forget: {

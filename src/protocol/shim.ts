@@ -187,6 +187,11 @@ export const shimMessages = {
    * For a command that waited in vain for another's run, under that one's locks.
    */
   lock: { number: 59, fields: { locks: 'bytesList' } },
+  /**
+   * Nothing was started there, and another worker may do better: the launcher asks the front anew, which knows by pid
+   * and start time whom it has tried. Never after `started`.
+   */
+  again: { number: 60, fields: {} },
 } as const;
 
 export type ShimMessage = MessageOf<typeof shimMessages>;

@@ -78,10 +78,13 @@ function workerLines(workers: DecisionDetails['workers']): string[] {
     });
   const head = ['worker', 'score', 'speed', 'slots', 'affinity', 'cost', 'priority', 'gets', ''];
   const shown = able.length === 0 ? [] : table([head, ...able], 120).split('\n');
+  const worse = workers
+    .filter((each) => each.degraded !== undefined)
+    .map(({ worker, degraded = '' }) => `${worker}: degraded: ${printable(degraded)}`);
   const refused = workers
     .filter((each) => each.refusal !== '')
     .map(({ worker, refusal }) => `${worker}: ${printable(refusal)}`);
-  return [...shown, ...refused].map((line) => `  ${line}`);
+  return [...shown, ...worse, ...refused].map((line) => `  ${line}`);
 }
 
 /** What is behind a decision, a line each. */

@@ -19,19 +19,32 @@ function draw(branches: readonly Branch[], indent: string): string[] {
   });
 }
 
-function stateText(worker: WorkerStatus, colors: Colors): string {
-  switch (worker.state) {
-    case 'connected':
-      return worker.reason === '' ? colors.green('ready') : colors.yellow('not used');
-    case 'starting':
-    case 'connecting':
+/** Its health, and while it is on its way what it is at. */
+export function stateText(worker: WorkerStatus, colors: Colors): string {
+  switch (worker.health) {
+    case 'healthy':
+      return colors.green('healthy');
+    case 'degraded':
+      return colors.yellow(worker.reason === '' ? 'degraded' : 'degraded, not used');
     case 'draining':
-      return colors.yellow(worker.state);
+      return colors.yellow('draining');
     case 'unreachable':
-      return colors.red('unreachable');
+      return worker.state === 'unreachable'
+        ? colors.red('unreachable')
+        : colors.yellow(worker.state);
     case 'disabled':
       return colors.dim('disabled');
   }
+}
+
+/** What is wrong, a line each; what to do about it behind. */
+function troubleLines(worker: WorkerStatus): string[] {
+  const lines = worker.troubles.map(({ reason, next }) => [reason, next] as const);
+  const all = lines.length === 0 ? [[worker.reason, worker.next] as const] : lines;
+  return all.flatMap(([reason, next]) => [
+    ...(reason === '' ? [] : [printable(reason)]),
+    ...(next === '' ? [] : [`next: ${printable(next)}`]),
+  ]);
 }
 
 /** `css (203.0.113.20): ready, 2/32 slots, 1 job`, and below it what is wrong. */
@@ -45,10 +58,7 @@ function workerBranch(worker: WorkerStatus, colors: Colors): Branch {
   ];
   return {
     text: `${worker.id} (${place}): ${parts.join(', ')}`,
-    below: [
-      ...(worker.reason === '' ? [] : [leaf(printable(worker.reason))]),
-      ...(worker.next === '' ? [] : [leaf(`next: ${printable(worker.next)}`)]),
-    ],
+    below: troubleLines(worker).map(leaf),
   };
 }
 

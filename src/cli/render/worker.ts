@@ -86,7 +86,9 @@ function factLines(facts: Facts, asked: readonly string[], { colors }: Look): st
 export function probeText(worker: WorkerStatus, asked: readonly string[], look: Look): string {
   const { colors } = look;
   const slots = worker.slots === null ? '' : `, ${count(worker.slots.total, 'slot')}`;
-  const head = `${worker.id}: ${worker.reason === '' ? colors.green(worker.state) : colors.yellow(`${worker.state}, but ${worker.reason}`)}${slots}`;
+  const wrong = worker.troubles.length > 0 ? worker.troubles : worker.reason === '' ? [] : [worker];
+  const reasons = wrong.map(({ reason }) => reason).join('; ');
+  const head = `${worker.id}: ${reasons === '' ? colors.green(worker.state) : colors.yellow(`${worker.state}, but ${reasons}`)}${slots}`;
   return [
     colors.bold(head),
     ...(worker.roundTripMs === null

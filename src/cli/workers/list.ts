@@ -1,10 +1,12 @@
 /** `rch workers list`: what workers.toml says, with how each is while the daemon runs. */
+import { createColors } from 'picocolors';
 import { workersFile } from '../../base/layout.ts';
 import { ok } from '../../base/result.ts';
 import { DaemonClient } from '../../client/daemon-client.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { WorkerConfig } from '../../config/schema.ts';
 import type { WorkerStatus } from '../../protocol/methods.ts';
+import { stateText } from '../render/status.ts';
 import { printable, table } from '../render/text.ts';
 import type { Context, Look, Outcome } from '../report.ts';
 
@@ -20,7 +22,15 @@ export function placeOf(worker: WorkerConfig): string {
 
 function stateOf({ enabled, status }: Row): string {
   if (!enabled) return 'disabled';
-  return status?.state ?? 'daemon not running';
+  if (status === null) return 'daemon not running';
+  return stateText(status, createColors(false));
+}
+
+function whyOf(status: WorkerStatus | null): string {
+  if (status === null) return '';
+  return status.troubles.length === 0
+    ? status.reason
+    : status.troubles.map(({ reason }) => reason).join('; ');
 }
 
 function listText(rows: readonly Row[], file: string, { width }: Look): string {
@@ -34,7 +44,7 @@ function listText(rows: readonly Row[], file: string, { width }: Look): string {
       stateOf(row),
       slots === null || slots === undefined ? '' : `${slots.used}/${slots.total}`,
       String(row.priority),
-      printable(row.status?.reason ?? ''),
+      printable(whyOf(row.status)),
     ];
   });
   return table([['WORKER', 'WHERE', 'STATE', 'SLOTS', 'PRIORITY', ''], ...cells], width);

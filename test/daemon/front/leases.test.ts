@@ -1,4 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { House, type Launcher } from './rig.ts';
 
@@ -70,4 +72,19 @@ test('how long a leased command ran is known afterwards', async () => {
   const ended = rows.find((row) => row.command === 'make heavy-0');
   expect(ended?.phases.run).toBeGreaterThan(0);
   expect(ended?.exit).toBeNull();
+});
+
+test('leases outlive a daemon that is killed, as long as their commands do', async () => {
+  const file = join(house.layout.state, 'leases.json');
+  await house.until('the leases on disk', () => {
+    const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+    return running.every((_, at) => text.includes(`make heavy-${at}`));
+  });
+  await house.crash();
+  const gone = running.shift();
+  await gone?.end();
+  await house.start();
+  const status = await house.until('the rest', (each) => each.local.leases.length === limit - 1);
+  const commands = status.local.leases.map((each) => each.command);
+  expect(commands).toEqual(running.map((_, at) => `make heavy-${at + 1}`));
 });

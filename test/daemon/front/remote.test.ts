@@ -36,7 +36,10 @@ test('a build goes to the link of an equal worker, and its end is in the history
   expect(running.jobs[0]).toMatchObject({ worker: 'css', command: 'make', cwd: folder });
   expect(running.workers[0]).toMatchObject({ id: 'css', state: 'connected', jobs: 1 });
 
-  link.done(job, { outcome: { kind: 'exited', code: 2 }, conflicts: ['/caf\xc3\xa9'] });
+  link.done(job, {
+    outcome: { kind: 'exited', code: 2 },
+    conflicts: ['/caf\xc3\xa9'],
+  });
   await house.until('the end', (status) => status.jobs.length === 0);
   const [row] = await house.call('history', { n: 1 });
   expect(row).toMatchObject({
@@ -163,7 +166,9 @@ test('a job that comes back before its start is local in the history, under a le
   const { job } = await link.expect('plan');
   await launcher.expect('ack');
   await launcher.expect('remote');
-  link.done(job, { outcome: { kind: 'local', reason: 'the disk there is full', learn: false } });
+  link.done(job, {
+    outcome: { kind: 'local', reason: 'the disk there is full', learn: false, again: false },
+  });
   const status = await house.until('the lease', (each) => each.local.leases.length === 1);
   expect(status.counts).toMatchObject({ remote: 0, local: 1, returned: 1 });
   const [row] = await house.call('history', { n: 1 });
@@ -185,7 +190,9 @@ test('a worker that loses job after job rests', async () => {
     const { job } = await link.expect('plan');
     await launcher.expect('ack');
     await launcher.expect('remote');
-    link.done(job, { outcome: { kind: 'lost', kept: false, reason: 'the agent vanished' } });
+    link.done(job, {
+      outcome: { kind: 'lost', kept: false, timeout: false, reason: 'the agent vanished' },
+    });
     await house.until('the end', (status) => status.jobs.length === 0);
   }
   const launcher = await house.make(folder);

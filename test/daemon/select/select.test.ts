@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { closedBreaker } from '../../../daemon/lifecycle/breaker.ts';
 import { grantedSlots, select, type Contender, type Wish } from '../../../daemon/select/select.ts';
 import { agentFactsLikeHere } from '../front/rig.ts';
 
@@ -14,13 +13,16 @@ const connected = {
   freeBytes: 1e12,
   clockOffset: 0n,
   roundTrip: 1,
+  load: 0,
+  clockSet: undefined,
+  silentMs: 0,
 } as const;
 
 const contender = (id: string, more: Partial<Contender> = {}): Contender => ({
   id,
   priority: 100,
   state: connected,
-  breaker: closedBreaker,
+  health: { kind: 'healthy' },
   ownSlots: 0,
   probed: new Set(['make']),
   speed: undefined,
@@ -41,10 +43,10 @@ const wish: Wish = {
   taken: new Set(),
   worker: undefined,
   workers: undefined,
+  tried: new Map(),
   project: { allowed: undefined, blocked: [], preferred: undefined, minSpeed: undefined },
   weights: { speed: 0.35, slots: 0.25, affinity: 0.25, cost: 0.15 },
   hereMs: undefined,
-  now: 0,
   network: true,
 };
 

@@ -45,7 +45,10 @@ async function connected(): Promise<AgentClient> {
       },
       hello: { workstation: 'station', storeLimit: 1e10, ownerDeadline: 60, clockShift: '0' },
       version: 'test',
+      heartbeatMs: 10_000,
       events: {
+        silent: () => undefined,
+        clockSet: () => undefined,
         connecting: () => undefined,
         connected: () => {
           resolve();
