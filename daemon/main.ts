@@ -71,7 +71,13 @@ async function run(foreground: boolean): Promise<string | undefined> {
   const speeds = Speeds.open(join(layout.state, 'speeds.json'), complain);
   const home = process.env['HOME'];
   const journal = { history, learned, speeds };
-  const front = new Front({ layout, version, home, logger, ...journal, onStop: stop });
+  const front = new Front({
+    ...{ layout, version, home, logger, ...journal },
+    onLogFile: (path) => {
+      log.moveTo(path ?? daemonLog(layout));
+    },
+    onStop: stop,
+  });
   process.on('uncaughtException', (thrown) => {
     crash(log, 'uncaught', thrown);
   });

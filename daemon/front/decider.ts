@@ -23,7 +23,16 @@ import type { ExperienceBook } from '../select/experience.ts';
 import { select, type Contender, type Selection, type Wish } from '../select/select.ts';
 import { fitting } from '../select/patterns.ts';
 import { hereMs, worth, type CostRules, type Worth } from '../select/worth.ts';
-import { Reasons, type Decision, type LocalDecision, type Look, type Subject } from './decision.ts';
+import type { ConfigOutcome } from '../../src/config/load.ts';
+import { withVariables } from './request.ts';
+import {
+  placeOf,
+  Reasons,
+  type Decision,
+  type LocalDecision,
+  type Look,
+  type Subject,
+} from './decision.ts';
 import type { Fleet } from './fleet.ts';
 import type { Jobs, Twin } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
@@ -95,7 +104,7 @@ type Planned = {
 function stay(
   asked: Asked,
   reason: string,
-  more: { weight?: 'light' | 'heavy'; subject?: Subject } = {},
+  more: { weight?: 'light' | 'heavy'; subject?: Subject; fallback?: boolean } = {},
 ): LocalDecision {
   return {
     kind: 'local',
@@ -103,6 +112,7 @@ function stay(
     weight: more.weight ?? 'heavy',
     subject: more.subject,
     details: asked.reasons.details(),
+    ...(more.fallback === undefined ? {} : { fallback: more.fallback }),
   };
 }
 
@@ -123,13 +133,18 @@ export class Decider {
     return { ...verdict, subject: undefined, details: null };
   }
 
-  /** What is configured about classification in a folder (latin1); nothing goes elsewhere under a broken file. */
-  rulesFor(folder: string): Rules {
+  /** What is configured in the project around a folder (latin1). */
+  #around(folder: string): ConfigOutcome {
     const home = process.env['HOME'];
     const raw = home === undefined ? undefined : Buffer.from(home, 'utf8').toString('latin1');
     const project = projectOf(folder, raw);
     const { settings } = this.#parts;
-    const outcome = 'root' in project ? settings.forProject(project.root) : settings.current();
+    return 'root' in project ? settings.forProject(project.root) : settings.current();
+  }
+
+  /** What is configured about classification in a folder (latin1); nothing goes elsewhere under a broken file. */
+  rulesFor(folder: string): Rules {
+    const outcome = this.#around(folder);
     return outcome.ok ? outcome.value.config.classify : defaultConfig().classify;
   }
 
@@ -161,7 +176,7 @@ export class Decider {
     reasons.table(selection.table);
     if (selection.kind === 'none') {
       reasons.note('next', selection.next);
-      return stay(asked, selection.reason, { subject: planned.subject });
+      return stay(asked, selection.reason, { subject: planned.subject, fallback: true });
     }
     const ready = await this.#prepare(asked, planned);
     if ('kind' in ready) return ready;
@@ -199,7 +214,7 @@ export class Decider {
     reasons.table(anybody.table);
     if (anybody.kind === 'chosen' || anybody.busy || anybody.pending) return undefined;
     reasons.note('next', anybody.next);
-    return stay(asked, anybody.reason);
+    return stay(asked, anybody.reason, { fallback: true });
   }
 
   /** The last tiers of classification: exclusions, and confidence against the threshold. */
@@ -225,7 +240,7 @@ export class Decider {
       force: asked.caller.forceRemote,
       tooSmall: size.tooSmall,
       estimateMs: size.estimateMs,
-      experience: this.#parts.experience.of(subject.project, subject.kind),
+      experience: this.#parts.experience.of(placeOf(subject), subject.kind),
       load: this.#load(),
       rules: this.#rules(asked.request),
     });
@@ -250,9 +265,10 @@ export class Decider {
 
   /** Plans, and says what the project and its past have to say. */
   async #plan(asked: Asked, fetched = false): Promise<Planned | LocalDecision> {
-    const base = this.#parts.settings.current();
+    const base = this.#around(asked.request.cwd);
     if (!base.ok) return stay(asked, brokenReason(base));
-    const { request, candidate, reasons } = asked;
+    const { candidate, reasons } = asked;
+    const request = withVariables(asked.request, base.value.config.execution.env);
     const looks: Look[] = [];
     const made = await plan(request, candidate, {
       look: (root, last) => this.#lookAt(asked, root, { last, looks }),
@@ -263,7 +279,7 @@ export class Decider {
       exclude: base.value.config.transfer.exclude.patterns,
       gitLimit: base.value.config.transfer.maxGitSizeMb * 1e6,
       machine: await this.#localFacts(request, []),
-      defaultSlots: this.#parts.cores,
+      defaultSlots: base.value.config.project.cores ?? this.#parts.cores,
       deadlineMs: PLAN_DEADLINE,
     });
     if (!made.ok) {
@@ -271,10 +287,15 @@ export class Decider {
       return stay(asked, made.failure.reason);
     }
     reasons.planned(made.value);
-    const subject = { project: made.value.project, kind: candidate.command };
-    const outcome = this.#parts.settings.forProject(subject.project);
-    if (!outcome.ok) return stay(asked, brokenReason(outcome), { subject });
+    const outcome = this.#parts.settings.forProject(made.value.project);
+    const kind = candidate.command;
+    if (!outcome.ok)
+      return stay(asked, brokenReason(outcome), { subject: { project: made.value.project, kind } });
     const { config } = outcome.value;
+    const { id: group, name, untrusted } = config.project;
+    const subject = { project: made.value.project, kind, group, name };
+    if (untrusted.length > 0)
+      reasons.remark(`${untrusted.join(', ')} of .rch/config.toml wait for \`rch trust\``);
     if (!config.project.enabled || config.project.localOnly)
       return stay(asked, "the project's configuration keeps it here", { subject });
     const kept = this.#kept(asked, config.classify, subject);
@@ -288,7 +309,7 @@ export class Decider {
     const size = this.#worth(asked, subject, made.value);
     reasons.note('worth', size.reason);
     if (size.remote) return { plan: made.value, config, subject, worth: size, look: looks.at(-1) };
-    this.#parts.experience.keptHere(subject.project, subject.kind);
+    this.#parts.experience.keptHere(placeOf(subject), subject.kind);
     return stay(asked, size.reason, { weight: this.#weightOf(made.value.estimateMs), subject });
   }
 
@@ -401,7 +422,7 @@ export class Decider {
       ownSlots: jobs.slotsOn(worker.id),
       probed: worker.probed,
       speed: speeds.scoreOf(worker.id),
-      prospect: experience.prospect(subject.project, subject.kind, worker.id),
+      prospect: experience.prospect(placeOf(subject), subject.kind, worker.id),
     }));
   }
 
@@ -409,7 +430,7 @@ export class Decider {
   #wish(asked: Asked, planned?: Planned, local?: MachineFacts): Wish {
     const config = planned?.config ?? defaultConfig();
     const { allowedWorkers, blockedWorkers, preferredWorker, minSpeedScore } = config.project;
-    const { project, kind } = planned?.subject ?? { project: '', kind: '' };
+    const subject = planned?.subject ?? { project: '', kind: '' };
     return {
       match:
         planned === undefined || local === undefined
@@ -425,7 +446,7 @@ export class Decider {
         minSpeed: minSpeedScore,
       },
       weights: config.selection,
-      hereMs: hereMs(this.#parts.experience.of(project, kind), this.#load()),
+      hereMs: hereMs(this.#parts.experience.of(placeOf(subject), subject.kind), this.#load()),
       now: performance.now(),
       network: config.sandbox.network,
     };

@@ -11,12 +11,14 @@ import type { Layout } from '../../src/base/layout.ts';
 import { defaultConfig } from '../../src/config/schema.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
+import { PidFile } from '../journal/pid-file.ts';
 import type { Speeds } from '../journal/speeds.ts';
 import { ExperienceBook } from '../select/experience.ts';
 import { Book, newId } from './book.ts';
 import { Connection, type Asking, type ConnectionHandlers } from './connection.ts';
 import { Control } from './control.ts';
 import { Decider } from './decider.ts';
+import { Fallbacks } from './fallback.ts';
 import { Fleet } from './fleet.ts';
 import { answerHook } from './hook.ts';
 import { Jobs } from './jobs.ts';
@@ -47,6 +49,8 @@ export type FrontOptions = {
   readonly history: History;
   readonly learned: Learned;
   readonly speeds: Speeds;
+  /** The log goes to another file, or (undefined) to the usual one. */
+  readonly onLogFile: (path: string | undefined) => void;
   /** Begins to stop the whole daemon. */
   readonly onStop: (how: StopKind) => void;
 };
@@ -58,6 +62,8 @@ export class Front {
   readonly #leases: LeaseDesk;
   readonly #settings: Settings;
   readonly #book: Book;
+  readonly #fallbacks: Fallbacks;
+  readonly #pidFile: PidFile;
   readonly #speeds: SpeedDesk;
   readonly #question: QuestionParts;
   readonly #handlers: ConnectionHandlers;
@@ -71,6 +77,9 @@ export class Front {
     const jobs = this.#jobs;
     const cores = availableParallelism();
     this.#options = options;
+    this.#pidFile = new PidFile((what) => {
+      logger.warn(what);
+    });
     this.#fleet = this.#makeFleet();
     const fleet = this.#fleet;
     const leases = new LeaseDesk(cores, fleet.changes);
@@ -78,7 +87,8 @@ export class Front {
       this.#configure();
     });
     const experience = new ExperienceBook();
-    const book = new Book({ history, learned, experience, jobs, leases });
+    const fallbacks = new Fallbacks({ settings, history, logger });
+    const book = new Book({ history, learned, experience, jobs, leases, fallbacks });
     const speeds = this.#makeSpeeds(settings);
     const parts = { layout, settings, fleet, leases, jobs, learned, experience, speeds, cores };
     const decider = new Decider(parts);
@@ -89,12 +99,13 @@ export class Front {
       stop: options.onStop,
       stopMs: (how) => this.#stopMs(how),
     });
+    this.#fallbacks = fallbacks;
     this.#leases = leases;
     this.#settings = settings;
     this.#book = book;
     this.#speeds = speeds;
     this.#question = {
-      ...{ layout, settings, decider, fleet, jobs, leases, book },
+      ...{ layout, settings, decider, fleet, jobs, leases, book, fallbacks },
       closing: () => this.#closing,
       log: (what) => {
         logger.error(what);
@@ -151,6 +162,8 @@ export class Front {
     else await this.#fleet.stop(this.#stopMs(how));
     clearInterval(this.#timer);
     this.#leases.close();
+    this.#fallbacks.stop();
+    this.#pidFile.remove();
     for (const socket of this.#sockets) socket.destroy();
   }
 
@@ -183,6 +196,9 @@ export class Front {
       const { level } = logger;
       const asked = outcome.value.config.general.logLevel;
       if (level !== asked) logger.level = asked;
+      this.#options.onLogFile(outcome.value.config.general.logFile);
+      this.#pidFile.set(outcome.value.config.daemon.pidFile);
+      void this.#options.history.retain(outcome.value.config.metrics.historyRetentionDays);
       this.#fleet.configure(outcome.value.config);
     } else {
       // The links stay as they are: running jobs end well, and a mended file finds them warm.

@@ -54,7 +54,7 @@ export class SpeedDesk {
   /** Called now and then: measures one worker that is due, if it has been idle for long enough. */
   look(now: number): void {
     const config = this.#parts.config();
-    if (this.#running || config === undefined || config.benchmark.intervalHours === 0) return;
+    if (this.#running || config === undefined || config.daemon.benchmarkIntervalHours === 0) return;
     const due = this.#parts.fleet.all().find((worker) => this.#due(worker, config, now));
     if (due === undefined) return;
     this.#running = true;
@@ -79,7 +79,8 @@ export class SpeedDesk {
     if (now - Math.max(state.since, this.#busySince.get(worker.id) ?? 0) < IDLE_FIRST) return false;
     const last = this.#parts.speeds.of(worker.id);
     return (
-      last === undefined || Date.now() - Date.parse(last.at) > config.benchmark.intervalHours * HOUR
+      last === undefined ||
+      Date.now() - Date.parse(last.at) > config.daemon.benchmarkIntervalHours * HOUR
     );
   }
 

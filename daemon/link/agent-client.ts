@@ -10,8 +10,7 @@ import { FrameReader } from '../../src/protocol/frames.ts';
 import type { AgentConnection } from '../transport/transport.ts';
 import { ClockEstimate } from './clock-estimate.ts';
 
-/** Between two questions after the agent's clock and life, ms; three without an answer end the connection. */
-const HEARTBEAT_MS = 10_000;
+/** Questions after the agent's clock and life without an answer that end the connection. */
 const MISSED_BEATS = 3;
 /** First and longest wait between attempts to connect, ms. */
 const BACKOFF_MS = 500;
@@ -40,6 +39,8 @@ export type ClientDependencies = {
   readonly connect: () => Promise<Result<AgentConnection>>;
   readonly hello: HelloFacts;
   readonly version: string;
+  /** Between two questions after the agent's clock and life, ms. */
+  readonly heartbeatMs: number;
   readonly events: ClientEvents;
 };
 
@@ -186,7 +187,7 @@ export class AgentClient {
     this.#attempt = 0;
     this.#beat = setInterval(() => {
       this.#heartbeat(session);
-    }, HEARTBEAT_MS);
+    }, this.#needs.heartbeatMs);
     await this.#measureClock();
     this.#needs.events.connected(welcome.value);
     return ok(undefined);

@@ -9,6 +9,7 @@ import { prepare, type Prepared } from '../sync/prepare.ts';
 import type { PushPeer } from '../sync/push.ts';
 import { Caller } from './caller.ts';
 import { Holdings, type HoldingsNeeds } from './holdings.ts';
+import { endText, JobHooks } from './job-hooks.ts';
 import { endOf, outsideOfEnd, stateOf, type JobOrigin } from './job-origin.ts';
 import { JobTimes } from './job-times.ts';
 import { transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
@@ -25,7 +26,11 @@ import type { Shared, Twins } from './twins.ts';
 type Done = Extract<LinkToFront, { type: 'done' }>;
 
 export type JobNeeds = HoldingsNeeds & {
-  readonly peer: Omit<PushPeer, 'progress'>;
+  readonly peer: Omit<PushPeer, 'progress' | 'packer'>;
+  /** Packs at most at that zstd level; 0: as configured. */
+  readonly packerFor: (level: number) => PushPeer['packer'];
+  /** Files that the command finishes early are brought while it runs. */
+  readonly early: boolean;
   readonly worker: string;
   /** ms a started job waits for its agent, or its launcher, to come back before it is given up. */
   readonly patienceMs: number;
@@ -50,6 +55,7 @@ export class Job {
   readonly #caller: Caller;
   readonly #talk: Talk;
   readonly #holdings: Holdings;
+  readonly #hooks: JobHooks;
   readonly #sharing: Sharing;
   readonly #times = new JobTimes();
   #state: JobState;
@@ -103,6 +109,7 @@ export class Job {
         this.#handle({ type: 'launcherGone' });
       },
     });
+    this.#hooks = new JobHooks(origin, needs.worker, this.#abort.signal);
     if (origin.from === 'file') {
       this.#shared = sharedOf(origin.record.shared);
       this.#times.tookUp(origin.record.run.at);
@@ -210,7 +217,7 @@ export class Job {
         return;
       }
       case 'ready':
-        if (this.#state.at === 'running') this.#holdings.offered(message);
+        if (this.#state.at === 'running' && this.#needs.early) this.#holdings.offered(message);
         return;
       case 'execHere':
         if (!this.#relay.execHere(message, this.plan.catchExec))
@@ -293,11 +300,17 @@ export class Job {
   async #prepare(): Promise<void> {
     if (this.#origin.from !== 'front') throw new Error('prepared before');
     if (await this.#joins()) return;
+    const { plan } = this.#origin;
     this.#talk.begin(`preparing ${this.#needs.worker}`);
-    const result = await prepare(this.#origin.plan, {
+    this.#limitTransfer(plan.transferMs);
+    // What the hook changed is to be seen: a look from before it is of no use.
+    const hooked = await this.#hooks.run('pre_transfer', plan.hooks.preTransfer);
+    if (this.#state.at !== 'preparing') return;
+    const result = await prepare(hooked ? { ...plan, look: '' } : plan, {
       book: this.#needs.book,
       peer: {
         ...this.#needs.peer,
+        packer: this.#needs.packerFor(plan.compression),
         progress: (done, total) => {
           this.#talk.progress(done, total);
         },
@@ -310,6 +323,7 @@ export class Job {
       },
     }).catch((thrown: unknown) => ({ ok: false as const, failure: { reason: messageOf(thrown) } }));
     this.#talk.endPhase();
+    clearTimeout(this.#timeout);
     if (!result.ok) {
       this.#refuse(result.failure.reason);
       return;
@@ -377,6 +391,15 @@ export class Job {
     this.#limitTime();
   }
 
+  #limitTransfer(limit: number): void {
+    if (limit === 0) return;
+    this.#timeout = setTimeout(() => {
+      this.#abort.abort();
+      const reason = `the project was not there after ${limit / 1000} s (transfer.timeout_sec)`;
+      this.#handle({ type: 'refused', reason, learn: false });
+    }, limit);
+  }
+
   #limitTime(): void {
     const { timeoutMs } = this.plan;
     if (this.#state.at !== 'running') return;
@@ -403,13 +426,17 @@ export class Job {
       return;
     }
     this.#returned = result.value;
+    const { end } = this.#state;
+    const facts = end.kind === 'execHere' ? {} : { EXIT: endText(end) };
+    await this.#hooks.run('post_compile', this.plan.hooks.postCompile, facts);
     this.#handle({ type: 'returned' });
   }
 
   #sayEnd(): void {
     if (this.#state.at !== 'over') return;
     const phases = this.#times.whole(this.plan.waitedMs);
-    const facts = { conflicts: this.#returned.conflicts, phases };
+    const { conflicts } = this.#returned;
+    const facts = { conflicts, phases, hooks: this.#hooks.troubles };
     this.#talk.end(this.#state.outcome, facts, this.#relay.program);
   }
 
@@ -435,6 +462,7 @@ export class Job {
       conflicts: [...this.#returned.conflicts],
       missedEnv: [...this.#returned.missedEnv],
       deniedPath: this.#deniedPath || this.#returned.unseen,
+      ...(this.#hooks.troubles.length === 0 ? {} : { hooks: [...this.#hooks.troubles] }),
     };
     this.#holdings.over(done);
     this.#needs.report(done);

@@ -1,11 +1,17 @@
 /** Everything a launcher is told about its job: progress, notices, the start and the end. */
 import type { JobOutcome, LastingPlan, Phases } from '../../src/protocol/ipc.ts';
 import { EndKind, type ShimMessage } from '../../src/protocol/shim.ts';
+import { unfallen } from '../lifecycle/fallback.ts';
 import type { Caller } from './caller.ts';
 import { Notices } from './notices.ts';
 
 /** What the line at the end is made of; `conflicts` absolute, latin1. */
-export type EndFacts = { readonly conflicts: readonly string[]; readonly phases: Phases };
+export type EndFacts = {
+  readonly conflicts: readonly string[];
+  readonly phases: Phases;
+  /** Hooks that did not end well. */
+  readonly hooks?: readonly string[];
+};
 
 export class Talk {
   readonly #plan: LastingPlan;
@@ -69,6 +75,12 @@ export class Talk {
       case 'local':
         this.#notices.progress.end();
         this.#notices.step(`here: ${outcome.reason}`);
+        if (!this.#plan.fallback) {
+          // Only after this word does a launcher take `lost` for the end of the command.
+          this.#caller.send({ type: 'starting' });
+          this.#caller.finish({ type: 'lost', text: unfallen(outcome.reason) });
+          return;
+        }
         this.#caller.finish({ type: 'local', reason: outcome.reason, notice: '', lease: 0n });
         return;
       case 'lost':
@@ -88,7 +100,8 @@ export class Talk {
     this.end(lost, { conflicts: [], phases: {} }, undefined);
   }
 
-  #lastLines({ conflicts, phases }: EndFacts): void {
+  #lastLines({ conflicts, phases, hooks = [] }: EndFacts): void {
+    for (const trouble of hooks) this.#notices.hook(trouble);
     for (const path of conflicts) this.#notices.kept(Buffer.from(path, 'latin1').toString('utf8'));
     this.#notices.end(this.#worker, phases);
   }

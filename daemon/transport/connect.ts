@@ -1,7 +1,7 @@
 /** Connects to a worker by the transport it is configured for, and sees to it that the agent is there. */
 import type { Duplex } from 'node:stream';
 import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
-import type { WorkerConfig } from '../../src/config/schema.ts';
+import type { WorkerConfig } from '../../src/config/worker-schema.ts';
 import { AGENT_MAGIC } from '../../src/protocol/agent.ts';
 import { agentParts, type AgentParts } from './agent-parts.ts';
 import { bootstrap } from './bootstrap.ts';

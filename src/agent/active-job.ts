@@ -18,7 +18,7 @@ import { type JobEvent, type JobState, type ToolEnd, transition } from './job.ts
 import { coveredIn, environmentChange, type JobPlan, type PlannedRoot } from './job-plan.ts';
 import { processName } from './lock.ts';
 import type { Log } from './log.ts';
-import type { Listener, Owner } from './owner.ts';
+import { slotsOf, type Listener, type Owner } from './owner.ts';
 import { resultParts } from './result-parts.ts';
 import {
   isSettled,
@@ -200,7 +200,7 @@ export class ActiveJob {
     if (refusal !== undefined) return refusal;
     if (this.#state.at !== 'waiting') return gone;
     const { owner, slots } = this.#needs;
-    this.#lease = slots.take(plan.spec.slots, owner.hello.totalSlots ?? slots.cores);
+    this.#lease = slots.take(plan.spec.slots, slotsOf(owner.hello, slots.cores));
     if (this.#lease === undefined)
       return { kind: 'busy', reason: `${slots.used} slots are in use here` };
     this.#needs.changed();

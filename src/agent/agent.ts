@@ -17,7 +17,7 @@ import { Jobs, sweepOrphans, type JobsNeeds } from './jobs.ts';
 import { Kept } from './kept.ts';
 import type { Log } from './log.ts';
 import { Memory } from '../base/memory.ts';
-import { Owner } from './owner.ts';
+import { Owner, slotsOf } from './owner.ts';
 import type { Root } from './root.ts';
 import { Roots } from './roots.ts';
 import { findSandbox, type Sandbox } from './sandbox.ts';
@@ -179,7 +179,7 @@ export class Agent {
       folder: folder.path,
       node: process.version,
       sandbox: { method: sandbox.method, mend: sandbox.mend },
-      totalSlots: owner.hello.totalSlots ?? this.#slots.cores,
+      totalSlots: slotsOf(owner.hello, this.#slots.cores),
       usedSlots: this.#slots.used,
       roots: this.#roots.epochsOf(owner.workstation),
     };
@@ -286,7 +286,7 @@ export class Agent {
     for (const session of this.#sessions.values()) {
       session.send({
         type: 'state',
-        totalSlots: session.owner.hello.totalSlots ?? this.#slots.cores,
+        totalSlots: slotsOf(session.owner.hello, this.#slots.cores),
         usedSlots: this.#slots.used,
         freeBytes: BigInt(this.#diskFree),
       });

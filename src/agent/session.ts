@@ -89,7 +89,8 @@ export class Session implements Listener {
     this.owner = owner;
     this.#control = control;
     this.#agent = agent;
-    this.#packer = new BlobPacker(owner.hello.compression ?? DEFAULT_LEVEL);
+    const { compression = DEFAULT_LEVEL, adaptive = true } = owner.hello;
+    this.#packer = new BlobPacker(compression, adaptive);
   }
 
   addBulk(stream: AgentStream): void {

@@ -62,12 +62,16 @@ export const helloFacts = z.object({
   workstation: z.string(),
   storeLimit: z.number(),
   totalSlots: z.number().int().optional(),
+  /** Slots for each core, where totalSlots is not given. */
+  slotsPerCore: z.number().positive().optional(),
   /** Seconds a started job may stay without its owner. */
   ownerDeadline: z.number(),
   /** Shifts the agent's clock, in ns: for tests, which cannot set a machine's clock. */
   clockShift: z.string().default('0'),
   /** zstd level of what the agent sends (3 when not given); 0 never packs. It packs only while the connection is the slower part. */
   compression: z.number().int().min(0).max(19).optional(),
+  /** False: always that level, whatever link and CPU are like. */
+  adaptive: z.boolean().optional(),
 });
 export type HelloFacts = z.infer<typeof helloFacts>;
 

@@ -113,6 +113,7 @@ export function whyText(
     `${where}: ${printable(reasonOf(record))}`,
     '',
     `job       ${shortId(record.id)}, ${record.startedAt}`,
+    ...(record.name === undefined ? [] : [`project   ${printable(record.name)}`]),
     `folder    ${printable(record.cwd)}`,
     ...(end === '' ? [] : [`end       ${end}`]),
     ...(phases === '' ? [] : [`phases    ${phases}`]),
@@ -123,6 +124,7 @@ export function whyText(
       (path) =>
         `kept      ${printable(path)}: changed here meanwhile; the worker's version lies beside it`,
     ),
+    ...(record.hooks ?? []).map((trouble) => `hook      ${printable(trouble)}`),
     ...(details === null ? [] : detailLines(details)),
   ].join('\n');
 }

@@ -74,11 +74,31 @@ function localBranches({ local }: StatusReply): Branch {
   };
 }
 
+type ConfigStatus = StatusReply['config'];
+
+const problemText = ({ file, line, key, reason }: ConfigStatus['problems'][number]): string =>
+  `${file}${line > 0 ? `:${line}` : ''}: ${key === '' ? '' : `${key}: `}${reason}`;
+
+/** Files of projects: what is wrong with them, or waits in them. */
+function projectBranches({ projects }: ConfigStatus, colors: Colors): Branch[] {
+  return projects.map(({ file, problems, untrusted }) =>
+    problems.length > 0
+      ? {
+          text: colors.red(
+            `${printable(file)} cannot be used, so commands in its project run here`,
+          ),
+          below: problems.map((problem) => leaf(printable(problemText(problem)))),
+        }
+      : {
+          text: colors.yellow(`${printable(file)}: ${untrusted.join(', ')} without effect`),
+          below: [leaf('next: rch trust, in that folder, once you have read the file')],
+        },
+  );
+}
+
 export function statusText(status: StatusReply, { colors, width }: Look): string {
   const { counts } = status;
-  const problems = status.config.problems.map(({ file, line, key, reason }) =>
-    leaf(`${file}${line > 0 ? `:${line}` : ''}: ${key === '' ? '' : `${key}: `}${reason}`),
-  );
+  const problems = status.config.problems.map((problem) => leaf(problemText(problem)));
   const branches: Branch[] = [
     leaf(
       `daemon: ${colors.green('running')} (pid ${status.pid}, up ${duration(status.uptimeMs)}, ${size(status.memory)})`,
@@ -94,6 +114,7 @@ export function statusText(status: StatusReply, { colors, width }: Look): string
             below: problems,
           },
         ]),
+    ...projectBranches(status.config, colors),
     jobBranches(status),
     localBranches(status),
     leaf(

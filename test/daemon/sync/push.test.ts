@@ -44,7 +44,8 @@ async function connected(): Promise<AgentClient> {
         );
       },
       hello: { workstation: 'station', storeLimit: 1e10, ownerDeadline: 60, clockShift: '0' },
-      version: 'test',
+      heartbeatMs: 10_000,
+    version: 'test',
       events: {
         connecting: () => undefined,
         connected: () => {
