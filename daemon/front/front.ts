@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { Memory } from '../../src/base/memory.ts';
 import { startTimeOf } from '../../src/base/processes.ts';
 import type { Layout } from '../../src/base/layout.ts';
-import { defaultConfig } from '../../src/config/schema.ts';
+import { defaultConfig, type Config } from '../../src/config/schema.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import { PidFile } from '../journal/pid-file.ts';
@@ -39,6 +39,12 @@ export type StopKind = 'drain' | 'now' | 'handover';
 
 /** ms that running jobs get by a stop that is in a hurry. */
 const STOP_NOW = 1000;
+
+/** ms that running jobs get by such a stop. */
+export function stopMs(how: StopKind, { daemon }: Pick<Config, 'daemon'>): number {
+  if (how === 'handover') return 0;
+  return how === 'now' ? STOP_NOW : daemon.drainTimeoutSec * 1000;
+}
 
 export type FrontOptions = {
   readonly layout: Layout;
@@ -169,11 +175,8 @@ export class Front {
 
   /** ms that running jobs get. */
   #stopMs(how: StopKind): number {
-    if (how === 'handover') return 0;
-    if (how === 'now') return STOP_NOW;
     const outcome = this.#settings.reload();
-    const { daemon } = outcome.ok ? outcome.value.config : defaultConfig();
-    return daemon.drainTimeoutSec * 1000;
+    return stopMs(how, outcome.ok ? outcome.value.config : defaultConfig());
   }
 
   #asked(...[ask, reply]: Parameters<ConnectionHandlers['ask']>): Asking {

@@ -19,18 +19,26 @@ import { BASE } from './worker-shell.ts';
 /** For an agent to start on a slow machine and say its first bytes. */
 const STREAM_MS = 30_000;
 
-function limitsOf(worker: WorkerConfig, needs: TransportNeeds): SshLimits {
+export function limitsOf(
+  worker: WorkerConfig,
+  needs: Pick<TransportNeeds, 'signal'>,
+): SshLimits {
   return { timeoutMs: worker.sshTimeoutMs, signal: needs.signal };
 }
 
-async function reachSsh(worker: WorkerConfig, needs: TransportNeeds): Promise<Result<Reach>> {
-  if (worker.host === undefined) return fail(`the worker ${worker.id} has no host`);
-  const target: SshTarget = {
-    host: worker.host,
+/** Whom ssh is to reach for a worker with that host. */
+export function targetOf(worker: WorkerConfig, host: string): SshTarget {
+  return {
+    host,
     port: worker.port,
     user: worker.user,
     identityFile: worker.identityFile,
   };
+}
+
+async function reachSsh(worker: WorkerConfig, needs: TransportNeeds): Promise<Result<Reach>> {
+  if (worker.host === undefined) return fail(`the worker ${worker.id} has no host`);
+  const target = targetOf(worker, worker.host);
   const way = await sshWay(target, needs);
   if (!way.ok) return way;
   return way.value.by === 'ssh2'

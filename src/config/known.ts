@@ -75,6 +75,17 @@ function initialOf(schema: z.core.$ZodType): unknown {
 const textOf = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined;
 
+/** The same in an order in which each section comes once. */
+export function bySection<T>(all: readonly T[], nameOf: (each: T) => string): T[] {
+  const sections = new Map<string, T[]>();
+  for (const each of all) {
+    const name = nameOf(each);
+    const section = name.slice(0, Math.max(0, name.lastIndexOf('.')));
+    sections.set(section, [...(sections.get(section) ?? []), each]);
+  }
+  return [...sections.values()].flat();
+}
+
 /** Every setting below `schema`, in order. */
 export function settingsIn(schema: z.core.$ZodType, path: readonly string[] = []): Setting[] {
   const here = bare(schema);

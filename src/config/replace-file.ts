@@ -21,6 +21,13 @@ export function readText(file: string): Result<string> {
   }
 }
 
+/** Makes a folder and those above it. Node's own `recursive` never comes back from a folder below /proc. */
+function makeFolder(folder: string, mode: number): void {
+  if (existsSync(folder)) return;
+  if (dirname(folder) !== folder) makeFolder(dirname(folder), mode);
+  mkdirSync(folder, { mode });
+}
+
 /**
  * Replaces the file, or what a link leads to. `mode` is that of a new file; with `always`, of any. Folders on the way
  * are made, for the user alone where the file is.
@@ -31,7 +38,7 @@ export function replaceFile(
   { mode, always = false }: { readonly mode: number; readonly always?: boolean },
 ): Result<undefined> {
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: (mode & 0o044) === 0 ? 0o700 : 0o755 });
+    makeFolder(dirname(file), (mode & 0o044) === 0 ? 0o700 : 0o755);
     const there = existsSync(file);
     const real = there ? realpathSync(file) : file;
     const kept = there && !always ? statSync(real).mode & 0o777 : mode;

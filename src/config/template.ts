@@ -1,5 +1,5 @@
 /** A file with every key of its kind as a comment, to begin from. */
-import type { Setting } from './known.ts';
+import { bySection, type Setting } from './known.ts';
 import { tomlValue, type TomlValue } from './toml-value.ts';
 
 const heads = {
@@ -22,7 +22,7 @@ function exampleOf({ kind, initial }: Setting): string {
 export function templateOf(settings: readonly Setting[], scope: keyof typeof heads): string {
   const lines: string[] = [...heads[scope]];
   let section = '';
-  for (const setting of settings) {
+  for (const setting of bySection(settings, ({ name }) => name)) {
     const parts = setting.name.split('.');
     const name = parts.pop() ?? '';
     const here = parts.join('.');

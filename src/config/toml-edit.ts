@@ -168,10 +168,21 @@ function parsed(text: string): Result<Table> {
   }
 }
 
+/** The first part of `path` that stands for something else than a table. */
+function inTheWay(tables: Table, path: Path): string | undefined {
+  for (let length = 1; length < path.length; length++) {
+    const at = valueAt(tables, path.slice(0, length));
+    if (at !== undefined && !isTable(at)) return dotted(path.slice(0, length));
+  }
+  return undefined;
+}
+
 /** The text with the value at `path`, which has at least two parts. */
 export function setValue(text: string, path: Path, value: TomlValue): Result<string> {
   const before = parsed(text);
   if (!before.ok) return before;
+  const other = inTheWay(before.value, path);
+  if (other !== undefined) return fail(`${other} is no table in it`, 'rch config edit');
   return checked(text, changed(before.value, path, value), () => withValue(text, path, value));
 }
 

@@ -1,7 +1,7 @@
 /** `rch config show|get|path|keys`. */
 import { existsSync } from 'node:fs';
 import { fail, ok } from '../../base/result.ts';
-import { settingsIn, type Setting } from '../../config/known.ts';
+import { bySection, settingsIn, type Setting } from '../../config/known.ts';
 import { filesOf, mergeLayers, type ConfigOutcome, type Layers } from '../../config/load.ts';
 import { effective, type Effective, type Origin } from '../../config/origin.ts';
 import { projectFile } from '../../config/project-schema.ts';
@@ -41,7 +41,8 @@ const factsOf = ({ setting, value, origins, waits }: Effective): Record<string, 
 function sections(rows: readonly Effective[], withOrigin: boolean, colors: Colors): string[] {
   const lines: string[] = [];
   let section = '';
-  for (const { setting, value, origins } of rows) {
+  const ordered = bySection(rows, (row) => row.setting.name);
+  for (const { setting, value, origins, waits } of ordered) {
     const parts = setting.name.split('.');
     const name = parts.pop() ?? '';
     const here = parts.join('.');
@@ -50,7 +51,10 @@ function sections(rows: readonly Effective[], withOrigin: boolean, colors: Color
     const shown = value === undefined ? `# ${name}` : `${name} = ${printable(valueText(value))}`;
     const mine = origins.some(({ layer }) => layer !== 'default');
     const text = mine ? colors.green(shown) : shown;
-    const from = withOrigin ? colors.dim(`   # ${origins.map(originText).join(' + ')}`) : '';
+    const trust = waits ? "; the project's waits for rch trust" : '';
+    const from = withOrigin
+      ? colors.dim(`   # ${origins.map(originText).join(' + ')}${trust}`)
+      : '';
     lines.push(`${value === undefined && !withOrigin ? colors.dim(shown) : text}${from}`);
   }
   return lines;

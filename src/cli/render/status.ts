@@ -81,19 +81,21 @@ const problemText = ({ file, line, key, reason }: ConfigStatus['problems'][numbe
 
 /** Files of projects: what is wrong with them, or waits in them. */
 function projectBranches({ projects }: ConfigStatus, colors: Colors): Branch[] {
-  return projects.map(({ file, problems, untrusted }) =>
-    problems.length > 0
-      ? {
-          text: colors.red(
-            `${printable(file)} cannot be used, so commands in its project run here`,
-          ),
-          below: problems.map((problem) => leaf(printable(problemText(problem)))),
-        }
-      : {
-          text: colors.yellow(`${printable(file)}: ${untrusted.join(', ')} without effect`),
-          below: [leaf('next: rch trust, in that folder, once you have read the file')],
-        },
-  );
+  return projects.map(({ file, problems, untrusted }) => {
+    const place = leaf(printable(file));
+    if (problems.length === 0)
+      return {
+        text: colors.yellow(`without effect until rch trust: ${untrusted.join(', ')}`),
+        below: [place],
+      };
+    return {
+      text: colors.red("a project's file cannot be used, so its commands run here"),
+      below: problems.flatMap(({ line, key, reason }) => [
+        leaf(`${place.text}${line > 0 ? `:${line}` : ''}`),
+        leaf(`${key === '' ? '' : `${key}: `}${printable(reason)}`),
+      ]),
+    };
+  });
 }
 
 export function statusText(status: StatusReply, { colors, width }: Look): string {

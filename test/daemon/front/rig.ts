@@ -274,13 +274,18 @@ export class House {
   }
 
   /** Asks to run make in a project, insisting on a worker. */
-  make(folder: string, env: Readonly<Record<string, string>> = {}): Promise<Launcher> {
+  make(
+    folder: string,
+    env: Readonly<Record<string, string>> = {},
+    more: Partial<Ask> = {},
+  ): Promise<Launcher> {
     return this.ask(['make'], {
       cwd: Buffer.from(folder),
       real: Buffer.from('/usr/bin/make'),
       env: Object.entries({ ...this.#env, RCH_FORCE_REMOTE: '1', ...env }).map(([name, value]) =>
         Buffer.from(`${name}=${value}`),
       ),
+      ...more,
     });
   }
 

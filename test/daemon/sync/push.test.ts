@@ -45,7 +45,7 @@ async function connected(): Promise<AgentClient> {
       },
       hello: { workstation: 'station', storeLimit: 1e10, ownerDeadline: 60, clockShift: '0' },
       heartbeatMs: 10_000,
-    version: 'test',
+      version: 'test',
       events: {
         connecting: () => undefined,
         connected: () => {
