@@ -22,8 +22,7 @@ const STALLED_MS = 60_000;
 /** A content to be brought: its bytes, and what stands where it will be placed. */
 export type Wanted = {
   readonly size: number;
-  readonly old?:
-    { readonly hash: Hash; readonly size: number; readonly path: Buffer } | undefined;
+  readonly old?: { readonly hash: Hash; readonly size: number; readonly path: Buffer } | undefined;
 };
 
 /** What of a content is here already, as the agent is told it. */
@@ -62,7 +61,13 @@ function claimAll(
     const held = needs.spool.claim(hash, size, needs.asker);
     const large = size >= DELTA_LEAST && old !== undefined && old.size >= DELTA_LEAST;
     if (held === undefined) claims.others.push(hash);
-    else if (held === 0 && large && old.size <= DELTA_MOST && !failed.has(hash) && needs.worthDiffering())
+    else if (
+      held === 0 &&
+      large &&
+      old.size <= DELTA_MOST &&
+      !failed.has(hash) &&
+      needs.worthDiffering()
+    )
       claims.differing.push({ part: { hash, size, offset: 0, length: size }, old });
     else if (held === 0) claims.whole.push(hash);
     else claims.rest.push({ hash, size, offset: held, length: size - held });

@@ -65,6 +65,7 @@ export class Job {
   #returned: Returned = { conflicts: [], missedEnv: [], unseen: '' };
   #deniedPath: RawPath = '';
   #late: NodeJS.Timeout | undefined;
+  #slow: NodeJS.Timeout | undefined;
   #heard = false;
   #parted = false;
   #closed = false;
@@ -323,7 +324,7 @@ export class Job {
       },
     }).catch((thrown: unknown) => ({ ok: false as const, failure: { reason: messageOf(thrown) } }));
     this.#talk.endPhase();
-    clearTimeout(this.#timeout);
+    clearTimeout(this.#slow);
     if (!result.ok) {
       this.#refuse(result.failure.reason);
       return;
@@ -393,10 +394,9 @@ export class Job {
 
   #limitTransfer(limit: number): void {
     if (limit === 0) return;
-    this.#timeout = setTimeout(() => {
+    this.#slow = setTimeout(() => {
       this.#abort.abort();
-      const reason = `the project was not there after ${limit / 1000} s (transfer.timeout_sec)`;
-      this.#handle({ type: 'refused', reason, learn: false });
+      this.#refuse(`the project was not there after ${limit / 1000} s (transfer.timeout_sec)`);
     }, limit);
   }
 
@@ -444,6 +444,7 @@ export class Job {
     if (this.#state.at !== 'over') return;
     const outcome = this.#state.outcome;
     this.#times.unlimit();
+    clearTimeout(this.#slow);
     clearTimeout(this.#late);
     this.#reunion.end();
     this.#abort.abort();

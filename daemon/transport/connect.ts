@@ -19,10 +19,7 @@ import { BASE } from './worker-shell.ts';
 /** For an agent to start on a slow machine and say its first bytes. */
 const STREAM_MS = 30_000;
 
-export function limitsOf(
-  worker: WorkerConfig,
-  needs: Pick<TransportNeeds, 'signal'>,
-): SshLimits {
+export function limitsOf(worker: WorkerConfig, needs: Pick<TransportNeeds, 'signal'>): SshLimits {
   return { timeoutMs: worker.sshTimeoutMs, signal: needs.signal };
 }
 

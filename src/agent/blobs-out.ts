@@ -103,5 +103,7 @@ async function sendWay(content: Content, way: Way, by: OutNeeds): Promise<Result
           giveAll(stretches.push(part)),
         );
   if (!read.ok) return read;
-  return read.value && (await giveAll(stretches.flush())) ? ok(undefined) : fail('the connection was lost');
+  return read.value && (await giveAll(stretches.flush()))
+    ? ok(undefined)
+    : fail('the connection was lost');
 }

@@ -75,7 +75,7 @@ function speedOf(level: number): number {
 }
 
 /** What packs pieces for one who sends them. */
-export type Packer = Pick<BlobPacker, 'wire' | 'pack' | 'sent'>;
+export type Packer = Pick<BlobPacker, 'wire' | 'worthDiffering' | 'pack' | 'sent'>;
 
 /** Packs the pieces that go one way; told of each what its sending took. */
 export class BlobPacker {
@@ -95,9 +95,13 @@ export class BlobPacker {
   /** The same packer with another highest level, for one sender. */
   limited(most: number): Packer {
     const wire = (): number | undefined => this.wire;
+    const differing = (): boolean => this.worthDiffering;
     return {
       get wire() {
         return wire();
+      },
+      get worthDiffering() {
+        return differing();
       },
       pack: (piece) => this.pack(piece, most),
       sent: (bytes, ms) => {

@@ -157,7 +157,9 @@ export class Bench {
       const told = Object.fromEntries(
         Object.entries(job).filter(([name]) => !passing.some((each) => each === name)),
       );
-      return this.#neutral({ type: 'remote', worker: message.worker, ...told });
+      // The key is of the folder too, which is another one each time.
+      const shares = job.key !== '';
+      return this.#neutral({ type: 'remote', worker: message.worker, ...told, key: shares });
     }
   }
 

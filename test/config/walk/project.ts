@@ -43,6 +43,7 @@ export const projectProbes: Readonly<Record<string, Probe>> = {
     },
   },
   'execution.env': { to: { SPEED: 'high' } },
+  'sandbox.network': { to: false },
   'hooks.pre_transfer': own,
   'hooks.post_compile': own,
   'hooks.on_fallback': {

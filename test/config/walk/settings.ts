@@ -245,6 +245,9 @@ export const settingsProbes: Readonly<Record<string, Probe>> = {
   'cost_benefit.always_remote': { to: ['make'], see: seePlainMake },
   'cost_benefit.never_remote': { to: ['make'], see: seePlainMake },
   'benchmark.url': { to: 'http://127.0.0.1:1', see: seeBenchmark },
+  'deduplication.enabled': { to: false },
+  'deduplication.reuse_sec': { to: 60 },
+  'sandbox.network': { to: false },
   'store.limit_gb': { to: 3, pure: seeHello },
   'workers.config_file': {
     to: '~/fleet.toml',
