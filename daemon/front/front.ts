@@ -61,6 +61,12 @@ export type FrontOptions = {
   readonly onStop: (how: StopKind) => void;
 };
 
+function pidFileOf(logger: Logger): PidFile {
+  return new PidFile((what) => {
+    logger.warn(what);
+  });
+}
+
 export class Front {
   readonly #options: FrontOptions;
   readonly #jobs = new Jobs();
@@ -83,9 +89,7 @@ export class Front {
     const jobs = this.#jobs;
     const cores = availableParallelism();
     this.#options = options;
-    this.#pidFile = new PidFile((what) => {
-      logger.warn(what);
-    });
+    this.#pidFile = pidFileOf(logger);
     this.#fleet = this.#makeFleet();
     const fleet = this.#fleet;
     const leases = new LeaseDesk(cores, fleet.changes);
@@ -131,12 +135,9 @@ export class Front {
         void control.handle(call, caller);
       },
       hook: (question) => {
-        const log = (what: string): void => {
-          logger.error(what);
-        };
-        return (
-          this.#closing === undefined && answerHook(question, { layout, settings, decider, log })
-        );
+        const { log } = this.#question;
+        if (this.#closing !== undefined) return false;
+        return answerHook(question, { layout, settings, decider, log });
       },
       complain: (what) => {
         logger.warn(what);

@@ -1,10 +1,11 @@
 /** The hooks of the user's around one job. */
+import type { PlannedJob } from '../../src/protocol/ipc.ts';
 import { runHook, type HookName } from '../exec/user-hook.ts';
 import type { JobOrigin } from './job-origin.ts';
 import type { End } from './job-state.ts';
 
 /** How a command ended, for RCH_EXIT. */
-export function endText(end: Exclude<End, { kind: 'execHere' }>): string {
+function endText(end: Exclude<End, { kind: 'execHere' }>): string {
   return end.kind === 'exited' ? String(end.code) : `SIG${end.signal}`;
 }
 
@@ -29,8 +30,22 @@ export class JobHooks {
     return this.#troubles;
   }
 
+  /** The plan of the job after pre_transfer: what it changed is to be seen, so a look from before it is of no use. */
+  async beforeTransfer(plan: PlannedJob): Promise<PlannedJob> {
+    const ran = await this.#run('pre_transfer', plan.hooks.preTransfer);
+    return ran ? { ...plan, look: '' } : plan;
+  }
+
+  /** All results are in place. */
+  async afterReturn(end: End): Promise<void> {
+    const origin = this.#origin;
+    const plan = origin.from === 'front' ? origin.plan : origin.record.run.plan;
+    const facts = end.kind === 'execHere' ? {} : { EXIT: endText(end) };
+    await this.#run('post_compile', plan.hooks.postCompile, facts);
+  }
+
   /** Runs one, where there is one; resolves to whether there was. */
-  async run(
+  async #run(
     hook: HookName,
     command: string,
     more: Readonly<Record<string, string>> = {},

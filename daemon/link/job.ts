@@ -1,15 +1,15 @@
 /** One job from the launcher's commit to its end, over several links if need be: acts on what job-state.ts decides. */
 import { fail, messageOf, never } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
-import type { LastingPlan, LinkToFront } from '../../src/protocol/ipc.ts';
+import type { LastingPlan } from '../../src/protocol/ipc.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
 import { runMessageOf } from '../exec/spec.ts';
 import { prepare, type Prepared } from '../sync/prepare.ts';
-import type { PushPeer } from '../sync/push.ts';
 import { Caller } from './caller.ts';
-import { Holdings, type HoldingsNeeds } from './holdings.ts';
-import { endText, JobHooks } from './job-hooks.ts';
+import { Holdings } from './holdings.ts';
+import { JobHooks } from './job-hooks.ts';
+import type { Done, JobNeeds } from './job-needs.ts';
 import { endOf, outsideOfEnd, stateOf, type JobOrigin } from './job-origin.ts';
 import { JobTimes } from './job-times.ts';
 import { transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
@@ -21,27 +21,7 @@ import { Reunion } from './reunion.ts';
 import { outputOf, sharedOf, tellShared } from './shared-run.ts';
 import { Sharing } from './sharing.ts';
 import { Talk } from './talk.ts';
-import type { Shared, Twins } from './twins.ts';
-
-type Done = Extract<LinkToFront, { type: 'done' }>;
-
-export type JobNeeds = HoldingsNeeds & {
-  readonly peer: Omit<PushPeer, 'progress' | 'packer'>;
-  /** Packs at most at that zstd level; 0: as configured. */
-  readonly packerFor: (level: number) => PushPeer['packer'];
-  /** Files that the command finishes early are brought while it runs. */
-  readonly early: boolean;
-  readonly worker: string;
-  /** ms a started job waits for its agent, or its launcher, to come back before it is given up. */
-  readonly patienceMs: number;
-  readonly phase: (phase: string) => void;
-  readonly twins: Twins;
-  /** It begins nothing, since the run of that job serves it too; '' when it runs for itself after all. */
-  readonly joined: (to: string) => void;
-  readonly report: (done: Done) => void;
-  /** Everybody has heard of the end, and nothing is held any more. `kept`: its results stay on the worker. */
-  readonly closed: (kept: boolean) => void;
-};
+import type { Shared } from './twins.ts';
 
 export class Job {
   readonly plan: LastingPlan;
@@ -65,7 +45,6 @@ export class Job {
   #returned: Returned = { conflicts: [], missedEnv: [], unseen: '' };
   #deniedPath: RawPath = '';
   #late: NodeJS.Timeout | undefined;
-  #slow: NodeJS.Timeout | undefined;
   #heard = false;
   #parted = false;
   #closed = false;
@@ -301,13 +280,14 @@ export class Job {
   async #prepare(): Promise<void> {
     if (this.#origin.from !== 'front') throw new Error('prepared before');
     if (await this.#joins()) return;
-    const { plan } = this.#origin;
     this.#talk.begin(`preparing ${this.#needs.worker}`);
-    this.#limitTransfer(plan.transferMs);
-    // What the hook changed is to be seen: a look from before it is of no use.
-    const hooked = await this.#hooks.run('pre_transfer', plan.hooks.preTransfer);
-    if (this.#state.at !== 'preparing') return;
-    const result = await prepare(hooked ? { ...plan, look: '' } : plan, {
+    const { transferMs } = this.#origin.plan;
+    this.#times.limit(transferMs, () => {
+      this.#abort.abort();
+      this.#refuse(`the project was not there after ${transferMs / 1000} s (transfer.timeout_sec)`);
+    });
+    const plan = await this.#hooks.beforeTransfer(this.#origin.plan);
+    const result = await prepare(plan, {
       book: this.#needs.book,
       peer: {
         ...this.#needs.peer,
@@ -324,7 +304,7 @@ export class Job {
       },
     }).catch((thrown: unknown) => ({ ok: false as const, failure: { reason: messageOf(thrown) } }));
     this.#talk.endPhase();
-    clearTimeout(this.#slow);
+    this.#times.unlimit();
     if (!result.ok) {
       this.#refuse(result.failure.reason);
       return;
@@ -392,14 +372,6 @@ export class Job {
     this.#limitTime();
   }
 
-  #limitTransfer(limit: number): void {
-    if (limit === 0) return;
-    this.#slow = setTimeout(() => {
-      this.#abort.abort();
-      this.#refuse(`the project was not there after ${limit / 1000} s (transfer.timeout_sec)`);
-    }, limit);
-  }
-
   #limitTime(): void {
     const { timeoutMs } = this.plan;
     if (this.#state.at !== 'running') return;
@@ -426,9 +398,7 @@ export class Job {
       return;
     }
     this.#returned = result.value;
-    const { end } = this.#state;
-    const facts = end.kind === 'execHere' ? {} : { EXIT: endText(end) };
-    await this.#hooks.run('post_compile', this.plan.hooks.postCompile, facts);
+    await this.#hooks.afterReturn(this.#state.end);
     this.#handle({ type: 'returned' });
   }
 
@@ -444,7 +414,6 @@ export class Job {
     if (this.#state.at !== 'over') return;
     const outcome = this.#state.outcome;
     this.#times.unlimit();
-    clearTimeout(this.#slow);
     clearTimeout(this.#late);
     this.#reunion.end();
     this.#abort.abort();

@@ -83,8 +83,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
 /** The words by which a command is called, without `rch`. */
 export function pathOf(command: Command): string {
   const names: string[] = [];
-  for (let at: Command | null = command; at?.parent != null; at = at.parent)
-    names.unshift(at.name());
+  for (let at = command; at.parent !== null; at = at.parent) names.unshift(at.name());
   return names.join(' ');
 }
 

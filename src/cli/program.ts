@@ -102,7 +102,7 @@ function askedBy(options: Options): Record<string, string> {
   return Object.fromEntries([
     ...Object.entries(flags).flatMap(([name, on]) => (on ? [[name, '1']] : [])),
     ...Object.entries(values).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, String(value)]],
+      typeof value === 'string' || typeof value === 'number' ? [[name, String(value)]] : [],
     ),
   ]) as Record<string, string>;
 }

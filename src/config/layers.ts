@@ -97,10 +97,10 @@ export function readLayer<S extends z.ZodType>(
 }
 
 /** Checks a text as if it stood in the file. */
-export function checkText<S extends z.ZodType>(
+export function checkText(
   file: string,
   text: string,
-  schema: S,
+  schema: z.ZodType,
   prepare = asItIs,
 ): readonly Problem[] {
   try {

@@ -73,7 +73,7 @@ function environmentLayer(env: Environment): { raw: Table; problems: Problem[] }
     return { raw: {}, problems: [{ file: 'environment', line: 0, column: 0, key: '', message }] };
   }
   const { enabled, verbose, notice, compression, noCache } = request.value;
-  const given = <T>(name: string, value: T | undefined): Table =>
+  const given = (name: string, value: unknown): Table =>
     value === undefined ? {} : { [name]: value };
   return {
     raw: {
