@@ -112,7 +112,7 @@ export class Job {
   /** Takes up what a link before this one left; its launcher will come, or is gone. */
   recover(): void {
     this.#late = setTimeout(() => {
-      this.#handle({ type: 'lost', reason: 'its caller did not come back' });
+      this.#lose('its caller did not come back');
       this.#caller.part();
     }, this.#needs.patienceMs);
     if (this.#origin.from === 'file' && this.#origin.record.done !== undefined)
@@ -139,19 +139,15 @@ export class Job {
   cancel(reason: string): void {
     if (this.#state.at === 'returning' || this.#state.at === 'over') return;
     if (this.#state.at === 'planned' || this.#state.at === 'preparing') this.#refuse(reason);
-    else this.#handle({ type: 'lost', reason });
+    else this.#lose(reason);
   }
 
   agentLost(): void {
     this.#relay.pause();
-    if (this.#state.at === 'starting' || this.#state.at === 'running') {
-      this.#reunion.begin(() => {
-        this.#handle({
-          type: 'lost',
-          reason: `the connection to ${this.#needs.worker} did not come back`,
-        });
-      });
-    }
+    if (this.#state.at !== 'starting' && this.#state.at !== 'running') return;
+    this.#reunion.begin(() => {
+      this.#lose(`the connection to ${this.#needs.worker} did not come back`);
+    });
   }
 
   agentBack(): void {
@@ -184,7 +180,7 @@ export class Job {
         this.#refuse(message.reason, message.kind === 'no-tool');
         return;
       case 'unknownJob':
-        this.#handle({ type: 'lost', reason: `${this.#needs.worker} no longer knows the job` });
+        this.#lose(`${this.#needs.worker} no longer knows the job`);
         return;
       case 'started':
         this.#results.restart();
@@ -193,7 +189,7 @@ export class Job {
         return;
       case 'result': {
         const bad = this.#results.add(message);
-        if (bad !== undefined) this.#handle({ type: 'lost', reason: bad });
+        if (bad !== undefined) this.#lose(bad);
         return;
       }
       case 'ready':
@@ -201,10 +197,7 @@ export class Job {
         return;
       case 'execHere':
         if (!this.#relay.execHere(message, this.plan.catchExec))
-          this.#handle({
-            type: 'lost',
-            reason: 'the worker names a program that is not of this command',
-          });
+          this.#lose('the worker names a program that is not of this command');
         return;
       case 'ended':
         this.#ended(message);
@@ -213,7 +206,7 @@ export class Job {
         // Whatever the tool says, it says after its start, also when the word of that is still on its way.
         if (this.#state.at === 'starting') this.#handle({ type: 'started' });
         if (message.type === 'out' && this.#relay.floods(message)) {
-          this.#handle({ type: 'lost', reason: 'the worker sends more output than was asked for' });
+          this.#lose('the worker sends more output than was asked for');
           return;
         }
         if (message.type === 'out') this.#sharing.wrote(message);
@@ -227,6 +220,10 @@ export class Job {
     this.#sharing.ended();
     this.#deniedPath = outsideOfEnd(message) ?? this.#deniedPath;
     this.#handle({ type: 'ended', end: endOf(message, this.#relay.program !== undefined) });
+  }
+
+  #lose(reason: string): void {
+    this.#handle({ type: 'lost', reason });
   }
 
   #handle(event: JobEvent): void {
@@ -288,16 +285,12 @@ export class Job {
     });
     const plan = await this.#hooks.beforeTransfer(this.#origin.plan);
     const result = await prepare(plan, {
-      book: this.#needs.book,
+      ...{ book: this.#needs.book, signal: this.#abort.signal, times: this.#times.prepare },
       peer: {
         ...this.#needs.peer,
         packer: this.#needs.packerFor(plan.compression),
-        progress: (done, total) => {
-          this.#talk.progress(done, total);
-        },
+        progress: this.#talk.progress,
       },
-      signal: this.#abort.signal,
-      times: this.#times.prepare,
       phase: (text) => {
         this.#needs.phase(text);
         this.#talk.phase(text);
@@ -376,8 +369,7 @@ export class Job {
     const { timeoutMs } = this.plan;
     if (this.#state.at !== 'running') return;
     this.#times.limit(timeoutMs, () => {
-      const reason = `the command took longer than ${timeoutMs} ms (execution.timeout_sec)`;
-      this.#handle({ type: 'lost', reason });
+      this.#lose(`the command took longer than ${timeoutMs} ms (execution.timeout_sec)`);
     });
   }
 

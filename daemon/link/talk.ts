@@ -38,9 +38,9 @@ export class Talk {
     this.#notices.step(text);
   }
 
-  progress(done: number, total: number): void {
+  readonly progress = (done: number, total: number): void => {
     this.#notices.progress.update(done, total);
-  }
+  };
 
   /** A phase without a word of its own in RCH_VERBOSE. */
   begin(text: string): void {
