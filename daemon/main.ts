@@ -75,7 +75,13 @@ async function run(foreground: boolean): Promise<string | undefined> {
   const home = process.env['HOME'];
   const leaseFile = new LeaseFile(join(layout.state, 'leases.json'), complain);
   const journal = { history, learned, speeds, mandates, leaseFile };
-  const front = new Front({ layout, version, home, logger, ...journal, onStop: stop });
+  const front = new Front({
+    ...{ layout, version, home, logger, ...journal },
+    onLogFile: (path) => {
+      log.moveTo(path ?? daemonLog(layout));
+    },
+    onStop: stop,
+  });
   process.on('uncaughtException', (thrown) => {
     crash(log, 'uncaught', thrown);
   });

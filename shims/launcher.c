@@ -74,6 +74,7 @@ static bool take_answer(struct wire *front, const struct frame *frame) {
     struct rch_shim_remote remote;
     struct rch_shim_bind bind;
     struct rch_shim_exit end;
+    struct rch_shim_lost lost;
   } m;
   switch (frame->number) {
     case RCH_SHIM_ACK:
@@ -104,6 +105,9 @@ static bool take_answer(struct wire *front, const struct frame *frame) {
       if (!rch_get_shim_remote(frame->body, frame->n, &m.remote)) return false;
       text_clear();
       job_run(front, &m.remote);
+    case RCH_SHIM_LOST: /* no worker, and the user does not want it here */
+      if (!rch_get_shim_lost(frame->body, frame->n, &m.lost)) return false;
+      job_lost(m.lost.text);
     default:
       return false;
   }

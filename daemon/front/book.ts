@@ -9,7 +9,8 @@ import type { Learned } from '../journal/learned.ts';
 import { quoted, type JournalLine } from '../journal/record.ts';
 import type { ExperienceBook } from '../select/experience.ts';
 import { callerOf } from './caller.ts';
-import type { Decision, Subject } from './decision.ts';
+import { placeOf, type Decision, type Subject } from './decision.ts';
+import type { Fallbacks } from './fallback.ts';
 import { jobOfMemo, type Job, type Jobs } from './jobs.ts';
 import type { LeaseDesk, LeaseHolder } from './leases.ts';
 import { Tried } from './tried.ts';
@@ -81,6 +82,7 @@ export type BookParts = {
   readonly experience: ExperienceBook;
   readonly jobs: Jobs;
   readonly leases: LeaseDesk;
+  readonly fallbacks: Fallbacks;
 };
 
 export class Book {
@@ -170,8 +172,11 @@ export class Book {
   endedHere(line: JournalLine, ms: number): void {
     const total = tenths((line.phases.queue ?? 0) + ms);
     const phases = { ...line.phases, run: tenths(ms), total };
-    this.#parts.history.record({ ...line, phases, ended: true });
-    if (line.kind !== '') this.#parts.experience.ranHere(line.project, line.kind, ms);
+    // A hook may have been written down meanwhile.
+    const { hooks } = this.#parts.history.find(line.id) ?? line;
+    const told = hooks === undefined ? {} : { hooks };
+    this.#parts.history.record({ ...line, ...told, phases, ended: true });
+    if (line.kind !== '') this.#parts.experience.ranHere(placeOf(line), line.kind, ms);
   }
 
   /** A link has told how a job ended. */
@@ -183,6 +188,7 @@ export class Book {
       phases: wholePhases(job.line.phases, done.phases),
       bytes: done.bytes,
       conflicts: done.conflicts.map(utf8),
+      ...(done.hooks === undefined ? {} : { hooks: done.hooks }),
       ended: true,
     };
     this.#learn(job, done);
@@ -217,8 +223,12 @@ export class Book {
       case 'local':
         this.counts.returned++;
         worker.failed(outcome.learn ? 0 : RETURNED_WEIGHT);
-        if (outcome.again) this.#asksAgain(job, { ...line, reason: outcome.reason });
-        else this.#runsHere(job, { ...line, reason: outcome.reason });
+        if (outcome.again) {
+          this.#asksAgain(job, { ...line, reason: outcome.reason });
+          return;
+        }
+        this.#runsHere(job, { ...line, reason: outcome.reason });
+        this.#parts.fallbacks.fell({ ...line, reason: outcome.reason });
         return;
       case 'cancelled':
         worker.saidNothing();
@@ -268,12 +278,13 @@ export class Book {
     this.#experienced(worker.id, line);
   }
 
-  #experienced(worker: string, { project, kind, phases, bytes }: JournalLine): void {
+  #experienced(worker: string, line: JournalLine): void {
+    const { kind, phases, bytes } = line;
     const { run, total, sync = 0 } = phases;
     if (run === undefined || total === undefined) return;
     const wayMs = Math.max(0, total - run - (phases.queue ?? 0));
     const there = { worker, runMs: run, wayMs, sentBytes: bytes.sent, syncMs: sync };
-    this.#parts.experience.ranThere(project, kind, there);
+    this.#parts.experience.ranThere(placeOf(line), kind, there);
   }
 
   /** What makes a kind of command stay here in this project from now on. */
@@ -295,7 +306,7 @@ export class Book {
     if (line.kind === '' || !line.ended) return;
     const { run } = line.phases;
     if (line.decision === 'local') {
-      if (run !== undefined) this.#parts.experience.ranHere(line.project, line.kind, run);
+      if (run !== undefined) this.#parts.experience.ranHere(placeOf(line), line.kind, run);
     } else if (line.worker !== null && line.exit !== null) {
       this.#experienced(line.worker, line);
     }

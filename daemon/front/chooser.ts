@@ -9,7 +9,7 @@ import type { ExperienceBook } from '../select/experience.ts';
 import { select, type Contender, type Selection, type Wish } from '../select/select.ts';
 import { hereMs } from '../select/worth.ts';
 import type { Asked, Planned } from './asked.ts';
-import type { Subject } from './decision.ts';
+import { placeOf, type Subject } from './decision.ts';
 import type { Fleet } from './fleet.ts';
 import type { Jobs, Twin } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
@@ -199,7 +199,7 @@ export class Chooser {
       ownSlots: jobs.slotsOn(worker.id),
       probed: worker.probed,
       speed: speeds.scoreOf(worker.id),
-      prospect: experience.prospect(subject.project, subject.kind, worker.id),
+      prospect: experience.prospect(placeOf(subject), subject.kind, worker.id),
     }));
   }
 
@@ -210,7 +210,7 @@ export class Chooser {
     const { experience, leases, cores } = this.#parts;
     const config = known?.planned.config ?? defaultConfig();
     const { allowedWorkers, blockedWorkers, preferredWorker, minSpeedScore } = config.project;
-    const { project, kind } = known?.planned.subject ?? { project: '', kind: '' };
+    const subject = known?.planned.subject ?? { project: '', kind: '' };
     return {
       match:
         known === undefined
@@ -228,7 +228,7 @@ export class Chooser {
         minSpeed: minSpeedScore,
       },
       weights: config.selection,
-      hereMs: hereMs(experience.of(project, kind), loadHere(leases, cores)),
+      hereMs: hereMs(experience.of(placeOf(subject), subject.kind), loadHere(leases, cores)),
       network: config.sandbox.network,
     };
   }

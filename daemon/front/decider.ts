@@ -15,9 +15,18 @@ import { plan } from '../plan/plan.ts';
 import { projectOf } from '../plan/project.ts';
 import { fitting } from '../select/patterns.ts';
 import { worth, type CostRules, type Worth } from '../select/worth.ts';
+import type { ConfigOutcome } from '../../src/config/load.ts';
 import type { Asked, DecisionHooks, Planned } from './asked.ts';
 import { Chooser, coresWished, type ChooserParts } from './chooser.ts';
-import { Reasons, type Decision, type LocalDecision, type Look, type Subject } from './decision.ts';
+import {
+  placeOf,
+  Reasons,
+  type Decision,
+  type LocalDecision,
+  type Look,
+  type Subject,
+} from './decision.ts';
+import { withVariables } from './request.ts';
 import { settingsOf } from './request.ts';
 import { loadHere } from './pressure.ts';
 import { brokenReason, type Settings } from './settings.ts';
@@ -37,7 +46,7 @@ const HEAVY = 1000;
 function stay(
   asked: Asked,
   reason: string,
-  more: { weight?: 'light' | 'heavy'; subject?: Subject } = {},
+  more: { weight?: 'light' | 'heavy'; subject?: Subject; fallback?: boolean } = {},
 ): LocalDecision {
   return {
     kind: 'local',
@@ -46,6 +55,7 @@ function stay(
     cores: asked.candidate.cores,
     subject: more.subject,
     details: asked.reasons.details(),
+    ...(more.fallback === undefined ? {} : { fallback: more.fallback }),
   };
 }
 
@@ -72,13 +82,18 @@ export class Decider {
     return { ...verdict, cores: coresOfLocal(request.tool), subject: undefined, details: null };
   }
 
-  /** What is configured about classification in a folder (latin1); nothing goes elsewhere under a broken file. */
-  rulesFor(folder: string): Rules {
+  /** What is configured in the project around a folder (latin1). */
+  #around(folder: string): ConfigOutcome {
     const home = process.env['HOME'];
     const raw = home === undefined ? undefined : Buffer.from(home, 'utf8').toString('latin1');
     const project = projectOf(folder, raw);
     const { settings } = this.#parts;
-    const outcome = 'root' in project ? settings.forProject(project.root) : settings.current();
+    return 'root' in project ? settings.forProject(project.root) : settings.current();
+  }
+
+  /** What is configured about classification in a folder (latin1); nothing goes elsewhere under a broken file. */
+  rulesFor(folder: string): Rules {
+    const outcome = this.#around(folder);
     return outcome.ok ? outcome.value.config.classify : defaultConfig().classify;
   }
 
@@ -112,7 +127,8 @@ export class Decider {
     const wished = coresWished(asked, planned);
     if (selection.kind === 'none') {
       reasons.note('next', selection.next);
-      return { ...stay(asked, selection.reason, { subject: planned.subject }), cores: wished };
+      const { subject } = planned;
+      return { ...stay(asked, selection.reason, { subject, fallback: true }), cores: wished };
     }
     const ready = await this.#prepare(asked, planned);
     if ('kind' in ready) return ready;
@@ -151,7 +167,7 @@ export class Decider {
     reasons.table(anybody.table);
     if (anybody.kind === 'chosen' || anybody.busy || anybody.pending) return undefined;
     reasons.note('next', anybody.next);
-    return stay(asked, anybody.reason);
+    return stay(asked, anybody.reason, { fallback: true });
   }
 
   /** The last tiers of classification: exclusions, and confidence against the threshold. */
@@ -177,7 +193,7 @@ export class Decider {
       force: asked.caller.forceRemote,
       tooSmall: size.tooSmall,
       estimateMs: size.estimateMs,
-      experience: this.#parts.experience.of(subject.project, subject.kind),
+      experience: this.#parts.experience.of(placeOf(subject), subject.kind),
       load: loadHere(this.#parts.leases, this.#parts.cores),
       rules: this.#rules(asked.request),
     });
@@ -196,9 +212,10 @@ export class Decider {
 
   /** Plans, and says what the project and its past have to say. */
   async #plan(asked: Asked, fetched = false): Promise<Planned | LocalDecision> {
-    const base = this.#parts.settings.current();
+    const base = this.#around(asked.request.cwd);
     if (!base.ok) return stay(asked, brokenReason(base));
-    const { request, candidate, reasons } = asked;
+    const { candidate, reasons } = asked;
+    const request = withVariables(asked.request, base.value.config.execution.env);
     const looks: Look[] = [];
     const made = await plan(request, candidate, {
       look: (root, last) => this.#lookAt(asked, root, { last, looks }),
@@ -217,10 +234,15 @@ export class Decider {
       return stay(asked, made.failure.reason);
     }
     reasons.planned(made.value);
-    const subject = { project: made.value.project, kind: candidate.command };
-    const outcome = this.#parts.settings.forProject(subject.project);
-    if (!outcome.ok) return stay(asked, brokenReason(outcome), { subject });
+    const outcome = this.#parts.settings.forProject(made.value.project);
+    const kind = candidate.command;
+    if (!outcome.ok)
+      return stay(asked, brokenReason(outcome), { subject: { project: made.value.project, kind } });
     const { config } = outcome.value;
+    const { id: group, name, untrusted } = config.project;
+    const subject = { project: made.value.project, kind, group, name };
+    if (untrusted.length > 0)
+      reasons.remark(`${untrusted.join(', ')} of .rch/config.toml wait for \`rch trust\``);
     if (!config.project.enabled || config.project.localOnly)
       return stay(asked, "the project's configuration keeps it here", { subject });
     const kept = this.#kept(asked, config.classify, subject);
@@ -234,7 +256,7 @@ export class Decider {
     const size = this.#worth(asked, subject, made.value);
     reasons.note('worth', size.reason);
     if (size.remote) return { plan: made.value, config, subject, worth: size, look: looks.at(-1) };
-    this.#parts.experience.keptHere(subject.project, subject.kind);
+    this.#parts.experience.keptHere(placeOf(subject), subject.kind);
     return stay(asked, size.reason, { weight: this.#weightOf(made.value.estimateMs), subject });
   }
 

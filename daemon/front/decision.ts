@@ -5,8 +5,21 @@ import type { Plan } from '../plan/types.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { Twin } from './jobs.ts';
 
-/** What experience and learned rules go by; `project` is latin1. */
-export type Subject = { readonly project: string; readonly kind: string };
+/**
+ * What experience and learned rules go by; `project` is latin1. `group` (project.id) stands for the folder where several
+ * share what was experienced; `name` is project.name.
+ */
+export type Subject = {
+  readonly project: string;
+  readonly kind: string;
+  readonly group?: string | undefined;
+  readonly name?: string | undefined;
+};
+
+/** What experience goes by. */
+export function placeOf({ project, group }: Pick<Subject, 'project' | 'group'>): string {
+  return group === undefined ? project : `\0${group}`;
+}
 
 export type LocalDecision = {
   readonly kind: 'local';
@@ -17,6 +30,8 @@ export type LocalDecision = {
   readonly cores?: number | undefined;
   readonly subject: Subject | undefined;
   readonly details: DecisionDetails | null;
+  /** It should have gone to a worker, and none could take it. */
+  readonly fallback?: boolean;
 };
 
 /** A look at the project root that a link made for the plan. */
@@ -53,6 +68,7 @@ export class Reasons {
   readonly #text = { worth: '', next: '', learned: '' };
   #workers: readonly WorkerVerdict[] = [];
   #plan: Plan | undefined;
+  readonly #remarks: string[] = [];
 
   constructor(verdict: string) {
     this.#verdict = verdict;
@@ -60,6 +76,11 @@ export class Reasons {
 
   note(name: 'worth' | 'next' | 'learned', text: string): void {
     this.#text[name] = text;
+  }
+
+  /** A remark of its own, beside those of the plan. */
+  remark(text: string): void {
+    if (!this.#remarks.includes(text)) this.#remarks.push(text);
   }
 
   table(workers: readonly WorkerVerdict[]): void {
@@ -81,7 +102,7 @@ export class Reasons {
       workers: [...this.#workers],
       withheldEnv: (this.#plan?.withheld ?? []).map(({ name }) => name),
       roots,
-      notes: [...(this.#plan?.notes ?? [])],
+      notes: [...(this.#plan?.notes ?? []), ...this.#remarks],
     };
   }
 }

@@ -1,7 +1,8 @@
 /** The box that RCH_DRY_RUN=1 shows on standard error: what would have been decided. Pure. */
-import { StreamKind, type Ask } from '../../src/protocol/shim.ts';
+import type { Ask } from '../../src/protocol/shim.ts';
 import { confidenceOf } from '../classify/confidence.ts';
 import { quoted } from '../journal/record.ts';
+import { colored } from './colors.ts';
 import type { LocalDecision, RemoteDecision } from './decision.ts';
 
 /** Columns of a caller without a terminal; a wider terminal gets no wider box. */
@@ -19,15 +20,6 @@ export type DryRun = {
   /** Cores of the chosen worker, and how many are taken; undefined when it is not known. */
   readonly slots: { readonly total: number; readonly used: number } | undefined;
 };
-
-/** NO_COLOR (no-color.org), a dumb terminal, or no terminal: plain text. */
-function wantsColor({ ask, env }: DryRun): boolean {
-  return (
-    ask.errKind === StreamKind.tty &&
-    (env.get('NO_COLOR') ?? '') === '' &&
-    (env.get('TERM') ?? 'dumb') !== 'dumb'
-  );
-}
 
 /** Control characters made visible, so that a file's name cannot draw on the terminal. */
 function printable(text: string): string {
@@ -83,9 +75,9 @@ function rowsOf({ ask, decision, slots }: DryRun): Row[] {
 
 /** The box, as the plan draws it (5.7): open at the right, so that no width of a character can break it. */
 export function dryRunBox(dry: DryRun): string {
-  const colored = wantsColor(dry);
+  const inColor = colored(dry.ask.errKind, dry.env);
   const paint = (code: string, what: string): string =>
-    colored ? `\u001b[${code}m${what}\u001b[0m` : what;
+    inColor ? `\u001b[${code}m${what}\u001b[0m` : what;
   const cols = dry.ask.cols === 0 ? WIDEST : dry.ask.cols;
   const width = Math.max(NARROWEST, Math.min(WIDEST, cols));
   const side = paint('36', '│');

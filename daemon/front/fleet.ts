@@ -26,7 +26,8 @@ export type FleetHooks = {
   ) => void;
 };
 
-function rulesOf(breaker: Config['breaker']): BreakerRules {
+/** `[breaker]`, in the units of the breaker. */
+export function breakerRulesOf(breaker: Config['breaker']): BreakerRules {
   return {
     window: breaker.windowSec * 1000,
     threshold: breaker.failureThreshold,
@@ -182,7 +183,7 @@ export class Fleet {
       config,
       mandate: this.#mandates.of(id),
       leftJobs: () => holdsJobs(jobsFolder(this.#layout, id)),
-      breakerRules: () => rulesOf((this.#config ?? config).breaker),
+      breakerRules: () => breakerRulesOf((this.#config ?? config).breaker),
       worker: settings,
       entry: join(this.#layout.lib, 'link.mjs'),
       node: nodeOf(this.#layout),

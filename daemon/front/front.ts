@@ -9,17 +9,19 @@ import { allowedCpus } from '../../src/base/cpus.ts';
 import { Memory } from '../../src/base/memory.ts';
 import { startTimeOf } from '../../src/base/processes.ts';
 import type { Layout } from '../../src/base/layout.ts';
-import { defaultConfig } from '../../src/config/schema.ts';
+import { defaultConfig, type Config } from '../../src/config/schema.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import type { LeaseFile } from '../journal/lease-file.ts';
 import type { Mandates } from '../journal/mandates.ts';
+import { PidFile } from '../journal/pid-file.ts';
 import type { Speeds } from '../journal/speeds.ts';
 import { ExperienceBook } from '../select/experience.ts';
 import { Book, newId } from './book.ts';
 import { Connection, type Asking, type ConnectionHandlers } from './connection.ts';
 import { Control } from './control.ts';
 import { Decider } from './decider.ts';
+import { Fallbacks } from './fallback.ts';
 import { Fleet } from './fleet.ts';
 import { HealthWatch } from './health-watch.ts';
 import { answerHook } from './hook.ts';
@@ -43,6 +45,12 @@ export type StopKind = 'drain' | 'now' | 'handover';
 /** ms that running jobs get by a stop that is in a hurry. */
 const STOP_NOW = 1000;
 
+/** ms that running jobs get by such a stop. */
+export function stopMs(how: StopKind, { daemon }: Pick<Config, 'daemon'>): number {
+  if (how === 'handover') return 0;
+  return how === 'now' ? STOP_NOW : daemon.drainTimeoutSec * 1000;
+}
+
 export type FrontOptions = {
   readonly layout: Layout;
   readonly version: string;
@@ -54,9 +62,17 @@ export type FrontOptions = {
   readonly speeds: Speeds;
   readonly mandates: Mandates;
   readonly leaseFile: LeaseFile;
+  /** The log goes to another file, or (undefined) to the usual one. */
+  readonly onLogFile: (path: string | undefined) => void;
   /** Begins to stop the whole daemon. */
   readonly onStop: (how: StopKind) => void;
 };
+
+function pidFileOf(logger: Logger): PidFile {
+  return new PidFile((what) => {
+    logger.warn(what);
+  });
+}
 
 export class Front {
   readonly #options: FrontOptions;
@@ -65,6 +81,8 @@ export class Front {
   readonly #leases: LeaseDesk;
   readonly #settings: Settings;
   readonly #book: Book;
+  readonly #fallbacks: Fallbacks;
+  readonly #pidFile: PidFile;
   readonly #speeds: SpeedDesk;
   readonly #question: QuestionParts;
   readonly #handlers: ConnectionHandlers;
@@ -82,16 +100,21 @@ export class Front {
     this.#watch = new HealthWatch((worker, what) => {
       logger.info({ worker }, what);
     });
+    this.#pidFile = pidFileOf(logger);
     this.#fleet = this.#makeFleet();
     const fleet = this.#fleet;
     const settings = new Settings(layout, home, () => {
       this.#configure();
     });
     const line = new Line(() => this.#held());
-    const limits = (): LeaseLimits => limitsOf(settings, cores);
+    const limits = (): LeaseLimits => {
+      const outcome = settings.current();
+      return limitsOf(outcome.ok ? outcome.value.config : defaultConfig(), cores);
+    };
     const leases = new LeaseDesk({ line, limits, changes: fleet.changes });
     const experience = new ExperienceBook();
-    const book = new Book({ history, learned, experience, jobs, leases });
+    const fallbacks = new Fallbacks({ settings, history, logger });
+    const book = new Book({ history, learned, experience, jobs, leases, fallbacks });
     const speeds = this.#makeSpeeds(settings);
     const shared = { layout, settings, fleet, jobs, leases, line };
     const decider = new Decider({ ...shared, learned, experience, speeds, cores });
@@ -102,12 +125,13 @@ export class Front {
       stop: options.onStop,
       stopMs: (how) => this.#stopMs(how),
     });
+    this.#fallbacks = fallbacks;
     this.#leases = leases;
     this.#settings = settings;
     this.#book = book;
     this.#speeds = speeds;
     this.#question = {
-      ...{ ...shared, decider, book, cores },
+      ...{ ...shared, decider, book, fallbacks, cores },
       cpus: () => cpusOf(limits().cores),
       closing: () => this.#closing,
       log: (what) => {
@@ -127,9 +151,8 @@ export class Front {
       },
       hook: (question) => {
         const { log } = this.#question;
-        return (
-          this.#closing === undefined && answerHook(question, { layout, settings, decider, log })
-        );
+        if (this.#closing !== undefined) return false;
+        return answerHook(question, { layout, settings, decider, log });
       },
       complain: (what) => {
         logger.warn(what);
@@ -172,16 +195,15 @@ export class Front {
     clearInterval(this.#timer);
     this.#keepLeases();
     this.#leases.close();
+    this.#fallbacks.stop();
+    this.#pidFile.remove();
     for (const socket of this.#sockets) socket.destroy();
   }
 
   /** ms that running jobs get. */
   #stopMs(how: StopKind): number {
-    if (how === 'handover') return 0;
-    if (how === 'now') return STOP_NOW;
     const outcome = this.#settings.reload();
-    const { daemon } = outcome.ok ? outcome.value.config : defaultConfig();
-    return daemon.drainTimeoutSec * 1000;
+    return stopMs(how, outcome.ok ? outcome.value.config : defaultConfig());
   }
 
   #asked(...[ask, reply]: Parameters<ConnectionHandlers['ask']>): Asking {
@@ -204,6 +226,9 @@ export class Front {
       const { level } = logger;
       const asked = outcome.value.config.general.logLevel;
       if (level !== asked) logger.level = asked;
+      this.#options.onLogFile(outcome.value.config.general.logFile);
+      this.#pidFile.set(outcome.value.config.daemon.pidFile);
+      void this.#options.history.retain(outcome.value.config.metrics.historyRetentionDays);
       this.#fleet.configure(outcome.value.config);
     } else {
       // The links stay as they are: running jobs end well, and a mended file finds them warm.
@@ -290,9 +315,8 @@ export class Front {
 }
 
 /** What is configured about heavy commands here; `cores` are those of this machine. */
-function limitsOf(settings: Settings, cores: number): LeaseLimits {
-  const outcome = settings.current();
-  const { local, queue } = outcome.ok ? outcome.value.config : defaultConfig();
+/** What heavy commands on this machine of so many cores are held to. */
+export function limitsOf({ local, queue }: Config, cores: number): LeaseLimits {
   return {
     cores: Math.min(cores, local.maxCores ?? cores),
     longestWait: queue.maxLocalWaitSec * 1000,

@@ -26,7 +26,7 @@ export type Job = {
 const jobMemo = z.object({
   worker: z.string(),
   slots: z.number(),
-  subject: z.object({ project: z.string(), kind: z.string() }),
+  subject: z.object({ project: z.string(), kind: z.string(), group: z.string().optional() }),
   holder: z.object({
     id: z.string().default(''),
     pid: z.number(),

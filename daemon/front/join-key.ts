@@ -21,6 +21,8 @@ const plain: readonly number[] = [
  */
 export function joinKey(ask: Ask, plan: Plan, config: Config): string {
   if (!config.deduplication.enabled) return '';
+  // Each command has its own hooks.
+  if (`${config.hooks.preTransfer}${config.hooks.postCompile}`.trim() !== '') return '';
   if (!empty.includes(ask.inKind) || !plain.includes(ask.outKind) || !plain.includes(ask.errKind))
     return '';
   const one = ask.outDev === ask.errDev && ask.outIno === ask.errIno;

@@ -4,8 +4,10 @@ import { hostname, userInfo } from 'node:os';
 import type { RequestSettings } from '../../src/config/request.ts';
 import type { PlannedJob } from '../../src/protocol/ipc.ts';
 import { StreamKind, type Ask } from '../../src/protocol/shim.ts';
+import { colored } from './colors.ts';
 import type { RemoteDecision } from './decision.ts';
 import { joinKey } from './join-key.ts';
+import { environmentOf } from './request.ts';
 
 type User = PlannedJob['user'];
 
@@ -97,7 +99,18 @@ export function plannedJob(
     waitedMs: decision.waitedMs,
     verbose: caller.verbose ?? config.general.verbose,
     notice: caller.notice ?? config.output.notice,
+    dim: colored(ask.errKind, environmentOf(ask.env.map((entry) => entry.toString('latin1')))),
     maxRootBytes: config.transfer.maxTransferSizeMb * 1e6,
+    compression: caller.compression ?? 0,
+    checksum: caller.noCache ?? config.transfer.checksum,
+    transferMs: config.transfer.timeoutSec * 1000,
+    fallback: config.execution.fallbackToLocal,
+    hooks: {
+      preTransfer: config.hooks.preTransfer,
+      postCompile: config.hooks.postCompile,
+      limit: config.hooks.timeoutSec * 1000,
+      folder: plan.project,
+    },
     timeoutMs: config.execution.timeoutSec * 1000,
     launcher: { pid: ask.pid, startTime: ask.startTime.toString() },
     key: joinKey(ask, plan, config),

@@ -6,11 +6,13 @@ import type { RequestSettings } from '../../src/config/request.ts';
 import type { Notice } from '../../src/config/schema.ts';
 import { EndKind, SHIM_PROTOCOL, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
 import type { JournalLine } from '../journal/record.ts';
+import { unfallen } from '../lifecycle/fallback.ts';
 import { holderOf, newId, SIGINT, type Book } from './book.ts';
 import type { Decider } from './decider.ts';
 import type { LocalDecision, RemoteDecision } from './decision.ts';
 import { dryRunBox } from './dry-run.ts';
 import { joinKey } from './join-key.ts';
+import type { Fallbacks } from './fallback.ts';
 import type { Fleet } from './fleet.ts';
 import { memoOf, type Job, type Jobs } from './jobs.ts';
 import type { LeaseDesk, LeaseHolder } from './leases.ts';
@@ -21,6 +23,9 @@ import type { Settings } from './settings.ts';
 
 /** ms between heartbeats; the launcher takes two of their deadlines for a hung daemon. */
 export const HEARTBEAT = 1000;
+
+/** What the launcher ends with when it is told that a command is lost (shims/launcher/base.h). */
+const EXIT_LOST = 102;
 
 export type QuestionParts = {
   readonly layout: Layout;
@@ -34,6 +39,7 @@ export type QuestionParts = {
   readonly cpus: () => readonly number[];
   /** Cores of this machine. */
   readonly cores: number;
+  readonly fallbacks: Fallbacks;
   /** Why nothing may go elsewhere any more; undefined while it may. */
   readonly closing: () => string | undefined;
   readonly log: (what: string) => void;
@@ -233,6 +239,7 @@ export class Question {
   /** Answers `local`, after a wait for a lease where one is due. */
   async #runLeased(decision: LocalDecision): Promise<void> {
     const { leases } = this.#parts;
+    if (this.#refuses(decision)) return;
     if (decision.weight === 'light' || leases.under(this.#ask)) {
       this.#runHere(decision, 0);
       return;
@@ -265,8 +272,23 @@ export class Question {
     if (cpus.length > 0) this.#reply({ type: 'bind', cpus });
     this.#reply({ type: 'local', reason: decision.reason, notice, lease: BigInt(lease) });
     const waited = performance.now() - this.#begun;
+    const { book, fallbacks } = this.#parts;
+    const line = book.decided(book.lineOf(this.#id, this.#ask, decision, waited));
+    if (decision.fallback === true && !this.#nested) fallbacks.fell(line, this.#env);
+    return line;
+  }
+
+  /** With execution.fallback_to_local off, what finds no worker ends here; true when it did. */
+  #refuses(decision: LocalDecision): boolean {
+    const outcome = this.#parts.settings.current();
+    if (decision.fallback !== true || this.#caller.dryRun) return false;
+    if (!outcome.ok || outcome.value.config.execution.fallbackToLocal) return false;
+    this.#answered = true;
+    this.#reply({ type: 'lost', text: unfallen(decision.reason) });
     const { book } = this.#parts;
-    return book.decided(book.lineOf(this.#id, this.#ask, decision, waited));
+    const line = book.lineOf(this.#id, this.#ask, decision, performance.now() - this.#begun);
+    book.decided({ ...line, exit: EXIT_LOST });
+    return true;
   }
 
   /** Text for the caller's stderr, only where it was asked for. */
@@ -312,7 +334,7 @@ export class Question {
     };
     if (worker?.plan(planned, memoOf(job)) !== true) {
       const reason = `the link of ${decision.worker} went away`;
-      await this.#runLeased(here(reason, 'heavy', decision.wished));
+      await this.#runLeased({ ...here(reason, 'heavy', decision.wished), fallback: true });
       return;
     }
     book.decided(line);

@@ -41,6 +41,15 @@ export function requestOf(ask: Ask): Request {
   };
 }
 
+/** The request with the variables that are configured for commands on workers. */
+export function withVariables(request: Request, given: Readonly<Record<string, string>>): Request {
+  const entries = Object.entries(given);
+  if (entries.length === 0) return request;
+  const env = new Map(request.env);
+  for (const [name, value] of entries) env.set(name, raw(Buffer.from(value, 'utf8')));
+  return { ...request, env };
+}
+
 /** The RCH_ variables of the caller. */
 export function settingsOf(request: Request): Result<RequestSettings> {
   const ours: Record<string, string> = {};

@@ -1,12 +1,19 @@
 /** The configuration as the files say now: looked at by stat at most once a second, read when they changed. */
 import { statSync } from 'node:fs';
-import { configFile, demoMark, workersFile, type Layout } from '../../src/base/layout.ts';
+import {
+  configFile,
+  demoMark,
+  trustFile,
+  workersFile,
+  type Layout,
+} from '../../src/base/layout.ts';
 import {
   loadConfig,
   projectConfigFile,
   systemConfigFile,
   type ConfigOutcome,
 } from '../../src/config/load.ts';
+import type { Problem } from '../../src/config/problems.ts';
 import type { Config } from '../../src/config/schema.ts';
 
 /** ms that a look at the files holds. */
@@ -33,12 +40,22 @@ function stampsOf(files: readonly string[]): string {
     .join('|');
 }
 
+/** What is to be told of a project's own file. */
+export type ProjectTrouble = {
+  /** UTF-8. */
+  readonly file: string;
+  readonly problems: readonly Problem[];
+  /** Keys that wait for `rch trust`. */
+  readonly untrusted: readonly string[];
+};
+
 type Look = { readonly at: number; readonly stamp: string; readonly outcome: ConfigOutcome };
 
 export class Settings {
   readonly #layout: Layout;
   readonly #environment: { readonly HOME: string | undefined };
-  readonly #files: readonly string[];
+  /** Where workers are written down, as the last good configuration says. */
+  #workersFile: string;
   readonly #onChange: (outcome: ConfigOutcome) => void;
   readonly #projects = new Map<string, Look>();
   #base: Look;
@@ -51,7 +68,7 @@ export class Settings {
   ) {
     this.#layout = layout;
     this.#environment = { HOME: home };
-    this.#files = [demoMark(layout), systemConfigFile, configFile(layout), workersFile(layout)];
+    this.#workersFile = workersFile(layout);
     this.#onChange = onChange;
     this.#base = this.#read();
   }
@@ -59,7 +76,7 @@ export class Settings {
   /** What holds for every request. */
   current(): ConfigOutcome {
     if (performance.now() - this.#base.at < FRESH) return this.#base.outcome;
-    const stamp = stampsOf(this.#files);
+    const stamp = stampsOf(this.#watched);
     if (stamp === this.#base.stamp) {
       this.#base = { ...this.#base, at: performance.now() };
       return this.#base.outcome;
@@ -81,8 +98,9 @@ export class Settings {
     if (!base.ok) return base;
     const known = this.#projects.get(folder);
     if (known !== undefined && performance.now() - known.at < FRESH) return known.outcome;
-    const stamp = stampsOf([projectConfigFile(textOf(folder))]);
-    const outcome = stamp === '-' ? base : this.#ofProject(folder, stamp, known);
+    const file = stampsOf([projectConfigFile(textOf(folder))]);
+    const stamp = `${file}|${stampsOf([trustFile(this.#layout)])}`;
+    const outcome = file === '-' ? base : this.#ofProject(folder, stamp, known);
     this.#projects.delete(folder);
     this.#projects.set(folder, { at: performance.now(), stamp, outcome });
     if (this.#projects.size > MOST_PROJECTS) {
@@ -93,7 +111,26 @@ export class Settings {
   }
 
   get files(): readonly string[] {
-    return this.#files.slice(2);
+    return [configFile(this.#layout), this.#workersFile];
+  }
+
+  /** What is wrong with the files of projects that were built in of late, or waits in them. */
+  get troubles(): ProjectTrouble[] {
+    const all = [...this.#projects].map(([folder, { outcome }]): ProjectTrouble => {
+      const file = projectConfigFile(textOf(folder));
+      return outcome.ok
+        ? { file, problems: [], untrusted: outcome.value.config.project.untrusted }
+        : {
+            file,
+            problems: outcome.failure.problems.filter((problem) => problem.file === file),
+            untrusted: [],
+          };
+    });
+    return all.filter(({ problems, untrusted }) => problems.length + untrusted.length > 0);
+  }
+
+  get #watched(): readonly string[] {
+    return [demoMark(this.#layout), systemConfigFile, ...this.files];
   }
 
   #ofProject(folder: string, stamp: string, known: Look | undefined): ConfigOutcome {
@@ -102,8 +139,12 @@ export class Settings {
   }
 
   #read(): Look {
-    const stamp = stampsOf(this.#files);
+    const before = stampsOf(this.#watched);
     const outcome = loadConfig(this.#layout, this.#environment);
+    const { workersFile: now } = outcome.ok ? outcome.value : { workersFile: this.#workersFile };
+    // A file that nobody watched until now may have changed meanwhile: the next look reads it again.
+    const stamp = now === this.#workersFile ? before : '';
+    this.#workersFile = now;
     return { at: performance.now(), stamp, outcome };
   }
 }
@@ -117,9 +158,13 @@ export function brokenReason(outcome: Extract<ConfigOutcome, { ok: false }>): st
 /** What a link is configured by: when it changes, the link is made anew. */
 export function linkKey(config: Config, id: string): string {
   const worker = config.workers.find((each) => each.id === id);
-  const { heartbeatIntervalSec } = config.daemon;
+  const { compressionLevel, adaptiveCompression } = config.transfer;
+  const { resumeTimeoutSec } = config.execution;
   return JSON.stringify([
-    ...[worker, config.transfer, config.store, config.execution],
-    heartbeatIntervalSec,
+    worker,
+    { compressionLevel, adaptiveCompression, resumeTimeoutSec },
+    config.artifacts,
+    config.store,
+    config.daemon.heartbeatIntervalSec,
   ]);
 }

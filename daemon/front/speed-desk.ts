@@ -19,6 +19,12 @@ const URL_BYTES = 1_000_000;
 /** What cloud_benchmarker answers at /data/overall/, as far as it is used. */
 const scores = z.array(z.object({ hostname: z.string(), overall_score: z.number().nonnegative() }));
 
+/** Whether a worker that was measured at `at` (ISO 8601) is due again; `hours` 0: never unasked. */
+export function measuredLongAgo(at: string | undefined, now: number, hours: number): boolean {
+  if (hours === 0) return false;
+  return at === undefined || now - Date.parse(at) > hours * HOUR;
+}
+
 export type SpeedParts = {
   readonly fleet: Fleet;
   readonly jobs: Jobs;
@@ -54,7 +60,7 @@ export class SpeedDesk {
   /** Called now and then: measures one worker that is due, if it has been idle for long enough. */
   look(now: number): void {
     const config = this.#parts.config();
-    if (this.#running || config === undefined || config.benchmark.intervalHours === 0) return;
+    if (this.#running || config === undefined) return;
     const due = this.#parts.fleet.all().find((worker) => this.#due(worker, config, now));
     if (due === undefined) return;
     this.#running = true;
@@ -78,9 +84,7 @@ export class SpeedDesk {
     }
     if (now - Math.max(state.since, this.#busySince.get(worker.id) ?? 0) < IDLE_FIRST) return false;
     const last = this.#parts.speeds.of(worker.id);
-    return (
-      last === undefined || Date.now() - Date.parse(last.at) > config.benchmark.intervalHours * HOUR
-    );
+    return measuredLongAgo(last?.at, Date.now(), config.daemon.benchmarkIntervalHours);
   }
 
   async #ask(worker: Worker): Promise<Result<WorkerSpeed>> {

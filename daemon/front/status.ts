@@ -1,6 +1,7 @@
 /** What the front says of itself and of its workers. */
 import { daemonLog, frontSocket, type Layout } from '../../src/base/layout.ts';
 import type { ConfigOutcome } from '../../src/config/load.ts';
+import type { Problem } from '../../src/config/problems.ts';
 import type { JobsReply, StatusReply, WorkerStatus } from '../../src/protocol/methods.ts';
 import type { History } from '../journal/history.ts';
 import { breakerAt } from '../lifecycle/breaker.ts';
@@ -28,14 +29,20 @@ export type StatusParts = {
   readonly speeds: SpeedDesk;
 };
 
+const told = ({
+  file,
+  line,
+  key,
+  message,
+}: Problem): StatusReply['config']['problems'][number] => ({
+  file,
+  line,
+  key,
+  reason: message,
+});
+
 export function problemsOf(outcome: ConfigOutcome): StatusReply['config']['problems'] {
-  if (outcome.ok) return [];
-  return outcome.failure.problems.map(({ file, line, key, message }) => ({
-    file,
-    line,
-    key,
-    reason: message,
-  }));
+  return outcome.ok ? [] : outcome.failure.problems.map(told);
 }
 
 function wordsOf(health: Health): { reason: string; next: string } {
@@ -147,7 +154,15 @@ export function statusOf(parts: StatusParts): StatusReply {
     startedAt: parts.startedAt.toISOString(),
     uptimeMs: Math.round(process.uptime() * 1000),
     enabled: outcome.ok && outcome.value.config.general.enabled,
-    config: { files: [...parts.settings.files], problems: problemsOf(outcome) },
+    config: {
+      files: [...parts.settings.files],
+      problems: problemsOf(outcome),
+      projects: parts.settings.troubles.map(({ file, problems, untrusted }) => ({
+        file,
+        problems: problems.map(told),
+        untrusted: [...untrusted],
+      })),
+    },
     log: (outcome.ok ? outcome.value.config.general.logFile : undefined) ?? daemonLog(parts.layout),
     workers: parts.fleet.all().map((worker) => workerStatus(worker, parts)),
     jobs: runningOf(parts.jobs),

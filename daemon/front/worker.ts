@@ -1,6 +1,7 @@
 /** One configured worker as the front drives it: its link process, state, breaker, and what it was asked. */
 import { fail, ok, type Result } from '../../src/base/result.ts';
-import type { Config, WorkerConfig } from '../../src/config/schema.ts';
+import type { Config } from '../../src/config/schema.ts';
+import type { WorkerConfig } from '../../src/config/worker-schema.ts';
 import type { AgentFacts, BenchmarkFacts } from '../../src/protocol/facts.ts';
 import type {
   Collected,

@@ -15,6 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { messageOf } from '../../src/base/result.ts';
+import { replaceFile } from '../../src/config/replace-file.ts';
 import { AppendFile } from './append-file.ts';
 import { lineText, parseLine, type JournalLine } from './record.ts';
 
@@ -55,6 +56,8 @@ export class History {
   readonly #recent = new Map<string, JournalLine>();
   /** Memory holds all there is. */
   #complete = true;
+  /** ms that a record is remembered. */
+  #keptMs = Number.POSITIVE_INFINITY;
 
   private constructor(path: string, complain: Complain) {
     this.#path = path;
@@ -82,6 +85,18 @@ export class History {
     return this.newest((line) => line.id.startsWith(id));
   }
 
+  /** From now on records older than so many days are no longer told, and go from memory and files. */
+  async retain(days: number): Promise<void> {
+    const keptMs = days * 86_400_000;
+    if (keptMs === this.#keptMs) return;
+    this.#keptMs = keptMs;
+    for (const line of this.#recent.values()) if (this.#old(line)) this.#recent.delete(line.id);
+    await this.#file.close();
+    for (const path of [`${this.#path}.1`, this.#path]) this.#prune(path);
+    // What was opened meanwhile may be the file that was replaced.
+    await this.#file.close();
+  }
+
   newest(matches: (line: JournalLine) => boolean): JournalLine | undefined {
     return [...this.#recent.values()].reverse().find(matches);
   }
@@ -93,12 +108,12 @@ export class History {
 
   /** The `n` newest, newest first; reads the files when memory has not enough. */
   async last(n: number): Promise<JournalLine[]> {
-    const recent = [...this.#recent.values()].reverse();
+    const recent = [...this.#recent.values()].filter((line) => !this.#old(line)).reverse();
     if (recent.length >= n || this.#complete) return recent.slice(0, n);
     await this.settled();
     const all = new Map<string, JournalLine>();
     for (const path of [`${this.#path}.1`, this.#path])
-      for (const line of this.#linesOf(path)) all.set(line.id, line);
+      for (const line of this.#linesOf(path)) if (!this.#old(line)) all.set(line.id, line);
     return [...all.values()].reverse().slice(0, n);
   }
 
@@ -117,6 +132,20 @@ export class History {
     const oldest = this.#recent.keys().next();
     if (oldest.done !== true) this.#recent.delete(oldest.value);
     this.#complete = false;
+  }
+
+  #old(line: JournalLine): boolean {
+    return Date.now() - Date.parse(line.startedAt) > this.#keptMs;
+  }
+
+  /** Takes what is too old out of a file. */
+  #prune(path: string): void {
+    const lines = this.#linesOf(path);
+    const young = lines.filter((line) => !this.#old(line));
+    if (young.length === lines.length) return;
+    const text = young.map((line) => `${JSON.stringify(line)}\n`).join('');
+    const written = replaceFile(path, text, { mode: 0o600, always: true });
+    if (!written.ok) this.#complain(written.failure.reason);
   }
 
   #linesOf(path: string): JournalLine[] {

@@ -6,7 +6,12 @@ import { AppendFile } from './append-file.ts';
 /** Bytes at which the log is rotated; one older file is kept. */
 export const LOG_LIMIT = 10 * 1024 * 1024;
 
-export type Log = { readonly logger: Logger; readonly close: () => Promise<void> };
+export type Log = {
+  readonly logger: Logger;
+  /** Goes on in another file. */
+  readonly moveTo: (path: string) => void;
+  readonly close: () => Promise<void>;
+};
 
 /** A start begins a new file when the old one is past half of its bound. */
 function rotateAtStart(path: string): void {
@@ -19,8 +24,12 @@ function rotateAtStart(path: string): void {
 
 /** `echo`: lines go to standard error too (rchd --foreground). */
 export function openLog(path: string, options: { level: string; echo: boolean }): Log {
-  rotateAtStart(path);
-  const file = new AppendFile(path, { limit: LOG_LIMIT, onFailure: () => undefined });
+  const open = (at: string): AppendFile => {
+    rotateAtStart(at);
+    return new AppendFile(at, { limit: LOG_LIMIT, onFailure: () => undefined });
+  };
+  let place = path;
+  let file = open(path);
   const write = (line: string): void => {
     file.append(line.trimEnd());
     if (options.echo) process.stderr.write(line);
@@ -29,5 +38,11 @@ export function openLog(path: string, options: { level: string; echo: boolean })
     { level: options.level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
     { write },
   );
-  return { logger, close: () => file.close() };
+  const moveTo = (at: string): void => {
+    if (at === place) return;
+    void file.close();
+    place = at;
+    file = open(at);
+  };
+  return { logger, moveTo, close: () => file.close() };
 }

@@ -11,6 +11,8 @@ export const journalLine = historyRecord.extend({
   details: decisionDetails.nullable(),
   /** The folder that experience goes by, latin1; empty when the command was not planned. */
   project: z.string(),
+  /** Goes in place of the folder, where the project has an id. */
+  group: z.string().optional(),
   /** CommandKind; empty when it is none. */
   kind: z.string(),
   /** False while a remote command runs. */

@@ -48,7 +48,7 @@ export type ClientDependencies = {
   readonly connect: () => Promise<Result<AgentConnection>>;
   readonly hello: HelloFacts;
   readonly version: string;
-  /** Between two questions after the agent's clock and life. */
+  /** Between two questions after the agent's clock and life, ms. */
   readonly heartbeatMs: number;
   readonly events: ClientEvents;
 };

@@ -1,14 +1,15 @@
 /** One job from the launcher's commit to its end, over several links if need be: acts on what job-state.ts decides. */
 import { fail, messageOf, never } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
-import type { LastingPlan, LinkToFront } from '../../src/protocol/ipc.ts';
+import type { LastingPlan } from '../../src/protocol/ipc.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
 import { runMessageOf } from '../exec/spec.ts';
 import type { Prepared } from '../sync/prepare.ts';
-import type { PushPeer } from '../sync/push.ts';
 import { Caller } from './caller.ts';
-import { Holdings, type HoldingsNeeds } from './holdings.ts';
+import { Holdings } from './holdings.ts';
+import { JobHooks } from './job-hooks.ts';
+import type { Done, JobNeeds } from './job-needs.ts';
 import { endOf, outsideOfEnd, stateOf, type JobOrigin } from './job-origin.ts';
 import { Interruption } from './interruption.ts';
 import { JobTimes } from './job-times.ts';
@@ -23,23 +24,7 @@ import { Reunion } from './reunion.ts';
 import { outputOf, sharedOf, tellShared } from './shared-run.ts';
 import { Sharing } from './sharing.ts';
 import { Talk } from './talk.ts';
-import type { Shared, Twins } from './twins.ts';
-
-type Done = Extract<LinkToFront, { type: 'done' }>;
-
-export type JobNeeds = HoldingsNeeds & {
-  readonly peer: Omit<PushPeer, 'progress'>;
-  readonly worker: string;
-  /** ms a started job waits for its agent, or its launcher, to come back before it is given up. */
-  readonly patienceMs: number;
-  readonly phase: (phase: string) => void;
-  readonly twins: Twins;
-  /** It begins nothing, since the run of that job serves it too; '' when it runs for itself after all. */
-  readonly joined: (to: string) => void;
-  readonly report: (done: Done) => void;
-  /** Everybody has heard of the end, and nothing is held any more. `kept`: its results stay on the worker. */
-  readonly closed: (kept: boolean) => void;
-};
+import type { Shared } from './twins.ts';
 
 export class Job {
   readonly plan: LastingPlan;
@@ -53,6 +38,7 @@ export class Job {
   readonly #caller: Caller;
   readonly #talk: Talk;
   readonly #holdings: Holdings;
+  readonly #hooks: JobHooks;
   readonly #sharing: Sharing;
   readonly #times = new JobTimes();
   readonly #interruption: Interruption;
@@ -112,6 +98,7 @@ export class Job {
         this.#handle({ type: 'launcherGone' });
       },
     });
+    this.#hooks = new JobHooks(origin, needs.worker, this.#abort.signal);
     if (origin.from === 'file') {
       this.#shared = sharedOf(origin.record.shared);
       this.#times.tookUp(origin.record.run.at);
@@ -179,11 +166,10 @@ export class Job {
 
   agentLost(): void {
     this.#relay.pause();
-    if (this.#state.at === 'starting' || this.#state.at === 'running') {
-      this.#reunion.begin(() => {
-        this.#lose(`the connection to ${this.#needs.worker} did not come back`);
-      });
-    }
+    if (this.#state.at !== 'starting' && this.#state.at !== 'running') return;
+    this.#reunion.begin(() => {
+      this.#lose(`the connection to ${this.#needs.worker} did not come back`);
+    });
   }
 
   agentBack(): void {
@@ -223,7 +209,7 @@ export class Job {
         return;
       }
       case 'ready':
-        if (this.#state.at === 'running') this.#holdings.offered(message);
+        if (this.#state.at === 'running' && this.#needs.early) this.#holdings.offered(message);
         return;
       case 'execHere':
         if (!this.#relay.execHere(message, this.plan.catchExec))
@@ -302,7 +288,12 @@ export class Job {
     const result = await preparing(this.#origin.plan, {
       ...this.#needs,
       ...{ signal: this.#abort.signal, times: this.#times.prepare, talk: this.#talk },
+      hook: (plan) => this.#hooks.beforeTransfer(plan),
+      limit: (ms, reason) => {
+        this.#limitTransfer(ms, reason);
+      },
     });
+    this.#times.unlimit();
     if (!result.ok) {
       const kind = 'kind' in result.failure ? result.failure.kind : undefined;
       // What is wrong with the project is so for every worker.
@@ -319,6 +310,13 @@ export class Job {
     // Written before anybody is told: whoever comes after us must know of everything that may run.
     if (this.#holdings.prepared(result.value.roots)) this.#handle({ type: 'prepared' });
     else this.#refuse('the job cannot be written down (see the log)');
+  }
+
+  #limitTransfer(ms: number, reason: string): void {
+    this.#times.limit(ms, () => {
+      this.#abort.abort();
+      this.#refuse(reason, { again: true });
+    });
   }
 
   /** Whether the run of another job serves this one, or its launcher is gone: then there is nothing to prepare. */
@@ -404,13 +402,15 @@ export class Job {
       return;
     }
     this.#returned = result.value;
+    await this.#hooks.afterReturn(this.#state.end);
     this.#handle({ type: 'returned' });
   }
 
   #sayEnd(): void {
     if (this.#state.at !== 'over') return;
     const phases = this.#times.whole(this.plan.waitedMs);
-    const facts = { conflicts: this.#returned.conflicts, phases };
+    const { conflicts } = this.#returned;
+    const facts = { conflicts, phases, hooks: this.#hooks.troubles };
     this.#talk.end(this.#state.outcome, facts, this.#relay.program);
   }
 
@@ -437,6 +437,7 @@ export class Job {
       conflicts: [...this.#returned.conflicts],
       missedEnv: [...this.#returned.missedEnv],
       deniedPath: this.#deniedPath || this.#returned.unseen,
+      ...(this.#hooks.troubles.length === 0 ? {} : { hooks: [...this.#hooks.troubles] }),
     };
     this.#holdings.over(done);
     this.#needs.report(done);

@@ -20,6 +20,7 @@ import { RootBook } from '../sync/shared-root.ts';
 import type { AgentConnection, UploadProgress } from '../transport/transport.ts';
 import { AgentClient } from './agent-client.ts';
 import { Errands } from './errands.ts';
+import type { LinkManners } from './hello.ts';
 import { Job } from './job.ts';
 import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
@@ -38,7 +39,7 @@ const UPLOAD_MS = 200;
 /** Bytes of returned contents kept for the next return. */
 const SPOOL_BYTES = 2e9;
 
-export type LinkNeeds = {
+export type LinkNeeds = LinkManners & {
   readonly layout: Layout;
   readonly worker: string;
   readonly version: string;
@@ -47,11 +48,6 @@ export type LinkNeeds = {
     progress: (upload: UploadProgress) => void,
   ) => Promise<Result<AgentConnection>>;
   readonly hello: HelloFacts;
-  /** zstd level, 0 for none. */
-  readonly compression: number;
-  readonly heartbeatMs: number;
-  /** Seconds a job waits for its agent. */
-  readonly ownerDeadline: number;
   readonly tell: (message: LinkToFront) => void;
   /** What the daemon's log should know. */
   readonly complain: (what: string) => void;
@@ -94,7 +90,7 @@ export class Link {
     this.#parts = parts;
     this.#spool = new Spool(parts.store);
     this.#redo = new RedoJournal(join(needs.layout.cache, 'redo', needs.worker));
-    this.#packer = new BlobPacker(needs.compression);
+    this.#packer = new BlobPacker(needs.compression, needs.adaptive);
     this.#book = new RootBook(
       { ...parts, folder: treesFolder(needs.layout, needs.worker) },
       (root) => {
@@ -304,8 +300,9 @@ export class Link {
           Promise.resolve(
             this.#client.send(blob) ? ok(undefined) : fail('the connection to the worker was lost'),
           ),
-        packer: this.#packer,
       },
+      packerFor: (level) => (level === 0 ? this.#packer : this.#packer.limited(level)),
+      early: this.#needs.early,
       worker: this.#needs.worker,
       patienceMs: this.#needs.ownerDeadline * 1000,
       phase: (phase) => {

@@ -1,18 +1,14 @@
 /** The link process: forked by the front, one a worker; does everything that carries payload. */
 import { mkdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { layoutOf, type Layout } from '../../src/base/layout.ts';
+import { layoutOf } from '../../src/base/layout.ts';
 import { messageOf } from '../../src/base/result.ts';
 import { workstationId } from '../../src/base/workstation.ts';
-import {
-  configSchema,
-  workerConfig,
-  type Config,
-  type WorkerConfig,
-} from '../../src/config/schema.ts';
-import type { HelloFacts } from '../../src/protocol/facts.ts';
+import { configSchema } from '../../src/config/schema.ts';
+import { workerConfig } from '../../src/config/worker-schema.ts';
 import { frontToLink, type FrontToLink, type LinkToFront } from '../../src/protocol/ipc.ts';
 import { connect } from '../transport/connect.ts';
+import { helloOf, mannersOf } from './hello.ts';
 import { Link } from './link.ts';
 
 const version = process.env['RCH_BUILD_VERSION'] ?? 'unbuilt';
@@ -21,18 +17,6 @@ const SAVING_MS = 1000;
 
 function tell(message: LinkToFront): void {
   if (process.connected) process.send?.(message);
-}
-
-function helloOf(layout: Layout, worker: WorkerConfig, config: Config): HelloFacts {
-  return {
-    workstation: workstationId(layout),
-    storeLimit: (worker.storeLimitGb ?? config.store.limitGb) * 1e9,
-    ...(worker.totalSlots === undefined ? {} : { totalSlots: worker.totalSlots }),
-    ownerDeadline: config.execution.resumeTimeoutSec,
-    heartbeat: config.daemon.heartbeatIntervalSec,
-    clockShift: worker.clockShiftNs,
-    compression: config.transfer.compressionLevel,
-  };
 }
 
 async function configure(message: Extract<FrontToLink, { type: 'configure' }>): Promise<Link> {
@@ -47,10 +31,8 @@ async function configure(message: Extract<FrontToLink, { type: 'configure' }>): 
     worker: worker.id,
     version,
     connect: (progress) => connect(worker, { layout, progress }),
-    hello: helloOf(layout, worker, config),
-    compression: config.transfer.compressionLevel,
-    heartbeatMs: config.daemon.heartbeatIntervalSec * 1000,
-    ownerDeadline: config.execution.resumeTimeoutSec,
+    hello: helloOf(workstationId(layout), worker, config),
+    ...mannersOf(worker, config),
     tell,
     complain: (what) => {
       process.stderr.write(`${what}\n`);

@@ -18,17 +18,16 @@ export function phasesText(phases: Phases): string {
   return [parts.join(', '), ...total].filter((text) => text !== '').join('; ');
 }
 
+export type NoticeWishes = Pick<PlannedJob, 'verbose' | 'notice' | 'dim'>;
+
 export class Notices {
-  readonly #plan: Pick<PlannedJob, 'verbose' | 'notice'>;
+  readonly #plan: NoticeWishes;
   readonly #send: (text: string, always: boolean) => void;
   /** The line that is drawn over and over while a phase is slow. */
   readonly progress: ProgressLine;
 
   /** `send` takes text for standard error: for a terminal alone, or (`always`) for whatever it is. */
-  constructor(
-    plan: Pick<PlannedJob, 'verbose' | 'notice'>,
-    send: (text: string, always: boolean) => void,
-  ) {
+  constructor(plan: NoticeWishes, send: (text: string, always: boolean) => void) {
     this.#plan = plan;
     this.#send = send;
     this.progress = new ProgressLine((text) => {
@@ -60,10 +59,16 @@ export class Notices {
     this.#send('rch: cancelled (rch cancel)\n', this.#asked);
   }
 
+  /** A hook of the user's that did not end well: said in any case. */
+  hook(trouble: string): void {
+    this.#send(`rch: hook ${trouble}\n`, this.#asked);
+  }
+
   /** The one line at the end, where the user wants one. */
   end(worker: string, phases: Phases): void {
     const line = `rch: ${worker}: ${phasesText(phases)}`;
     if (this.#asked) this.#send(`${line}\n`, true);
-    else if (this.#plan.notice === 'auto') this.#send(`\u001b[2m${line}\u001b[0m\n`, false);
+    else if (this.#plan.notice === 'auto')
+      this.#send(this.#plan.dim ? `\u001b[2m${line}\u001b[0m\n` : `${line}\n`, false);
   }
 }

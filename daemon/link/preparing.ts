@@ -2,36 +2,47 @@
 import { fail, messageOf, type Result } from '../../src/base/result.ts';
 import type { PlannedJob } from '../../src/protocol/ipc.ts';
 import { prepare, type Prepared, type PrepareNeeds } from '../sync/prepare.ts';
-import type { PushPeer } from '../sync/push.ts';
+import type { JobNeeds } from './job-needs.ts';
 import type { Talk } from './talk.ts';
 
-export type PreparingNeeds = Pick<PrepareNeeds, 'book' | 'signal' | 'times'> & {
-  readonly peer: Omit<PushPeer, 'progress'>;
-  readonly worker: string;
-  readonly talk: Talk;
-  /** Tells the front. */
-  readonly phase: (text: string) => void;
-};
+export type PreparingNeeds = Pick<PrepareNeeds, 'book' | 'signal' | 'times'> &
+  Pick<JobNeeds, 'peer' | 'packerFor' | 'worker' | 'phase'> & {
+    readonly talk: Talk;
+    /** The user's pre_transfer; resolves to the plan after it. */
+    readonly hook: (plan: PlannedJob) => Promise<PlannedJob>;
+    /** Calls it off after so many ms, for that reason; 0: never. */
+    readonly limit: (ms: number, reason: string) => void;
+  };
 
 /** Never rejects: a bug on the way is a failure too. */
 export async function preparing(
-  plan: PlannedJob,
-  { peer, worker, talk, phase, ...needs }: PreparingNeeds,
+  planned: PlannedJob,
+  needs: PreparingNeeds,
 ): Promise<Result<Prepared>> {
-  talk.begin(`preparing ${worker}`);
-  const prepared = await prepare(plan, {
-    ...needs,
-    peer: {
-      ...peer,
-      progress: (done, total) => {
-        talk.progress(done, total);
-      },
-    },
-    phase: (text) => {
-      phase(text);
-      talk.phase(text);
-    },
-  }).catch((thrown: unknown) => fail(messageOf(thrown)));
+  const { talk, phase } = needs;
+  const { transferMs } = planned;
+  talk.begin(`preparing ${needs.worker}`);
+  needs.limit(
+    transferMs,
+    `the project was not there after ${transferMs / 1000} s (transfer.timeout_sec)`,
+  );
+  const prepared = await needs
+    .hook(planned)
+    .then((plan) =>
+      prepare(plan, {
+        ...{ book: needs.book, signal: needs.signal, times: needs.times },
+        peer: {
+          ...needs.peer,
+          packer: needs.packerFor(plan.compression),
+          progress: talk.progress,
+        },
+        phase: (text) => {
+          phase(text);
+          talk.phase(text);
+        },
+      }),
+    )
+    .catch((thrown: unknown) => fail(messageOf(thrown)));
   talk.endPhase();
   return prepared;
 }

@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import type { JobOutcome, LastingPlan, Phases } from '../../src/protocol/ipc.ts';
 import { EndKind, type ShimMessage } from '../../src/protocol/shim.ts';
+import { unfallen } from '../lifecycle/fallback.ts';
 import type { Caller } from './caller.ts';
 import { Notices } from './notices.ts';
 
@@ -9,7 +10,12 @@ import { Notices } from './notices.ts';
 const SIGINT = constants.signals.SIGINT;
 
 /** What the line at the end is made of; `conflicts` absolute, latin1. */
-export type EndFacts = { readonly conflicts: readonly string[]; readonly phases: Phases };
+export type EndFacts = {
+  readonly conflicts: readonly string[];
+  readonly phases: Phases;
+  /** Hooks that did not end well. */
+  readonly hooks?: readonly string[];
+};
 
 export class Talk {
   readonly #plan: LastingPlan;
@@ -36,9 +42,9 @@ export class Talk {
     this.#notices.step(text);
   }
 
-  progress(done: number, total: number): void {
+  readonly progress = (done: number, total: number): void => {
     this.#notices.progress.update(done, total);
-  }
+  };
 
   /** A phase without a word of its own in RCH_VERBOSE. */
   begin(text: string): void {
@@ -79,7 +85,9 @@ export class Talk {
         this.#notices.progress.end();
         this.#notices.step(`${outcome.again ? 'not there' : 'here'}: ${outcome.reason}`);
         if (outcome.again) this.#caller.finish({ type: 'again' });
-        else this.#caller.finish({ type: 'local', reason: outcome.reason, notice: '', lease: 0n });
+        else if (this.#plan.fallback)
+          this.#caller.finish({ type: 'local', reason: outcome.reason, notice: '', lease: 0n });
+        else this.#unfallen(outcome.reason);
         return;
       case 'lost':
       case 'abandoned':
@@ -92,13 +100,21 @@ export class Talk {
     }
   }
 
+  /** It may not run here (execution.fallback_to_local). */
+  #unfallen(reason: string): void {
+    // Only after this word does a launcher take `lost` for the end of the command.
+    this.#caller.send({ type: 'starting' });
+    this.#caller.finish({ type: 'lost', text: unfallen(reason) });
+  }
+
   /** The run is lost, whatever it came to. */
   lost(outcome: JobOutcome): void {
     const lost = outcome.kind === 'lost' ? outcome : ({ kind: 'abandoned' } as const);
     this.end(lost, { conflicts: [], phases: {} }, undefined);
   }
 
-  #lastLines({ conflicts, phases }: EndFacts): void {
+  #lastLines({ conflicts, phases, hooks = [] }: EndFacts): void {
+    for (const trouble of hooks) this.#notices.hook(trouble);
     for (const path of conflicts) this.#notices.kept(Buffer.from(path, 'latin1').toString('utf8'));
     this.#notices.end(this.#worker, phases);
   }

@@ -239,10 +239,11 @@ class Taking {
 /** The tree as it stands now, or as it stood a moment ago when the command's plan was made. */
 async function lookAt(
   root: SharedRoot,
-  planned: string,
+  planned: { readonly look: string; readonly checksum: boolean },
   times: PrepareTimes,
 ): Promise<Result<Snapshot>> {
-  const early = root.early.take(planned);
+  const early = root.early.take(planned.checksum ? '' : planned.look);
+  if (planned.checksum) root.tree.forget();
   if (early !== undefined) {
     times.early += early.took;
     times.scan += early.took;
@@ -265,7 +266,11 @@ async function synchronise(
   let whole: boolean = false;
   for (let look = 0; look < LOOKS; look++) {
     if (plan.git !== undefined) needs.phase(`gathering git's history in ${plan.git}`);
-    const snapshot = await lookAt(root, look === 0 ? job.look : '', needs.times);
+    const snapshot = await lookAt(
+      root,
+      look === 0 ? job : { look: '', checksum: false },
+      needs.times,
+    );
     if (!snapshot.ok) return snapshot;
     if (plan.policy === 'project' && snapshot.value.bytes > job.maxRootBytes)
       return fail(

@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
-import type { BlobPacker } from '../../src/protocol/blob-packer.ts';
+import type { Packer } from '../../src/protocol/blob-packer.ts';
 import { packRun } from '../../src/protocol/pieces.ts';
 import { Outline, Stretches, type Stretch } from '../../src/tree/chunks.ts';
 import { readContent } from '../../src/tree/content.ts';
@@ -35,7 +35,7 @@ export type PushPeer = {
   readonly sendBlob: (blob: Blob) => Promise<Result<undefined>>;
   /** Sends a small blob on the stream of the requests, so that it is there before the sync that names it. */
   readonly sendAhead: (blob: Blob) => Promise<Result<undefined>>;
-  readonly packer: BlobPacker;
+  readonly packer: Packer;
   /** Bytes put on the wire, of bytes to send in all (0: not known yet). */
   readonly progress: (done: number, total: number) => void;
 };

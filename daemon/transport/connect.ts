@@ -1,7 +1,7 @@
 /** Connects to a worker by the transport it is configured for, and sees to it that the agent is there. */
 import type { Duplex } from 'node:stream';
 import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
-import type { WorkerConfig } from '../../src/config/schema.ts';
+import type { WorkerConfig } from '../../src/config/worker-schema.ts';
 import { AGENT_MAGIC } from '../../src/protocol/agent.ts';
 import { agentParts, type AgentParts } from './agent-parts.ts';
 import { bootstrap } from './bootstrap.ts';
@@ -19,18 +19,23 @@ import { BASE } from './worker-shell.ts';
 /** For an agent to start on a slow machine and say its first bytes. */
 const STREAM_MS = 30_000;
 
-function limitsOf(worker: WorkerConfig, needs: TransportNeeds): SshLimits {
+export function limitsOf(worker: WorkerConfig, needs: Pick<TransportNeeds, 'signal'>): SshLimits {
   return { timeoutMs: worker.sshTimeoutMs, signal: needs.signal };
 }
 
-async function reachSsh(worker: WorkerConfig, needs: TransportNeeds): Promise<Result<Reach>> {
-  if (worker.host === undefined) return fail(`the worker ${worker.id} has no host`);
-  const target: SshTarget = {
-    host: worker.host,
+/** Whom ssh is to reach for a worker with that host. */
+export function targetOf(worker: WorkerConfig, host: string): SshTarget {
+  return {
+    host,
     port: worker.port,
     user: worker.user,
     identityFile: worker.identityFile,
   };
+}
+
+async function reachSsh(worker: WorkerConfig, needs: TransportNeeds): Promise<Result<Reach>> {
+  if (worker.host === undefined) return fail(`the worker ${worker.id} has no host`);
+  const target = targetOf(worker, worker.host);
   const way = await sshWay(target, needs);
   if (!way.ok) return way;
   return way.value.by === 'ssh2'

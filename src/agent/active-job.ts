@@ -18,7 +18,7 @@ import { type JobEvent, type JobState, type ToolEnd, transition } from './job.ts
 import { coveredIn, environmentChange, type JobPlan, type PlannedRoot } from './job-plan.ts';
 import { processName } from './lock.ts';
 import type { Log } from './log.ts';
-import type { Listener, Owner } from './owner.ts';
+import { slotsOf, type Listener, type Owner } from './owner.ts';
 import { resultParts } from './result-parts.ts';
 import {
   isSettled,
@@ -224,7 +224,7 @@ export class ActiveJob {
   #takeSlots(): Promise<SlotLease | undefined> {
     const { owner, slots } = this.#needs;
     const { slots: wanted, wished, slotWaitMs } = this.plan.spec;
-    const total = owner.hello.totalSlots ?? slots.cores;
+    const total = slotsOf(owner.hello, slots.cores);
     const wish = { job: this.hex, owner: owner.workstation, slots: wanted, total };
     return slots.take({ ...wish, wished: wished ?? wanted }, slotWaitMs, this.#giveUp.signal);
   }

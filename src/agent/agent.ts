@@ -19,7 +19,7 @@ import { Kept } from './kept.ts';
 import { LoadWatch } from './load.ts';
 import type { Log } from './log.ts';
 import { Memory } from '../base/memory.ts';
-import { Owner } from './owner.ts';
+import { Owner, slotsOf } from './owner.ts';
 import type { Root } from './root.ts';
 import { Roots } from './roots.ts';
 import { findSandbox, type Sandbox } from './sandbox.ts';
@@ -186,7 +186,7 @@ export class Agent {
       folder: folder.path,
       node: process.version,
       sandbox: { method: sandbox.method, mend: sandbox.mend },
-      totalSlots: owner.hello.totalSlots ?? this.#slots.cores,
+      totalSlots: slotsOf(owner.hello, this.#slots.cores),
       usedSlots: this.#slots.used,
       ownSlots: this.#slots.heldBy(owner.workstation),
       roots: this.#roots.epochsOf(owner.workstation),
@@ -307,7 +307,7 @@ export class Agent {
     for (const session of this.#sessions.values()) {
       session.send({
         type: 'state',
-        totalSlots: session.owner.hello.totalSlots ?? this.#slots.cores,
+        totalSlots: slotsOf(session.owner.hello, this.#slots.cores),
         usedSlots: this.#slots.used,
         ownSlots: this.#slots.heldBy(session.owner.workstation),
         freeBytes: BigInt(this.#diskFree),

@@ -1,7 +1,7 @@
 /** Sends contents of a tree to the link, packed where that makes them arrive sooner. */
 import { performance } from 'node:perf_hooks';
 import { fail, ok, type Result } from '../base/result.ts';
-import type { BlobPacker } from '../protocol/blob-packer.ts';
+import type { Packer } from '../protocol/blob-packer.ts';
 import { packRun } from '../protocol/pieces.ts';
 import { type Outline, Stretches, type Stretch } from '../tree/chunks.ts';
 import { PIECE, readParts } from '../tree/content.ts';
@@ -18,7 +18,7 @@ export type Content = { readonly hash: Hash; readonly size: number; readonly pat
 
 export type OutNeeds = {
   readonly stream: AgentStream;
-  readonly packer: BlobPacker;
+  readonly packer: Packer;
   /** Where a file holds data (src/tree/fs-helper.ts). */
   readonly extents: (path: Buffer) => Promise<readonly Range[] | undefined>;
 };

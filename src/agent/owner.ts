@@ -26,6 +26,11 @@ export class Owner {
   }
 }
 
+/** Slots that a workstation may see in use: as it says itself, else by the cores there are. */
+export function slotsOf(hello: HelloFacts, cores: number): number {
+  return hello.totalSlots ?? Math.max(1, Math.round(cores * (hello.slotsPerCore ?? 1)));
+}
+
 function shiftOf(hello: HelloFacts): bigint {
   return /^-?\d{1,18}$/.test(hello.clockShift) ? BigInt(hello.clockShift) : 0n;
 }

@@ -91,8 +91,8 @@ export class Session implements Listener {
     this.owner = owner;
     this.#control = control;
     this.#agent = agent;
-    this.#packer = new BlobPacker(owner.hello.compression ?? DEFAULT_LEVEL);
-    const { heartbeat } = owner.hello;
+    const { compression = DEFAULT_LEVEL, adaptive = true, heartbeat } = owner.hello;
+    this.#packer = new BlobPacker(compression, adaptive);
     if (heartbeat === undefined) return;
     // Else jobs would run on for nobody.
     this.#watch = new SilenceWatch(heartbeat, (seconds) => {

@@ -111,6 +111,10 @@ export function configFile(layout: Layout): string {
 export function workersFile(layout: Layout): string {
   return join(layout.config, 'workers.toml');
 }
+/** Which project files the user vouched for; src/config/trust.ts. */
+export function trustFile(layout: Layout): string {
+  return join(layout.state, 'trust.json');
+}
 export function daemonLog(layout: Layout): string {
   return join(layout.state, 'log', 'rchd.log');
 }

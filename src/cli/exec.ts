@@ -25,6 +25,8 @@ export type ExecOptions = {
   readonly filter: Filter;
   /** Each line begins with the worker that its command runs on. */
   readonly prefix: boolean;
+  /** RCH_ variables that the command line asks for; what the environment says stands above them. */
+  readonly asked: Readonly<Record<string, string>>;
 };
 
 /** A file to which launchers append the worker of each command, or `local`; the last line is the latest. */
@@ -97,7 +99,7 @@ export async function exec(
   const told = workers === undefined ? {} : { RCH_WORKER_FILE: workers.file };
   const alters = options.prefix || options.filter !== 'all';
   const stdio: StdioOptions = alters ? ['inherit', 'pipe', 'pipe'] : 'inherit';
-  const child = spawn(program, rest, { stdio, env: { ...env, ...told, PATH } });
+  const child = spawn(program, rest, { stdio, env: { ...options.asked, ...env, ...told, PATH } });
   const written = Promise.all(forwarding(child, options.filter, workers));
   for (const signal of passed) process.on(signal, () => child.kill(signal));
   for (const signal of shared) process.on(signal, () => undefined);

@@ -24,9 +24,10 @@ function contextFor(moduleUrl: string, options: Options): Context {
     env: process.env,
     version: process.env['RCH_BUILD_VERSION'] ?? '0.0.0',
     json,
+    verbose: options['verbose'] === true,
     look: { colors, width: process.stdout.isTTY ? process.stdout.columns : 100 },
     note: (text) => {
-      if (!json) process.stderr.write(`${text}\n`);
+      if (!json && options['quiet'] !== true) process.stderr.write(`${text}\n`);
     },
   };
 }
@@ -39,6 +40,14 @@ function printFailure(context: Context, failure: Failure): void {
     process.stderr.write(`     next: ${failure.next}\n`);
 }
 
+/** For -v: what a report of a fault should hold. */
+function printCircumstances({ version, layout }: Context, begun: number): void {
+  const took = Math.round(performance.now() - begun);
+  process.stderr.write(
+    `rch ${version}, installed in ${layout.home}, settings in ${layout.config}; ${took} ms\n`,
+  );
+}
+
 /** Wraps a command as commander's action; sets the exit code. */
 export function perform(moduleUrl: string, run: Run): (...all: unknown[]) => Promise<void> {
   return async (...all) => {
@@ -46,8 +55,10 @@ export function perform(moduleUrl: string, run: Run): (...all: unknown[]) => Pro
     const options: Options = command.optsWithGlobals();
     // A default of the program must not undo what the command was told.
     const color = command.opts()['color'] !== false && options['color'] !== false;
+    const begun = performance.now();
     const context = contextFor(moduleUrl, { ...options, color });
     const outcome = await run(context, options, command.args);
+    if (context.verbose) printCircumstances(context, begun);
     if (!outcome.ok) {
       printFailure(context, outcome.failure);
       process.exitCode ??= exitCodes.failed;
@@ -55,7 +66,8 @@ export function perform(moduleUrl: string, run: Run): (...all: unknown[]) => Pro
     }
     const { facts, text, exit } = outcome.value;
     const shown = context.json ? JSON.stringify(facts, null, 2) : text(context.look);
-    if (shown !== '') process.stdout.write(`${shown}\n`);
+    const silent = options['quiet'] === true && !context.json;
+    if (shown !== '' && !silent) process.stdout.write(`${shown}\n`);
     process.exitCode = exit ?? exitCodes.done;
   };
 }

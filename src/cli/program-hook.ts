@@ -1,7 +1,7 @@
 /** `rch hook …`: options and help. */
 import { Option, type Command } from 'commander';
 import { agentNames, type AgentName, type Scope } from './hook/agents.ts';
-import { leaf, type Bind } from './leaf.ts';
+import { common, leaf, type Bind } from './leaf.ts';
 import type { Options } from './perform.ts';
 
 const about = 'which coding agent; for one without a hook of use, what to do instead is printed';
@@ -44,11 +44,8 @@ export function hookCommands(program: Command, bind: Bind): void {
         return hookUninstall(context, { agent: agentOf(options), scope: scopeOf(options) });
       }),
     );
-  hook
-    .command('status', { isDefault: true })
+  common(hook.command('status', { isDefault: true }))
     .description('where it is installed, and whether it has anything to do')
-    .option('--json', 'print facts as JSON')
-    .option('--no-color', 'plain text (NO_COLOR is honoured too)')
     .addOption(agentOption())
     .action(
       bind(async (context, options) =>

@@ -21,16 +21,6 @@ function addCommand(workers: Command, bind: Bind): void {
         .choices(['ssh', 'command', 'embedded'])
         .default('ssh'),
     )
-    .addHelpText(
-      'after',
-      [
-        '',
-        'Examples:',
-        '  rch workers add --id css --host 203.0.113.20 --user ubuntu --identity-file ~/.ssh/id_ed25519',
-        '  rch workers add --id box --host ALIAS            # everything else from ssh_config',
-        '  rch workers add --id node --transport command -- docker exec -i builder',
-      ].join('\n'),
-    )
     .action(
       bind(async (context, options, command) => {
         const { addWorker } = await import('./workers/add.ts');

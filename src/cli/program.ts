@@ -1,13 +1,18 @@
 /** The commands of `rch`, their options and help. What they do is loaded when one is called. */
 import { Command, Option } from 'commander';
-import { leaf, wholeNumber, type Bind } from './leaf.ts';
+import { requestVariables } from '../config/request.ts';
+import { addExamples } from './examples.ts';
+import { common, leaf, wholeNumber, type Bind } from './leaf.ts';
 import { filters } from './line-filter.ts';
-import { perform } from './perform.ts';
+import { perform, type Options } from './perform.ts';
+import { configCommands } from './program-config.ts';
+import { helpingCommands } from './program-help.ts';
 import { workersCommands } from './program-workers.ts';
 import { hookCommands } from './program-hook.ts';
 import { queueCommands } from './program-queue.ts';
 import { selfTestCommand } from './program-self-test.ts';
 import { shimCommands } from './program-shim.ts';
+import { exitMeanings } from './report.ts';
 
 function daemonCommands(program: Command, bind: Bind): void {
   const daemon = program.command('daemon').description('the resident daemon of this user');
@@ -51,13 +56,6 @@ function daemonCommands(program: Command, bind: Bind): void {
     );
 }
 
-const whyExamples = `
-Examples:
-  rch why                                  the last command in this folder
-  rch why 3f2a91c0                         that of a job
-  rch why "cargo build 2>&1 | tee log"     a command line: what each tier says, and where it would run
-  rch why -- cargo build --release         the same for a command in words`;
-
 function seeingCommands(program: Command, bind: Bind): void {
   leaf(program, 'status', 'daemon, workers and running jobs; exit code 3 without a daemon')
     .option('-j, --jobs', 'only what runs and waits, each with its job, caller and cores')
@@ -71,9 +69,7 @@ function seeingCommands(program: Command, bind: Bind): void {
     program,
     'why [what...]',
     'why the last command in this folder ran where it did, or that of a job, or where a command would run',
-  )
-    .addHelpText('after', whyExamples)
-    .action(bind(async (context, _, what) => (await import('./why.ts')).why(context, what)));
+  ).action(bind(async (context, _, what) => (await import('./why.ts')).why(context, what)));
   leaf(program, 'history', 'the last decisions, newest first')
     .option('-n, --number <count>', 'how many', wholeNumber(1), 20)
     .action(
@@ -94,6 +90,29 @@ function jobsCommands(program: Command, bind: Bind): void {
   );
 }
 
+/** What the options of `rch exec` ask for, as the shims take it. */
+function askedBy(options: Options): Record<string, string> {
+  const flags = {
+    RCH_FORCE_REMOTE: options['forceRemote'] === true,
+    RCH_LOCAL_ONLY: options['localOnly'] === true,
+    RCH_DRY_RUN: options['dryRun'] === true,
+    RCH_NO_CACHE: options['cache'] === false,
+    RCH_VERBOSE: options['verbose'] === true,
+  };
+  const values = {
+    RCH_WORKER: options['worker'],
+    RCH_WORKERS: options['workers'],
+    RCH_COMPRESSION: options['compression'],
+    RCH_NOTICE: options['notice'],
+  };
+  return Object.fromEntries([
+    ...Object.entries(flags).flatMap(([name, on]) => (on ? [[name, '1']] : [])),
+    ...Object.entries(values).flatMap(([name, value]) =>
+      typeof value === 'string' || typeof value === 'number' ? [[name, String(value)]] : [],
+    ),
+  ]) as Record<string, string>;
+}
+
 function doingCommands(program: Command, bind: Bind): void {
   program
     .command('exec')
@@ -106,15 +125,21 @@ function doingCommands(program: Command, bind: Bind): void {
         .default('all'),
     )
     .option('--prefix', 'begin each line with the worker that its command runs on, or [local]')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  rch exec -- make -j8\n  rch exec --filter errors -- cargo build',
-    )
+    .option('--worker <id>', 'on that worker or here')
+    .option('--workers <ids>', 'on one of these (A,B) or here')
+    .option('--force-remote', 'skip the weighing of cost')
+    .option('--local-only', 'here, but counted among the heavy builds of this machine')
+    .option('--dry-run', 'show what would happen, and run here')
+    .option('--compression <level>', 'zstd level of what is sent, 1 to 19', wholeNumber(1))
+    .option('--no-cache', 'read every file anew')
+    .option('--notice <when>', 'auto, never or always')
+    .option('-v, --verbose', 'each decision and phase on standard error')
     .action(
       bind(async (context, options, args) =>
         (await import('./exec.ts')).exec(context, args, {
           filter: filters.find((name) => name === options['filter']) ?? 'all',
           prefix: options['prefix'] === true,
+          asked: askedBy(options),
         }),
       ),
     );
@@ -149,21 +174,17 @@ function doingCommands(program: Command, bind: Bind): void {
         ),
       ),
     );
-  leaf(program, 'version', 'the version of rch').action(
-    bind(async (context) => (await import('./version.ts')).version(context)),
-  );
 }
+
+const pairs = (all: readonly (readonly [string, string])[], width: number): string =>
+  all.map(([name, meaning]) => `  ${name.padEnd(width)}${meaning}`).join('\n');
 
 const after = `
 Exit codes:
-  0    done
-  1    it failed; the message says what to do next
-  2    the command line was not understood
-  3    the daemon is not running (rch status, rch daemon status)
-  102  a remote run was lost after it had started (from shims and rch exec)
+${pairs(exitMeanings, 5)}
 
-A command through the shims obeys RCH_BYPASS=1, RCH_ENABLED=0, RCH_LOCAL_ONLY=1, RCH_FORCE_REMOTE=1,
-RCH_WORKER=ID, RCH_WORKERS=A,B, RCH_PRIORITY=low|normal|high, RCH_VERBOSE=1 and RCH_DRY_RUN=1.
+A command through the shims obeys:
+${pairs(requestVariables, 20)}
 
 Examples:
   rch workers add --id css --host 203.0.113.20 --user ubuntu
@@ -173,11 +194,9 @@ Examples:
 /** The whole command line of the program at `moduleUrl`. */
 export function programFor(moduleUrl: string): Command {
   const version = process.env['RCH_BUILD_VERSION'] ?? '0.0.0';
-  const program = new Command('rch')
+  const program = common(new Command('rch'))
     .description('Runs cargo, make, gcc and their kin on your workers as though they ran here.')
     .version(version, '-V, --version')
-    .option('--json', 'print facts as JSON')
-    .option('--no-color', 'plain text (NO_COLOR is honoured too)')
     .enablePositionalOptions()
     .showHelpAfterError('(rch help shows every command)')
     .exitOverride()
@@ -192,5 +211,8 @@ export function programFor(moduleUrl: string): Command {
   queueCommands(program, bind);
   doingCommands(program, bind);
   selfTestCommand(program, bind);
+  configCommands(program, bind);
+  helpingCommands(program, bind);
+  addExamples(program);
   return program;
 }

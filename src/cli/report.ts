@@ -25,6 +25,8 @@ export type Context = {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
   readonly json: boolean;
+  /** -v: more words on standard error. */
+  readonly verbose: boolean;
   /** Of standard output. */
   readonly look: Look;
   /** Words on standard error, on the way to the report; nothing with --json. */
@@ -36,3 +38,12 @@ export type Context = {
  * was lost after it had started.
  */
 export const exitCodes = { done: 0, failed: 1, usage: 2, notRunning: 3 } as const;
+
+/** The same for people. */
+export const exitMeanings: readonly (readonly [string, string])[] = [
+  ['0', 'done'],
+  ['1', 'it failed; the message says what to do next'],
+  ['2', 'the command line was not understood'],
+  ['3', 'the daemon is not running (rch status, rch daemon status)'],
+  ['102', 'a remote run was lost after it had started (from shims and rch exec)'],
+];

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { demoMark, type Layout } from '../base/layout.ts';
 import { startTimeOf } from '../base/processes.ts';
-import { workerConfig, type WorkerConfig } from './schema.ts';
+import { workerConfig, type WorkerConfig } from './worker-schema.ts';
 
 /** The worker that a running demo asked for. */
 export function demoWorker(layout: Layout): WorkerConfig | undefined {

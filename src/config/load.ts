@@ -1,111 +1,35 @@
 /**
  * Reads the layers of configuration and merges them: defaults, /etc/rch/config.toml, config.toml and workers.toml
- * of the user, .rch/config.toml of the project, RCH_ variables of the request. Never throws.
+ * of the user, .rch/config.toml of the project, what the command line says (which travels as RCH_ variables), RCH_
+ * variables of the request. Never throws.
  */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { cosmiconfigSync, type PublicExplorerSync } from 'cosmiconfig';
-import { parse, TomlError } from 'smol-toml';
-import type { z } from 'zod';
 import { configFile, workersFile, type Layout } from '../base/layout.ts';
-import { messageOf, ok, type Failure, type Result } from '../base/result.ts';
+import { ok, type Failure, type Result } from '../base/result.ts';
 import { demoWorker } from './demo.ts';
-import { camelKeys, describe, problemsOf, type Problem } from './problems.ts';
+import { readLayer, type Layer, type Table } from './layers.ts';
+import { describe, type Problem } from './problems.ts';
+import { withProject } from './project-layer.ts';
+import { projectFile, type ProjectConfig } from './project-schema.ts';
 import { requestSettings } from './request.ts';
-import { knownKeys } from './known.ts';
-import {
-  configSchema,
-  priorities,
-  projectFile,
-  settingsFile,
-  workersFileShape,
-  type Config,
-  type Priority,
-  type ProjectConfig,
-  type WorkerConfig,
-} from './schema.ts';
+import { configSchema, settingsFile, type Config } from './schema.ts';
+import { isTrusted } from './trust.ts';
+import { workersFileShape, type WorkerConfig } from './worker-schema.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export type ConfigFailure = Failure & { readonly problems: readonly Problem[] };
 export type ConfigOutcome = Result<
-  { readonly config: Config; readonly files: readonly string[] },
+  {
+    readonly config: Config;
+    /** Those that are there. */
+    readonly files: readonly string[];
+    /** Where workers are written down. */
+    readonly workersFile: string;
+  },
   ConfigFailure
 >;
-
-type Table = Readonly<Record<string, unknown>>;
-type Layer<T> = {
-  readonly file: string;
-  /** Undefined: there is no such file. */
-  readonly raw: Table | undefined;
-  readonly value: T | undefined;
-  readonly problems: readonly Problem[];
-};
-
-type Loaded = { readonly text: string; readonly table: unknown };
-
-let explorer: PublicExplorerSync | undefined;
-
-/**
- * cosmiconfig with TOML alone. When made, it looks for settings of its own in the current folder, where
- * .config/config.js of a cloned repository would be executed: so it is made in `/`.
- */
-function tomlExplorer(): PublicExplorerSync {
-  if (explorer !== undefined) return explorer;
-  let back: string | undefined;
-  try {
-    back = process.cwd();
-  } catch {
-    back = undefined;
-  }
-  process.chdir('/');
-  try {
-    explorer = cosmiconfigSync('rch', {
-      searchPlaces: ['config.toml'],
-      // The text is kept for places in messages; `$import` of cosmiconfig is never seen, as it looks at the top.
-      loaders: { '.toml': (_, text): Loaded => ({ text, table: parse(text) }) },
-      cache: false,
-      searchStrategy: 'none',
-    });
-  } finally {
-    if (back !== undefined) process.chdir(back);
-  }
-  return explorer;
-}
-
-function isMissing(thrown: unknown): boolean {
-  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-  return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
-function unreadable(file: string, thrown: unknown): Problem {
-  if (thrown instanceof TomlError) {
-    const message = thrown.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? '';
-    return { file, line: thrown.line, column: thrown.column, key: '', message };
-  }
-  return { file, line: 0, column: 0, key: '', message: messageOf(thrown) };
-}
-
-/** Reads and checks one file by itself, so that each problem has its place. */
-function readLayer<S extends z.ZodType>(
-  file: string,
-  schema: S,
-  prepare: (table: unknown) => unknown = (table) => table,
-): Layer<z.infer<S>> {
-  let loaded: Loaded;
-  try {
-    const result = tomlExplorer().load(file);
-    loaded = (result?.config as Loaded | undefined) ?? { text: '', table: {} };
-  } catch (thrown) {
-    const problems = isMissing(thrown) ? [] : [unreadable(file, thrown)];
-    return { file, raw: undefined, value: undefined, problems };
-  }
-  const raw = camelKeys(loaded.table) as Table;
-  const checked = schema.safeParse(prepare(raw));
-  if (checked.success) return { file, raw, value: checked.data, problems: [] };
-  const problems = problemsOf(checked.error, { file, text: loaded.text, known: knownKeys(schema) });
-  return { file, raw, value: undefined, problems };
-}
 
 const isTable = (value: unknown): value is Table =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -121,7 +45,7 @@ function merge(under: Table, over: Table): Table {
 }
 
 /** `[defaults]` of workers.toml under each of its workers. */
-function withDefaults(table: unknown): unknown {
+export function withDefaults(table: unknown): unknown {
   if (!isTable(table)) return table;
   const { defaults, workers } = table;
   if (!isTable(defaults) || !Array.isArray(workers)) return table;
@@ -148,58 +72,32 @@ function environmentLayer(env: Environment): { raw: Table; problems: Problem[] }
     const message = request.failure.reason;
     return { raw: {}, problems: [{ file: 'environment', line: 0, column: 0, key: '', message }] };
   }
-  const { enabled, verbose } = request.value;
-  const general = {
-    ...(enabled === undefined ? {} : { enabled }),
-    ...(verbose === undefined ? {} : { verbose }),
-  };
-  return { raw: { general }, problems: [] };
-}
-
-/** Puts what a project says over the rest: it can only make less happen. */
-function withProject(config: Config, project: ProjectConfig): Config {
-  const limit = project.transfer.maxSizeMb ?? config.transfer.maxTransferSizeMb;
+  const { enabled, verbose, notice, compression, noCache } = request.value;
+  const given = (name: string, value: unknown): Table =>
+    value === undefined ? {} : { [name]: value };
   return {
-    ...config,
-    project: {
-      enabled: project.project.enabled,
-      localOnly: project.project.localOnly,
-      blockedWorkers: project.workers.blocked,
-      allowedWorkers: project.workers.allowed,
-      preferredWorker: project.workers.preferred,
-      minSpeedScore: project.workers.minSpeedScore,
+    raw: {
+      general: { ...given('enabled', enabled), ...given('verbose', verbose) },
+      output: given('notice', notice),
+      transfer: { ...given('compressionLevel', compression), ...given('checksum', noCache) },
     },
-    sandbox: { network: config.sandbox.network && project.sandbox.network },
-    classify: {
-      ...config.classify,
-      confidenceThreshold: Math.max(
-        config.classify.confidenceThreshold,
-        project.classify.confidenceThreshold ?? 0,
-      ),
-      exclude: [...config.classify.exclude, ...project.classify.exclude],
-    },
-    transfer: {
-      ...config.transfer,
-      maxTransferSizeMb: Math.min(limit, config.transfer.maxTransferSizeMb),
-    },
-    execution: { ...config.execution, cores: project.execution.cores ?? config.execution.cores },
-    queue: { ...config.queue, priority: lower(config.queue.priority, project.queue.priority) },
+    problems: [],
   };
-}
-
-function lower(one: Priority, other: Priority | undefined): Priority {
-  const at = Math.min(priorities.indexOf(one), priorities.indexOf(other ?? one));
-  return priorities[at] ?? one;
 }
 
 function expandAll(config: Config, env: Environment): Config {
   const { logFile } = config.general;
+  const { pidFile } = config.daemon;
   return {
     ...config,
-    general:
-      logFile === undefined
-        ? config.general
-        : { ...config.general, logFile: expandHome(logFile, env) },
+    general: {
+      ...config.general,
+      ...(logFile === undefined ? {} : { logFile: expandHome(logFile, env) }),
+    },
+    daemon: {
+      ...config.daemon,
+      ...(pidFile === undefined ? {} : { pidFile: expandHome(pidFile, env) }),
+    },
     workers: config.workers.map((worker) => expandWorker(worker, env)),
   };
 }
@@ -211,36 +109,86 @@ export function projectConfigFile(projectDir: string): string {
   return join(projectDir, '.rch', 'config.toml');
 }
 
+export type Layers = {
+  readonly system: Layer<unknown>;
+  readonly user: Layer<unknown>;
+  readonly workers: Layer<{ readonly workers: readonly WorkerConfig[] }>;
+  readonly project: Layer<ProjectConfig> | undefined;
+  readonly environment: { readonly raw: Table; readonly problems: readonly Problem[] };
+};
+
+/** Where the files say that workers are written down: `workers.config_file`. */
+function workersPlace(layout: Layout, env: Environment, layers: readonly Layer<unknown>[]): string {
+  for (const { raw } of layers) {
+    const pool = raw?.['workers'];
+    const named = isTable(pool) ? pool['configFile'] : undefined;
+    if (typeof named === 'string' && named !== '') return expandHome(named, env);
+  }
+  return workersFile(layout);
+}
+
+/** Each layer by itself, for the environment `env` in the project at `projectDir`. */
+export function readLayers(layout: Layout, env: Environment, projectDir?: string): Layers {
+  const system = readLayer(systemConfigFile, settingsFile);
+  const user = readLayer(configFile(layout), settingsFile);
+  const place = workersPlace(layout, env, [user, system]);
+  return {
+    system,
+    user,
+    workers: readLayer(place, workersFileShape, withDefaults),
+    project:
+      projectDir === undefined ? undefined : readLayer(projectConfigFile(projectDir), projectFile),
+    environment: environmentLayer(env),
+  };
+}
+
+/** The files of the layers, lowest first. */
+export function filesOf({ system, user, workers, project }: Layers): readonly Layer<unknown>[] {
+  return [system, user, workers, ...(project === undefined ? [] : [project])];
+}
+
+/** The tables of settings files, the later over the earlier, as `configSchema` has them. */
+function mergedSettings(tables: readonly (Table | undefined)[]): Table {
+  const merged = tables.map((table) => table ?? {}).reduce(merge, {});
+  const { workers: pool = {}, ...rest } = merged;
+  return { ...rest, pool };
+}
+
+/** Puts the layers together; on any problem there is no configuration at all. */
+export function mergeLayers(layers: Layers, layout: Layout, env: Environment): ConfigOutcome {
+  const { system, user, workers, project, environment } = layers;
+  const files = filesOf(layers);
+  const problems = [...files.flatMap((layer) => layer.problems), ...environment.problems];
+  if (problems.length > 0)
+    return {
+      ok: false,
+      failure: {
+        reason: problems.map(describe).join('\n'),
+        next: 'mend the file (rch config edit); until then every command runs here',
+        problems,
+      },
+    };
+  const demo = demoWorker(layout);
+  const parsed = configSchema.parse({
+    ...mergedSettings([system.raw, user.raw, environment.raw]),
+    workers: [...(workers.value?.workers ?? []), ...(demo === undefined ? [] : [demo])],
+  });
+  const config = { ...parsed, project: { ...parsed.project, allowedWorkers: parsed.pool.allowed } };
+  const whole =
+    project?.value === undefined
+      ? config
+      : withProject(config, project.value, isTrusted(layout, project.file, project.text));
+  return ok({
+    config: expandAll(whole, env),
+    files: files.filter((layer) => layer.raw !== undefined).map((layer) => layer.file),
+    workersFile: workers.file,
+  });
+}
+
 /**
  * The configuration for a request with the environment `env` in the project at `projectDir`. On any problem
  * there is no configuration at all: the caller works locally and shows the problems.
  */
 export function loadConfig(layout: Layout, env: Environment, projectDir?: string): ConfigOutcome {
-  const system = readLayer(systemConfigFile, settingsFile);
-  const user = readLayer(configFile(layout), settingsFile);
-  const workers = readLayer(workersFile(layout), workersFileShape, withDefaults);
-  const project =
-    projectDir === undefined ? undefined : readLayer(projectConfigFile(projectDir), projectFile);
-  const asked = environmentLayer(env);
-  const layers = [system, user, workers, ...(project === undefined ? [] : [project])];
-  const problems = [...layers.flatMap((layer) => layer.problems), ...asked.problems];
-  const first = problems[0];
-  if (first !== undefined)
-    return {
-      ok: false,
-      failure: {
-        reason: problems.map(describe).join('\n'),
-        next: 'mend the file; until then every command runs here',
-        problems,
-      },
-    };
-  const merged = [system.raw ?? {}, user.raw ?? {}, asked.raw].reduce(merge, {});
-  const demo = demoWorker(layout);
-  const config = configSchema.parse({
-    ...merged,
-    workers: [...(workers.value?.workers ?? []), ...(demo === undefined ? [] : [demo])],
-  });
-  const files = layers.filter((layer) => layer.raw !== undefined).map((layer) => layer.file);
-  const whole = project?.value === undefined ? config : withProject(config, project.value);
-  return ok({ config: expandAll(whole, env), files });
+  return mergeLayers(readLayers(layout, env, projectDir), layout, env);
 }

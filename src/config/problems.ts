@@ -1,6 +1,7 @@
 /** What is wrong in a configuration file, said so that it can be mended: place, key, what is allowed, what was meant. */
 import type { z } from 'zod';
 import { nearest } from '../base/nearest.ts';
+import { freeTables } from './schema.ts';
 import { placeOf, placesIn } from './toml-lines.ts';
 
 export type Problem = {
@@ -20,8 +21,13 @@ export function describe(problem: Problem): string {
   return `${problem.file}${place}: ${key}${problem.message}`;
 }
 
+/** A name of the program in the file's spelling; one of the user's own (CC) begins with a capital and stays. */
 export const snakeOf = (name: string): string =>
-  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  /^[a-z]/.test(name) ? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name;
+
+/** A key of a file as the program has it. */
+export const camelOf = (name: string): string =>
+  name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 const snakePath = (path: readonly PropertyKey[]): (string | number)[] =>
   path.map((part) => (typeof part === 'number' ? part : snakeOf(String(part))));
@@ -50,10 +56,11 @@ function messageFor(issue: z.core.$ZodIssue): string {
     case 'not_multiple_of':
     case 'unrecognized_keys':
     case 'invalid_union':
-    case 'invalid_key':
     case 'invalid_element':
     case 'custom':
       return issue.message;
+    case 'invalid_key':
+      return issue.issues[0]?.message ?? issue.message;
   }
 }
 
@@ -90,16 +97,15 @@ export function problemsOf(
 /** Marks a key of a file that is not in snake_case, so that no schema knows it. */
 export const foreignKey = '\0';
 
-/** The keys of a parsed file from snake_case to camelCase, all the way down. */
-export function camelKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(camelKeys);
+/** The keys of a parsed file from snake_case to camelCase, all the way down; those of free tables stay as they are. */
+export function camelKeys(value: unknown, at = ''): unknown {
+  if (Array.isArray(value)) return value.map((each) => camelKeys(each, `${at}[]`));
   if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  if (freeTables.has(at)) return { ...value };
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
-      /^[a-z][a-z0-9_]*$/.test(key)
-        ? key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
-        : foreignKey + key,
-      camelKeys(inner),
+      /^[a-z][a-z0-9_]*$/.test(key) ? camelOf(key) : foreignKey + key,
+      camelKeys(inner, at === '' ? key : `${at}.${key}`),
     ]),
   );
 }

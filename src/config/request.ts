@@ -25,7 +25,28 @@ export type RequestSettings = {
   readonly priority: Priority | undefined;
   /** RCH_CALLER: whose command it is, for fairness; undefined: the session it was started from. */
   readonly caller: string | undefined;
+  /** RCH_COMPRESSION, in place of transfer.compression_level; undefined: as configured. */
+  readonly compression: number | undefined;
+  /** RCH_NO_CACHE, in place of transfer.checksum: every file is read anew; undefined: as configured. */
+  readonly noCache: boolean | undefined;
 };
+
+/** The same for people; the help, the manual page and the README name them. */
+export const requestVariables: readonly (readonly [string, string])[] = [
+  ['RCH_BYPASS=1', 'no rch at all'],
+  ['RCH_ENABLED=0', 'the same; RCH_ENABLED=1 is on again where general.enabled is off'],
+  ['RCH_LOCAL_ONLY=1', 'here, but counted among the heavy builds of this machine'],
+  ['RCH_FORCE_REMOTE=1', 'skips the weighing of cost, never a question of safety'],
+  ['RCH_WORKER=ID', 'that worker or here'],
+  ['RCH_WORKERS=A,B', 'one of these or here'],
+  ['RCH_PRIORITY=low', 'low, normal or high, in place of queue.priority'],
+  ['RCH_CALLER=NAME', 'whose command it is, for fairness'],
+  ['RCH_COMPRESSION=N', 'zstd level, in place of transfer.compression_level'],
+  ['RCH_NO_CACHE=1', 'every file is read anew, in place of transfer.checksum'],
+  ['RCH_VERBOSE=1', 'each decision and phase on standard error'],
+  ['RCH_DRY_RUN=1', 'shows in a box on stderr what would happen, and runs here'],
+  ['RCH_NOTICE=never', 'auto, never or always, in place of output.notice'],
+];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -61,6 +82,9 @@ export function requestSettings(env: Environment): Result<RequestSettings> {
       wrong.push(`${name}=${value}: must be ${allowed.join(', ')}`);
     return found;
   };
+  const level = text('RCH_COMPRESSION');
+  const known = level === undefined || (/^\d{1,2}$/.test(level) && +level >= 1 && +level <= 19);
+  if (!known) wrong.push(`RCH_COMPRESSION=${level}: must be 1 to 19`);
   const settings: RequestSettings = {
     enabled: flag('RCH_ENABLED'),
     bypass: flag('RCH_BYPASS') ?? false,
@@ -76,6 +100,8 @@ export function requestSettings(env: Environment): Result<RequestSettings> {
     notice: oneOf('RCH_NOTICE', notices),
     priority: oneOf('RCH_PRIORITY', priorities),
     caller: text('RCH_CALLER'),
+    compression: level === undefined ? undefined : Number(level),
+    noCache: flag('RCH_NO_CACHE'),
   };
   return wrong.length === 0 ? ok(settings) : fail(wrong.join('; '));
 }

@@ -1,10 +1,13 @@
 /**
  * Every setting there is, with its default and what is allowed. Names are camelCase here and snake_case in files.
- * The same schemas check what a file says (by way of load.ts) and what a process hands another as JSON.
+ * The same schemas check what a file says (by way of load.ts) and what a process hands another as JSON. Each setting is
+ * wrapped in `key`, with its meaning; test/config/walk.test.ts asks for a proof that it changes something.
  */
 import { z } from 'zod';
 import { commandKinds, kindKey } from '../base/command-kinds.ts';
 import { defaultWithhold, defaultWithholdPatterns } from './environment.ts';
+import { key } from './key.ts';
+import { workerConfig, workerId } from './worker-schema.ts';
 
 const names = z.array(z.string().min(1));
 
@@ -16,217 +19,384 @@ export type Notice = (typeof notices)[number];
 export const priorities = ['low', 'normal', 'high'] as const;
 export type Priority = (typeof priorities)[number];
 
-/** Worker ids are parts of file names and of socket paths, which end at 107 bytes on Linux. */
-export const workerId = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$/, 'letters, digits, "_", "." and "-", at most 32');
-
-/** What a worker may say of itself and `[defaults]` in workers.toml for all. */
-const workerDefaults = {
-  /** Time for a connection to be made, ms. */
-  sshTimeoutMs: z.number().int().min(100).max(600_000).default(5000),
-};
-
-export const workerConfig = z
-  .strictObject({
-    id: workerId,
-    /** ssh: by the ssh2 package; command: any argv whose stdio reaches an agent; embedded: a child here. */
-    transport: z.enum(['ssh', 'command', 'embedded']).default('ssh'),
-    /** A name, an address, or a Host of ssh_config. */
-    host: z.string().min(1).optional(),
-    user: z.string().min(1).optional(),
-    port: z.number().int().min(1).max(65_535).optional(),
-    /** A leading `~/` is the home folder. */
-    identityFile: z.string().min(1).optional(),
-    command: z.array(z.string()).default([]),
-    /** How many cores jobs may take there together; by default all. */
-    totalSlots: z.number().int().min(1).max(4096).optional(),
-    /** Higher is preferred. */
-    priority: z.number().int().min(0).max(1000).default(100),
-    enabled: z.boolean().default(true),
-    tags: names.default([]),
-    /** Bytes of content and trees the agent keeps there, in GB (10^9). */
-    storeLimitGb: z.number().positive().optional(),
-    /** Shifts the agent's clock, ns as a decimal number: for tests, which cannot set a machine's clock. */
-    clockShiftNs: z
-      .string()
-      .regex(/^-?\d{1,19}$/, 'a whole number of nanoseconds, in quotes')
-      .default('0'),
-    ...workerDefaults,
-  })
-  .superRefine((worker, context) => {
-    if (worker.transport === 'ssh' && worker.host === undefined)
-      context.addIssue({ code: 'custom', path: ['host'], message: 'an ssh worker needs a host' });
-    if (worker.transport === 'command' && worker.command.length === 0)
-      context.addIssue({
-        code: 'custom',
-        path: ['command'],
-        message: 'a worker with transport "command" needs the argv that reaches an agent',
-      });
-  });
-export type WorkerConfig = z.infer<typeof workerConfig>;
-
-const cores = z.number().int().min(1).max(4096);
+export const cores = z.number().int().min(1).max(4096);
 
 /** How sure a classification is, 0 to 1. */
-const confidence = z.number().min(0).max(1);
+export const confidence = z.number().min(0).max(1);
 
 /** Words of a command, `*` for any: "cargo bench", "make docs", "gcc". */
-const exclusions = z.array(z.string().trim().min(1));
+export const exclusions = z.array(z.string().trim().min(1));
+
+/** Paths relative to a root, with or without a slash at the end. */
+export const relativePaths = z.array(
+  z
+    .string()
+    .transform((path) => path.replace(/^\.\/+/, '').replace(/\/+$/, ''))
+    .pipe(
+      z
+        .string()
+        .min(1, 'must be a path below the project')
+        .regex(/^(?!\/)(?!.*(^|\/)\.\.(\/|$))/, 'must be a path below the project')
+        .regex(/^[^*?[\]]*$/, 'is a path; wildcards are not understood here'),
+    ),
+);
+
+/** Variables for the tool: names as a shell has them, none of ours. */
+export const variables = z.record(
+  z.string().regex(/^(?!RCH_)[A-Za-z_][A-Za-z0-9_]*$/, 'is no name of a variable for tools'),
+  z.string(),
+);
+
+/** Tables whose keys are the user's own names and are taken as they stand; dotted, in the file's spelling. */
+export const freeTables: ReadonlySet<string> = new Set(['execution.env']);
 
 /** The keys of config.toml. */
 const settings = {
   general: z
     .strictObject({
-      /** false: every command runs here. */
-      enabled: z.boolean().default(true),
-      /** Each decision and phase on stderr. */
-      verbose: z.boolean().default(false),
-      logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
-      /** By default `log/rchd.log` in the state folder. */
-      logFile: z.string().min(1).optional(),
+      enabled: key(z.boolean().default(true), 'off: everything runs here', { plan: 'same' }),
+      verbose: key(z.boolean().default(false), 'each decision and phase on standard error', {
+        plan: 'same',
+      }),
+      logLevel: key(
+        z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+        '`trace`, `debug`, `info`, `warn`, `error`',
+        { plan: 'same' },
+      ),
+      logFile: key(z.string().min(1).optional(), "the daemon's log; XDG's place for state", {
+        plan: '`~/.local/share/rch/rch.log`',
+        shown: '`~/.local/state/rch/log/rchd.log`',
+      }),
+    })
+    .prefault({}),
+  daemon: z
+    .strictObject({
+      drainTimeoutSec: key(
+        z.number().int().min(0).max(86_400).default(30),
+        'what running commands get when the daemon is stopped (`rch daemon restart` lets them go on)',
+        { plan: 'same' },
+      ),
+      heartbeatIntervalSec: key(
+        z.number().min(0.1).max(3600).default(10),
+        'seconds between two signs of life of a worker; after three without one it is connected anew',
+        { plan: '`30`' },
+      ),
+      benchmarkIntervalHours: key(
+        z.number().min(0).default(24),
+        'how often an idle worker is measured; 0: only by `rch workers benchmark`',
+        { plan: '`6`' },
+      ),
+      pidFile: key(
+        z.string().min(1).optional(),
+        'a file with the pid of the daemon while it runs',
+        {
+          plan: '`/tmp/rch.pid`',
+          shown: 'none',
+        },
+      ),
     })
     .prefault({}),
   transfer: z
     .strictObject({
-      /** zstd level. */
-      compressionLevel: z.number().int().min(1).max(19).default(3),
-      /** A project root above this is not carried; MB are 10^6 bytes. */
-      maxTransferSizeMb: z.number().positive().default(20_000),
-      /** Above this, git's object store is not carried whole: history and the files of HEAD and index are. MB are 10^6 bytes. */
-      maxGitSizeMb: z.number().nonnegative().default(500),
+      compressionLevel: key(
+        z.number().int().min(1).max(19).default(3),
+        'the highest zstd level, 1 to 19',
+        { plan: 'same' },
+      ),
+      adaptiveCompression: key(
+        z.boolean().default(true),
+        'a fast link or a busy machine gets a lower level or none; off: always that level',
+        { plan: 'in code' },
+      ),
+      checksum: key(
+        z.boolean().default(false),
+        'every file is read anew for every command, whatever its times say',
+        { plan: 'same' },
+      ),
+      maxTransferSizeMb: key(
+        z.number().positive().default(20_000),
+        "a larger project runs here; the plan's bound would keep ordinary ones here, as build folders count",
+        { plan: '`500`' },
+      ),
+      maxGitSizeMb: key(
+        z.number().nonnegative().default(500),
+        "above it git's objects are not carried whole, see below",
+      ),
+      timeoutSec: key(
+        z.number().int().min(0).default(0),
+        'a command whose project is not on the worker after so many seconds runs here; 0: never. A first upload may take long',
+        { plan: '`300`' },
+      ),
       exclude: z
         .strictObject({
-          /** Folders and files, relative to a root, that are not carried. None by default: nothing is dropped by its name. */
-          patterns: names.default([]),
+          patterns: key(
+            relativePaths.default([]),
+            'files and folders, by path from the project, that are not carried; nothing is dropped by its name: a build may read it',
+            {
+              plan: '`target/`, `.git/objects/`, `node_modules/`, `*.rlib`, `*.rmeta`',
+            },
+          ),
         })
         .prefault({}),
     })
     .prefault({}),
+  artifacts: z
+    .strictObject({
+      compressionLevel: key(
+        z.number().int().min(1).max(19).default(1),
+        'the highest zstd level of what comes back',
+        { plan: 'same' },
+      ),
+      incrementalSync: key(
+        z.boolean().default(true),
+        'files that a command finishes early come back while it runs',
+        { plan: 'same' },
+      ),
+    })
+    .prefault({}),
   classify: z
     .strictObject({
-      /** A command whose classification is less sure than this runs here. */
-      confidenceThreshold: confidence.default(0.85),
-      /** How sure the classification of a kind of command is, where the user knows better; keys as kindKey gives them. */
+      confidenceThreshold: key(
+        confidence.default(0.85),
+        'a command whose classification is less sure runs here',
+        { plan: '`confidence_threshold`' },
+      ),
+      /** Keys as kindKey gives them. */
       confidence: z
         .strictObject(
-          Object.fromEntries(commandKinds.map((kind) => [kindKey(kind), confidence.optional()])),
+          Object.fromEntries(
+            commandKinds.map((kind) => [
+              kindKey(kind),
+              key(confidence.optional(), `how sure the classification of \`${kind}\` is`, {
+                shown: 'by kind',
+              }),
+            ]),
+          ),
         )
         .prefault({}),
-      /** Commands that always run here. */
-      exclude: exclusions.default([]),
+      exclude: key(
+        exclusions.default([]),
+        'commands that always run here: `["cargo bench", "make docs*", "gcc"]`',
+        { plan: 'project-level exclusions' },
+      ),
     })
     .prefault({}),
   execution: z
     .strictObject({
-      /** Ends a remote command after so many seconds; 0: never. */
-      timeoutSec: z.number().int().min(0).default(0),
-      /** The caller's rlimits hold there too. */
-      resourceLimits: z.boolean().default(true),
-      /** Seconds that a started command goes on without connection, link or daemon; then it is ended with 102. */
-      resumeTimeoutSec: z.number().int().min(1).max(86_400).default(120),
-      /** Cores that a command asks for which does not say how many it uses; by default those of this machine. */
-      cores: cores.optional(),
+      timeoutSec: key(
+        z.number().int().min(0).default(0),
+        'ends a remote command after so many seconds; 0: never, as a limit kills builds that would have ended',
+        { plan: '`3600`' },
+      ),
+      resourceLimits: key(z.boolean().default(true), "the caller's rlimits hold there too", {
+        plan: 'same',
+      }),
+      resumeTimeoutSec: key(
+        z.number().int().min(1).max(86_400).default(120),
+        'how long a running command waits for its connection or daemon to come back; then it ends with 102',
+      ),
+      fallbackToLocal: key(
+        z.boolean().default(true),
+        'off: a command that should go to a worker, and finds none, ends with 102 instead of running here',
+        { plan: 'same' },
+      ),
+      env: key(
+        variables.default({}),
+        'variables for commands on workers; what changes results makes local and remote builds differ',
+        { plan: 'in code' },
+      ),
+      cores: key(
+        cores.optional(),
+        'cores that a command asks for which does not say how many it uses',
+        { plan: 'in a project', shown: 'those of this machine' },
+      ),
     })
     .prefault({}),
-  /** Commands for which no worker has room. */
   queue: z
     .strictObject({
-      /** false: nobody waits for a worker, but runs here at once, as far as `local.max_cores` allows. */
-      enabled: z.boolean().default(true),
-      /** Seconds that a command waits for room on a worker; then it runs here. */
-      maxWaitSec: z.number().min(0).max(86_400).default(60),
-      /** Seconds that a heavy command waits for its turn here; then it starts all the same. */
-      maxLocalWaitSec: z.number().min(0).max(86_400).default(600),
-      /** Of commands that do not say it by RCH_PRIORITY. */
-      priority: z.enum(priorities).default('normal'),
+      enabled: key(z.boolean().default(true), 'off: nobody waits for a worker', {
+        plan: '`enable_queueing`',
+      }),
+      maxWaitSec: key(
+        z.number().min(0).max(86_400).default(60),
+        'how long a command waits for room on a worker before it runs here (`RCH_FORCE_REMOTE`, `RCH_WORKER`: ten minutes at least)',
+        { plan: 'same, in code' },
+      ),
+      maxLocalWaitSec: key(
+        z.number().min(0).max(86_400).default(600),
+        'how long a heavy command waits for its turn here; then it starts all the same',
+      ),
+      priority: key(
+        z.enum(priorities).default('normal'),
+        '`low`, `normal`, `high`; `RCH_PRIORITY` for one command',
+      ),
     })
     .prefault({}),
   local: z
     .strictObject({
-      /** Cores that heavy commands here may keep busy together; by default all. */
-      maxCores: cores.optional(),
+      maxCores: key(cores.optional(), 'cores that heavy commands here may keep busy together', {
+        shown: 'all',
+      }),
     })
     .prefault({}),
   environment: z
     .strictObject({
-      withhold: names.default([...defaultWithhold]),
-      withholdPatterns: names.default([...defaultWithholdPatterns]),
-      /** Names or patterns that travel although a list above holds them. */
-      pass: names.default([]),
+      withhold: key(
+        names.default([...defaultWithhold]),
+        'names that do not travel, such as `SSH_AUTH_SOCK` and `DATABASE_URL`',
+        { shown: 'session and secrets' },
+      ),
+      withholdPatterns: key(names.default([...defaultWithholdPatterns]), 'the same by pattern', {
+        shown: '`*_TOKEN`, `*_SECRET`, …',
+      }),
+      pass: key(names.default([]), 'names or patterns that travel nevertheless'),
     })
     .prefault({}),
   output: z
     .strictObject({
-      /** A line about a command on stderr: auto (slow phases, on a terminal), never, always. */
-      notice: z.enum(notices).default('auto'),
+      notice: key(
+        z.enum(notices).default('auto'),
+        'on a terminal a line at the end and one for a slow phase; `never`; `always`',
+      ),
     })
     .prefault({}),
   /** What the terms of a worker's score weigh; only their proportions count. */
   selection: z
     .strictObject({
-      speed: z.number().min(0).max(1).default(0.35),
-      slots: z.number().min(0).max(1).default(0.25),
-      affinity: z.number().min(0).max(1).default(0.25),
-      cost: z.number().min(0).max(1).default(0.15),
+      speed: key(z.number().min(0).max(1).default(0.35), 'what its speed weighs in a score', {
+        plan: 'same',
+      }),
+      slots: key(z.number().min(0).max(1).default(0.25), 'what free slots weigh', { plan: 'same' }),
+      affinity: key(
+        z.number().min(0).max(1).default(0.25),
+        'what weighs that it has the project already',
+        { plan: 'same' },
+      ),
+      cost: key(z.number().min(0).max(1).default(0.15), 'what the time saved weighs', {
+        plan: 'same',
+      }),
     })
     .prefault({}),
   costBenefit: z
     .strictObject({
-      /** A single compiler call that takes less here, ms, stays here. */
-      minCompileTimeMs: z.number().min(0).default(1500),
-      /** Remote when it takes at most so many times what it takes here. */
-      benefitThreshold: z.number().positive().default(3),
-      /** Commands that are not weighed: `cargo build --release` is that, with whatever else between and behind. */
-      alwaysRemote: names.default([]),
-      neverRemote: names.default([]),
+      minCompileTimeMs: key(
+        z.number().min(0).default(1500),
+        'a single compiler call below it stays here; builds are judged by what they took',
+        { plan: '`2000`' },
+      ),
+      benefitThreshold: key(
+        z.number().positive().default(3),
+        'remote when it takes at most so many times as long as here: a cool machine is worth some waiting',
+        { plan: '`0.8`' },
+      ),
+      alwaysRemote: key(
+        names.default([]),
+        'commands that are not weighed: `cargo build --release` is that, with whatever else between and behind',
+        { plan: 'examples' },
+      ),
+      neverRemote: key(names.default([]), 'the same for those that stay here', {
+        plan: 'examples',
+      }),
     })
     .prefault({}),
   benchmark: z
     .strictObject({
-      /** An idle worker is measured again after so many hours; 0: only by `rch workers benchmark`. */
-      intervalHours: z.number().min(0).default(24),
-      /** A cloud_benchmarker to ask for scores instead of measuring. */
-      url: z.url({ protocol: /^https?$/ }).optional(),
-    })
-    .prefault({}),
-  daemon: z
-    .strictObject({
-      /** Seconds that running commands get when the daemon is told to stop. */
-      drainTimeoutSec: z.number().int().min(0).max(86_400).default(30),
-      /** Seconds between two questions after the life of a worker; after three without an answer it is unreachable. */
-      heartbeatIntervalSec: z.number().min(0.1).max(3600).default(10),
-    })
-    .prefault({}),
-  /** When a worker that loses commands is left alone for a while. */
-  breaker: z
-    .strictObject({
-      /** Lost commands within the window; one that came back before its start counts half. */
-      failureThreshold: z.number().min(0.5).max(1000).default(3),
-      windowSec: z.number().positive().max(86_400).default(60),
-      /** Seconds of the first pause, after which one command is sent on trial; each failed trial doubles it. */
-      recoveryTimeoutSec: z.number().positive().max(86_400).default(30),
-      longestPauseSec: z.number().positive().max(86_400).default(300),
+      url: key(
+        z.url({ protocol: /^https?$/ }).optional(),
+        'a cloud_benchmarker to ask for scores instead of measuring',
+        { plan: 'in code', shown: 'none' },
+      ),
     })
     .prefault({}),
   deduplication: z
     .strictObject({
-      /** A command that is at work for one caller is not run again for another who asks for the same on the same tree. */
-      enabled: z.boolean().default(true),
-      /** Seconds for which the result of a finished run answers the same question on an untouched tree; 0: never. */
-      reuseSec: z.number().int().min(0).max(3600).default(0),
+      enabled: key(
+        z.boolean().default(true),
+        'identical commands on one tree at the same time run once, see below',
+        { plan: 'in code' },
+      ),
+      reuseSec: key(
+        z.number().int().min(0).max(3600).default(0),
+        'so many seconds a finished result answers the same command on an untouched tree, with its old output, as if it had run; 0: never',
+      ),
     })
     .prefault({}),
   sandbox: z
     .strictObject({
-      /** false: a command has no network on its worker, but for a loopback of its own. */
-      network: z.boolean().default(true),
+      network: key(
+        z.boolean().default(true),
+        'false: commands on workers have a loopback of their own and no network; a worker that cannot do that is not used',
+      ),
     })
     .prefault({}),
   store: z
     .strictObject({
-      /** Bytes of content and trees an agent keeps on its worker, in GB (10^9). */
-      limitGb: z.number().positive().default(20),
+      limitGb: key(z.number().positive().default(20), 'what an agent may keep on its worker, GB'),
+    })
+    .prefault({}),
+  workers: z
+    .strictObject({
+      configFile: key(z.string().min(1).optional(), 'where your workers are written down', {
+        plan: 'same',
+        shown: '`workers.toml` beside `config.toml`',
+      }),
+      allowed: key(z.array(workerId).optional(), 'only these are used', {
+        plan: 'in code',
+        shown: 'all',
+      }),
+    })
+    .prefault({}),
+  hooks: z
+    .strictObject({
+      preTransfer: key(z.string().default(''), 'shell command here before the project is sent', {
+        plan: 'same',
+      }),
+      postCompile: key(
+        z.string().default(''),
+        'shell command here when the results of a remote command are in place',
+        { plan: 'same' },
+      ),
+      onFallback: key(
+        z.string().default(''),
+        'shell command here when a command that should have gone to a worker runs here',
+        { plan: 'same' },
+      ),
+      timeoutSec: key(
+        z.number().min(0.1).max(3600).default(30),
+        'what a hook may take before it is ended',
+      ),
+    })
+    .prefault({}),
+  breaker: z
+    .strictObject({
+      failureThreshold: key(
+        z.number().min(0.5).max(1000).default(3),
+        'commands lost on a worker within the window that leave it alone for a while; one that came back before its start counts half',
+        { plan: '`5`, in code' },
+      ),
+      windowSec: key(
+        z.number().positive().max(86_400).default(60),
+        'the window in which losses are counted',
+        { plan: 'in code' },
+      ),
+      recoveryTimeoutSec: key(
+        z.number().positive().max(86_400).default(30),
+        'the first pause, after which one command is sent on trial; each failed trial doubles it',
+        { plan: 'in code' },
+      ),
+      longestPauseSec: key(
+        z.number().positive().max(86_400).default(300),
+        'no pause is longer than this',
+      ),
+    })
+    .prefault({}),
+  metrics: z
+    .strictObject({
+      historyRetentionDays: key(
+        z.number().int().min(1).max(36_500).default(30),
+        'how long decisions are remembered (`rch history`)',
+        { plan: 'same' },
+      ),
     })
     .prefault({}),
 };
@@ -234,95 +404,31 @@ const settings = {
 /** What /etc/rch/config.toml and the user's config.toml may hold. */
 export const settingsFile = z.strictObject(settings);
 
-/** What the user's workers.toml may hold. */
-export const workersFileShape = z.strictObject({
-  defaults: z.strictObject(workerDefaults).prefault({}),
-  workers: z
-    .array(workerConfig)
-    .default([])
-    .superRefine((workers, context) => {
-      const seen = new Set<string>();
-      for (const [index, worker] of workers.entries()) {
-        if (seen.has(worker.id))
-          context.addIssue({
-            code: 'custom',
-            path: [index, 'id'],
-            message: `there is already a worker "${worker.id}"`,
-          });
-        seen.add(worker.id);
-      }
-    }),
-});
+/** Of the project the request belongs to; all allowed when none was given. */
+const project = z
+  .strictObject({
+    enabled: z.boolean().default(true),
+    localOnly: z.boolean().default(false),
+    /** Projects with one id share what is learned of times. */
+    id: z.string().optional(),
+    name: z.string().optional(),
+    allowedWorkers: z.array(z.string()).optional(),
+    preferredWorker: z.string().optional(),
+    blockedWorkers: z.array(z.string()).default([]),
+    minSpeedScore: z.number().optional(),
+    /** Keys of its file that wait for `rch trust`, in the file's spelling. */
+    untrusted: z.array(z.string()).default([]),
+  })
+  .prefault({});
 
-/**
- * What a project's .rch/config.toml may say. It comes with a repository that nobody vouched for, so it can only
- * make less happen: keep commands here, exclude workers, lower a limit.
- */
-export const projectFile = z.strictObject({
-  project: z
-    .strictObject({
-      /** false: every command in this project runs here. */
-      enabled: z.boolean().default(true),
-      /** true: the same, meant as a passing measure. */
-      localOnly: z.boolean().default(false),
-    })
-    .prefault({}),
-  workers: z
-    .strictObject({
-      /** Only these; by default all. */
-      allowed: z.array(workerId).optional(),
-      /** Before all others, where it can take the command. */
-      preferred: workerId.optional(),
-      blocked: z.array(workerId).default([]),
-      /** Workers whose benchmark scored less are not used; one without a score is. */
-      minSpeedScore: z.number().min(0).optional(),
-    })
-    .prefault({}),
-  classify: z
-    .strictObject({
-      /** Raises the user's threshold; a lower one is the user's to set. */
-      confidenceThreshold: confidence.optional(),
-      /** Commands that always run here, besides the user's own. */
-      exclude: exclusions.default([]),
-    })
-    .prefault({}),
-  transfer: z.strictObject({ maxSizeMb: z.number().positive().optional() }).prefault({}),
-  execution: z
-    .strictObject({
-      /** Cores that this project's commands ask for where they do not say it; no worker gives more than it has free. */
-      cores: cores.optional(),
-    })
-    .prefault({}),
-  queue: z
-    .strictObject({
-      /** Lowers the priority of this project's commands; a higher one is the user's to set. */
-      priority: z.enum(priorities).optional(),
-    })
-    .prefault({}),
-  sandbox: z
-    .strictObject({
-      /** false: this project's commands have no network there; true leaves it to the user's own setting. */
-      network: z.boolean().default(true),
-    })
-    .prefault({}),
-});
-export type ProjectConfig = z.infer<typeof projectFile>;
+const { workers: pool, ...rest } = settings;
 
-/** Everything, merged. */
+/** Everything, merged. `pool` is [workers] of config.toml, `workers` those of workers.toml. */
 export const configSchema = z.strictObject({
-  ...settings,
+  ...rest,
+  pool,
   workers: z.array(workerConfig).default([]),
-  /** Of the project the request belongs to; all allowed when none was given. */
-  project: z
-    .strictObject({
-      enabled: z.boolean().default(true),
-      localOnly: z.boolean().default(false),
-      allowedWorkers: z.array(z.string()).optional(),
-      preferredWorker: z.string().optional(),
-      blockedWorkers: z.array(z.string()).default([]),
-      minSpeedScore: z.number().optional(),
-    })
-    .prefault({}),
+  project,
 });
 export type Config = z.infer<typeof configSchema>;
 

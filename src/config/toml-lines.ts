@@ -3,24 +3,34 @@
  * comments and order needs lines. Follows TOML 1.0 as far as headers, keys, strings and brackets go.
  */
 
+/** A place in the text, both from 0. */
+export type Spot = { readonly line: number; readonly at: number };
+
 /** `path` holds table names, and indices for arrays of tables; `line` and `column` count from 1. */
 export type KeyPlace = {
   readonly kind: 'table' | 'key';
   readonly path: readonly (string | number)[];
   readonly line: number;
   readonly column: number;
+  /** How many parts of `path` are those of the table it stands in; of a header all. */
+  readonly table: number;
+  /** Of a key: where its value begins and ends, without what follows it in the line. */
+  readonly value: { readonly from: Spot; readonly till: Spot } | undefined;
 };
 
 type State = { open: '"""' | "'''" | undefined; depth: number };
 
-/** Follows one line's strings, comments and brackets; what stays open goes on in the next line. */
-function follow(line: string, from: number, state: State): void {
+/**
+ * Follows one line's strings, comments and brackets; what stays open goes on in the next line. Gives where the comment
+ * begins, or the line ends.
+ */
+function follow(line: string, from: number, state: State): number {
   let at = from;
   while (at < line.length) {
     if (state.open !== undefined) {
-      const end = line.indexOf(state.open, at);
-      if (end < 0) return;
-      at = end + 3;
+      const end = endOfLong(line, at, state.open);
+      if (end < 0) return line.length;
+      at = end;
       state.open = undefined;
       continue;
     }
@@ -31,12 +41,27 @@ function follow(line: string, from: number, state: State): void {
       continue;
     }
     const char = line.charAt(at);
-    if (char === '#') return;
+    if (char === '#') return at;
     if (char === '"' || char === "'") at = endOfString(line, at, char);
     else if (char === '[' || char === '{') state.depth += 1;
     else if (char === ']' || char === '}') state.depth -= 1;
     at += 1;
   }
+  return line.length;
+}
+
+/** Where the long string that is open at `at` has ended in this line, its quotes included; -1 when it goes on. */
+function endOfLong(line: string, at: number, open: '"""' | "'''"): number {
+  for (let i = at; i < line.length; i++) {
+    if (line.charAt(i) === '\\' && open === '"""') i += 1;
+    else if (line.startsWith(open, i)) {
+      let end = i + 3;
+      // Up to two quotes may stand right before the closing ones.
+      while (end < i + 5 && line.charAt(end) === open.charAt(0)) end += 1;
+      return end;
+    }
+  }
+  return -1;
 }
 
 /** The index of the quote that closes the one-line string opened at `at`. */
@@ -66,36 +91,61 @@ function dottedKey(line: string, at: number): { parts: string[]; end: number } |
   }
 }
 
+/** The path of a header's table, and the next index of an array of tables. */
+function tableOf(
+  parts: readonly string[],
+  array: boolean,
+  counts: Map<string, number>,
+): (string | number)[] {
+  if (!array) return [...parts];
+  const key = JSON.stringify(parts);
+  const count = counts.get(key) ?? 0;
+  counts.set(key, count + 1);
+  return [...parts, count];
+}
+
+/** Where the value that begins in line `line` at `from` ends. */
+function valueFrom(
+  lines: readonly string[],
+  line: number,
+  from: number,
+): { from: Spot; till: Spot } {
+  const state: State = { open: undefined, depth: 0 };
+  const first = lines[line] ?? '';
+  const begin = from + first.slice(from).search(/\S|$/);
+  let at = line;
+  let end = follow(first, begin, state);
+  while ((state.open !== undefined || state.depth > 0) && at + 1 < lines.length) {
+    at += 1;
+    end = follow(lines[at] ?? '', 0, state);
+  }
+  const till = (lines[at] ?? '').slice(0, end).trimEnd().length;
+  return { from: { line, at: begin }, till: { line: at, at: till } };
+}
+
 /** Every header and every key of the file that stands at the start of a line, in order. */
 export function placesIn(text: string): KeyPlace[] {
   const places: KeyPlace[] = [];
   const counts = new Map<string, number>();
-  const state: State = { open: undefined, depth: 0 };
+  const lines = text.split('\n');
   let table: (string | number)[] = [];
-  for (const [index, line] of text.split('\n').entries()) {
-    if (state.open !== undefined || state.depth > 0) {
-      follow(line, 0, state);
-      continue;
-    }
-    const column = line.length - line.trimStart().length + 1;
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index] ?? '';
+    const place = { line: index + 1, column: line.length - line.trimStart().length + 1 };
     const header = /^\s*(\[\[?)/.exec(line);
     if (header !== null) {
       const name = dottedKey(line, header[0].length);
       if (name === undefined) continue;
-      table = name.parts;
-      if (header[1] === '[[') {
-        const key = JSON.stringify(name.parts);
-        const count = counts.get(key) ?? 0;
-        counts.set(key, count + 1);
-        table = [...name.parts, count];
-      }
-      places.push({ kind: 'table', path: table, line: index + 1, column });
+      table = tableOf(name.parts, header[1] === '[[', counts);
+      places.push({ kind: 'table', path: table, ...place, table: table.length, value: undefined });
       continue;
     }
     const key = dottedKey(line, 0);
     if (key === undefined || line.charAt(key.end) !== '=') continue;
-    places.push({ kind: 'key', path: [...table, ...key.parts], line: index + 1, column });
-    follow(line, key.end + 1, state);
+    const value = valueFrom(lines, index, key.end + 1);
+    const path = [...table, ...key.parts];
+    places.push({ kind: 'key', path, ...place, table: table.length, value });
+    index = value.till.line;
   }
   return places;
 }

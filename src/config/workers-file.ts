@@ -1,33 +1,14 @@
 /** Adds to and takes from workers.toml as text, so that comments and order stay; the file is replaced at once. */
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
 import { parse } from 'smol-toml';
-import { fail, messageOf, ok, type Result } from '../base/result.ts';
+import type { Result } from '../base/result.ts';
+import { replaceFile } from './replace-file.ts';
+import { tomlValue } from './toml-value.ts';
 import { placesIn } from './toml-lines.ts';
 
 /** The keys of a new block, in the file's spelling and in the order to write them. */
 export type WorkerEntry = Readonly<
   Record<string, string | number | boolean | readonly string[] | undefined>
 >;
-
-/** A basic string of TOML; JSON escapes the same, but not DEL. */
-function tomlString(text: string): string {
-  return JSON.stringify(text).replace(/\u007f/g, '\\u007f');
-}
-
-function tomlValue(value: string | number | boolean | readonly string[]): string {
-  if (typeof value === 'string') return tomlString(value);
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  return `[${value.map(tomlString).join(', ')}]`;
-}
 
 /** The text with one more block at its end. */
 export function withWorker(text: string, entry: WorkerEntry): string {
@@ -73,26 +54,7 @@ export function withoutWorker(text: string, id: string): string | undefined {
   return kept === '\n' ? '' : kept;
 }
 
-/** Reads the file; a missing one is empty. */
-export function readWorkersFile(file: string): Result<string> {
-  try {
-    return ok(existsSync(file) ? readFileSync(file, 'utf8') : '');
-  } catch (thrown) {
-    return fail(`${file} cannot be read: ${messageOf(thrown)}`);
-  }
-}
-
 /** Replaces the file, or what a link leads to, at once; mode 0600. */
 export function writeWorkersFile(file: string, text: string): Result<undefined> {
-  try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    const real = existsSync(file) ? realpathSync(file) : file;
-    const fresh = `${real}.new-${process.pid}`;
-    writeFileSync(fresh, text, { mode: 0o600 });
-    chmodSync(fresh, 0o600);
-    renameSync(fresh, real);
-    return ok(undefined);
-  } catch (thrown) {
-    return fail(`${file} cannot be written: ${messageOf(thrown)}`);
-  }
+  return replaceFile(file, text, { mode: 0o600, always: true });
 }

@@ -74,17 +74,40 @@ function speedOf(level: number): number {
   return LEVELS.findLast((each) => each.level <= level)?.speed ?? 1;
 }
 
+/** What packs pieces for one who sends them. */
+export type Packer = Pick<BlobPacker, 'wire' | 'worthDiffering' | 'pack' | 'sent'>;
+
 /** Packs the pieces that go one way; told of each what its sending took. */
 export class BlobPacker {
   readonly #most: number;
+  readonly #adaptive: boolean;
   readonly #wire = new Mean();
   readonly #packing = new Mean();
   readonly #ratio = new Mean();
   #rest = 0;
 
-  /** `most`: the highest zstd level; 0 never packs. */
-  constructor(most: number) {
+  /** `most`: the highest zstd level; 0 never packs. `adaptive`: less where that makes pieces arrive sooner. */
+  constructor(most: number, adaptive = true) {
     this.#most = most;
+    this.#adaptive = adaptive;
+  }
+
+  /** The same packer with another highest level, for one sender. */
+  limited(most: number): Packer {
+    const wire = (): number | undefined => this.wire;
+    const differing = (): boolean => this.worthDiffering;
+    return {
+      get wire() {
+        return wire();
+      },
+      get worthDiffering() {
+        return differing();
+      },
+      pack: (piece) => this.pack(piece, most),
+      sent: (bytes, ms) => {
+        this.sent(bytes, ms);
+      },
+    };
   }
 
   /** Bytes a ms that the way takes, as far as it is known. */
@@ -97,8 +120,8 @@ export class BlobPacker {
     return this.wire === undefined || this.wire <= DIFFERING_WIRE;
   }
 
-  pack(piece: Buffer): Piece {
-    const level = this.#levelNow(piece.length);
+  pack(piece: Buffer, most = this.#most): Piece {
+    const level = this.#levelNow(piece.length, most);
     if (level === 0) return { codec: BlobCodec.raw, data: piece };
     const began = performance.now();
     const packed = packPiece(piece, level);
@@ -118,19 +141,20 @@ export class BlobPacker {
     this.#wire.add(bytes, Math.max(ms, bytes / FASTEST), bytes);
   }
 
-  #levelNow(bytes: number): number {
+  #levelNow(bytes: number, most: number): number {
+    if (!this.#adaptive) return most;
     if (this.#rest > 0) {
       this.#rest -= bytes;
       if (this.#rest > 0) return 0;
-      return Math.min(this.#most, 1);
+      return Math.min(most, 1);
     }
     const [wire, packing, ratio] = [this.#wire.value, this.#packing.value, this.#ratio.value];
     const seen =
       wire === undefined || packing === undefined || ratio === undefined
         ? undefined
         : { wire, packing, ratio };
-    const level = levelFor(seen, this.#most);
-    if (level === 0 && this.#most > 0) this.#rest = REST_BYTES;
+    const level = levelFor(seen, most);
+    if (level === 0 && most > 0) this.#rest = REST_BYTES;
     return level;
   }
 }

@@ -81,6 +81,8 @@ export const helloFacts = z.object({
   workstation: z.string(),
   storeLimit: z.number(),
   totalSlots: z.number().int().optional(),
+  /** Slots for each core, where totalSlots is not given. */
+  slotsPerCore: z.number().positive().optional(),
   /** Seconds a started job may stay without its owner. */
   ownerDeadline: z.number(),
   /** Seconds between two pings of the link; one that is silent for several is gone. */
@@ -89,6 +91,8 @@ export const helloFacts = z.object({
   clockShift: z.string().default('0'),
   /** zstd level of what the agent sends (3 when not given); 0 never packs. It packs only while the connection is the slower part. */
   compression: z.number().int().min(0).max(19).optional(),
+  /** False: always that level, whatever link and CPU are like. */
+  adaptive: z.boolean().optional(),
 });
 export type HelloFacts = z.infer<typeof helloFacts>;
 

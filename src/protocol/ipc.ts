@@ -76,8 +76,29 @@ export const plannedJob = z.object({
   /** The caller wants each phase on stderr (RCH_VERBOSE). */
   verbose: z.boolean(),
   notice: z.enum(['auto', 'never', 'always']),
+  /** Lines of ours on a terminal may be dim (NO_COLOR). */
+  dim: z.boolean().default(true),
   /** Bytes of a project root above which it is not carried. */
   maxRootBytes: z.number(),
+  /** The highest zstd level of what is sent; 0: as the link does for all. */
+  compression: z.number().int().default(0),
+  /** Every file is read anew, whatever its times say. */
+  checksum: z.boolean().default(false),
+  /** ms for the roots to be on the worker; 0: none. */
+  transferMs: z.number().default(0),
+  /** Whether the command may run here when it cannot run there. */
+  fallback: z.boolean().default(true),
+  /** Shell commands to run here; empty for none. */
+  hooks: z
+    .object({
+      preTransfer: z.string(),
+      postCompile: z.string(),
+      /** ms */
+      limit: z.number(),
+      /** The project's folder. */
+      folder: raw,
+    })
+    .default({ preTransfer: '', postCompile: '', limit: 0, folder: '/' }),
   /** ms; 0: none. */
   timeoutMs: z.number(),
   /** The launcher, by pid and start time (clock ticks since boot, a decimal number). */
@@ -102,6 +123,9 @@ export const lastingPlan = plannedJob.pick({
   withheld: true,
   verbose: true,
   notice: true,
+  dim: true,
+  fallback: true,
+  hooks: true,
   timeoutMs: true,
   launcher: true,
   outputs: true,
@@ -211,6 +235,8 @@ export const doneMessage = z.object({
   missedEnv: z.array(z.string()),
   /** A path outside all roots that the tool was refused to write; '' when none. */
   deniedPath: raw,
+  /** Hooks of the user's that did not end well, and how. */
+  hooks: z.array(z.string()).optional(),
 });
 
 /** Bytes that a worker freed, by what they were, and what it still holds. */

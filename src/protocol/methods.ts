@@ -32,6 +32,10 @@ export const historyRecord = z.object({
   conflicts: z.array(z.string()),
   /** The job whose run served this command too; absent when it had one of its own. */
   joined: z.string().optional(),
+  /** The name that the project gives itself (project.name). */
+  name: z.string().optional(),
+  /** Hooks of the user's that did not end well, and how. */
+  hooks: z.array(z.string()).optional(),
 });
 export type HistoryRecord = z.infer<typeof historyRecord>;
 
@@ -182,7 +186,20 @@ export const statusReply = z.object({
   uptimeMs: z.number(),
   /** False when general.enabled is off: everything is local. */
   enabled: z.boolean(),
-  config: z.object({ files: z.array(z.string()), problems: z.array(configProblem) }),
+  config: z.object({
+    files: z.array(z.string()),
+    problems: z.array(configProblem),
+    /** Files of projects that were built in of late: what is wrong with them, and keys that wait for `rch trust`. */
+    projects: z
+      .array(
+        z.object({
+          file: z.string(),
+          problems: z.array(configProblem),
+          untrusted: z.array(z.string()),
+        }),
+      )
+      .default([]),
+  }),
   log: z.string(),
   workers: z.array(workerStatus),
   /** Remote jobs that run now. */

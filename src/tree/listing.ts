@@ -42,6 +42,13 @@ export class Listing {
     this.#due = [...this.#adopted.keys()];
   }
 
+  /** No hash is believed any more: every file a scan tells of is read again. */
+  forgetHashes(): void {
+    for (const seen of this.#seen.values()) seen.hash = undefined;
+    for (const [path, known] of this.#adopted)
+      this.#adopted.set(path, { ...known, hash: undefined });
+  }
+
   /** As last seen or placed. */
   identity(path: RawPath): Identity | undefined {
     return this.#adopted.get(path)?.identity ?? this.#seen.get(path)?.identity;

@@ -107,6 +107,15 @@ export class Tree {
     return next;
   }
 
+  /** The next refresh reads every file anew, whatever its times say. */
+  forget(): void {
+    this.#running = this.#running.then(() => {
+      this.#fresh = true;
+      this.#recalled = new Map();
+      this.#listing.forgetHashes();
+    });
+  }
+
   /** Identity at the last scan (or adoption). */
   stat(path: RawPath): Identity | undefined {
     return this.#listing.identity(path);

@@ -53,6 +53,7 @@ function outcomeOf(args: readonly string[], env: Readonly<Record<string, string>
     env: { HOME: home, PATH: '/usr/bin:/bin', ...env },
     version: '0',
     json: false,
+    verbose: false,
     look: { colors: createColors(false), width: 100 },
     note: () => undefined,
   };

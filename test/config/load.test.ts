@@ -71,7 +71,7 @@ group('layers', () => {
       '[project]\nlocal_only = true\n[workers]\nblocked = ["a"]\n[transfer]\nmax_size_mb = 100000000\n',
     );
     const config = loaded(join(home, 'p'));
-    expect(config.project).toEqual({ enabled: true, localOnly: true, blockedWorkers: ['a'] });
+    expect(config.project).toMatchObject({ enabled: true, localOnly: true, blockedWorkers: ['a'] });
     expect(config.transfer.maxTransferSizeMb).toBe(defaultConfig().transfer.maxTransferSizeMb);
   });
 
@@ -110,7 +110,7 @@ group('layers', () => {
       '[environment]\npass = ["*"]\n[workers]\nhost = "evil"\n',
     );
     expect(refused(join(home, 'p'))).toEqual([
-      `${file}:1:1: environment: there is no such key; known here: project, workers, classify, transfer, execution, queue, sandbox`,
+      `${file}:1:1: environment: there is no such key; known here: project, workers, classify, transfer, execution, queue, sandbox, hooks`,
       `${file}:4:1: workers.host: there is no such key; known here: allowed, preferred, blocked, min_speed_score`,
     ]);
   });

@@ -130,6 +130,7 @@ export function whyText(
     `${where}: ${printable(reasonOf(record))}`,
     '',
     `job       ${shortId(record.id)}, ${record.startedAt}`,
+    ...(record.name === undefined ? [] : [`project   ${printable(record.name)}`]),
     `folder    ${printable(record.cwd)}`,
     ...(end === '' ? [] : [`end       ${end}`]),
     ...(phases === '' ? [] : [`phases    ${phases}`]),
@@ -140,6 +141,7 @@ export function whyText(
       (path) =>
         `kept      ${printable(path)}: changed here meanwhile; the worker's version lies beside it`,
     ),
+    ...(record.hooks ?? []).map((trouble) => `hook      ${printable(trouble)}`),
     ...(details === null ? [] : detailLines(details)),
   ].join('\n');
 }

@@ -114,11 +114,33 @@ export function activeText(status: StatusReply, look: Look): string {
   ].join('\n');
 }
 
+type ConfigStatus = StatusReply['config'];
+
+const problemText = ({ file, line, key, reason }: ConfigStatus['problems'][number]): string =>
+  `${file}${line > 0 ? `:${line}` : ''}: ${key === '' ? '' : `${key}: `}${reason}`;
+
+/** Files of projects: what is wrong with them, or waits in them. */
+function projectBranches({ projects }: ConfigStatus, colors: Colors): Branch[] {
+  return projects.map(({ file, problems, untrusted }) => {
+    const place = leaf(printable(file));
+    if (problems.length === 0)
+      return {
+        text: colors.yellow(`without effect until rch trust: ${untrusted.join(', ')}`),
+        below: [place],
+      };
+    return {
+      text: colors.red("a project's file cannot be used, so its commands run here"),
+      below: problems.flatMap(({ line, key, reason }) => [
+        leaf(`${place.text}${line > 0 ? `:${line}` : ''}`),
+        leaf(`${key === '' ? '' : `${key}: `}${printable(reason)}`),
+      ]),
+    };
+  });
+}
+
 export function statusText(status: StatusReply, { colors, width }: Look): string {
   const { counts } = status;
-  const problems = status.config.problems.map(({ file, line, key, reason }) =>
-    leaf(`${file}${line > 0 ? `:${line}` : ''}: ${key === '' ? '' : `${key}: `}${reason}`),
-  );
+  const problems = status.config.problems.map((problem) => leaf(problemText(problem)));
   const branches: Branch[] = [
     leaf(
       `daemon: ${colors.green('running')} (pid ${status.pid}, up ${duration(status.uptimeMs)}, ${size(status.memory)})`,
@@ -134,6 +156,7 @@ export function statusText(status: StatusReply, { colors, width }: Look): string
             below: problems,
           },
         ]),
+    ...projectBranches(status.config, colors),
     jobBranches(status),
     ...localBranches(status),
     leaf(

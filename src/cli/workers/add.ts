@@ -3,16 +3,11 @@ import { statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { workersFile } from '../../base/layout.ts';
 import { fail, ok, type Result } from '../../base/result.ts';
 import { loadConfig } from '../../config/load.ts';
-import { workerId } from '../../config/schema.ts';
-import {
-  readWorkersFile,
-  withWorker,
-  writeWorkersFile,
-  type WorkerEntry,
-} from '../../config/workers-file.ts';
+import { readText } from '../../config/replace-file.ts';
+import { workerId } from '../../config/worker-schema.ts';
+import { withWorker, writeWorkersFile, type WorkerEntry } from '../../config/workers-file.ts';
 import type { Context, Outcome } from '../report.ts';
 import { acceptHostKey, hostKeyOf, type HostKey } from './host-key.ts';
 import { tellDaemon } from './tell.ts';
@@ -136,8 +131,8 @@ export async function addWorker(context: Context, worker: NewWorker): Promise<Ou
   const host = worker.transport === 'ssh' ? worker.host : undefined;
   const key = host === undefined ? undefined : await trustedKey(context, worker, host);
   if (key?.ok === false) return key;
-  const file = workersFile(layout);
-  const text = readWorkersFile(file);
+  const file = config.value.workersFile;
+  const text = readText(file);
   if (!text.ok) return text;
   if (key !== undefined) acceptHostKey(layout, key.value);
   const written = writeWorkersFile(file, withWorker(text.value, entryOf(worker)));

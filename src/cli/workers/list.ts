@@ -1,10 +1,9 @@
 /** `rch workers list`: what workers.toml says, with how each is while the daemon runs. */
 import { createColors } from 'picocolors';
-import { workersFile } from '../../base/layout.ts';
 import { ok } from '../../base/result.ts';
 import { DaemonClient } from '../../client/daemon-client.ts';
 import { loadConfig } from '../../config/load.ts';
-import type { WorkerConfig } from '../../config/schema.ts';
+import type { WorkerConfig } from '../../config/worker-schema.ts';
 import type { WorkerStatus } from '../../protocol/methods.ts';
 import { stateText } from '../render/status.ts';
 import { printable, table } from '../render/text.ts';
@@ -64,5 +63,5 @@ export async function listWorkers({ layout, env }: Context): Promise<Outcome> {
     ...worker,
     status: states.find((state) => state.id === worker.id) ?? null,
   }));
-  return ok({ facts: rows, text: (look) => listText(rows, workersFile(layout), look) });
+  return ok({ facts: rows, text: (look) => listText(rows, config.value.workersFile, look) });
 }

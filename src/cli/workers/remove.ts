@@ -1,8 +1,8 @@
 /** `rch workers remove ID`. */
-import { workersFile } from '../../base/layout.ts';
 import { fail, ok } from '../../base/result.ts';
 import { loadConfig } from '../../config/load.ts';
-import { readWorkersFile, withoutWorker, writeWorkersFile } from '../../config/workers-file.ts';
+import { readText } from '../../config/replace-file.ts';
+import { withoutWorker, writeWorkersFile } from '../../config/workers-file.ts';
 import type { Context, Outcome } from '../report.ts';
 import { tellDaemon } from './tell.ts';
 import { unknownWorker } from './unknown.ts';
@@ -12,8 +12,8 @@ export async function removeWorker({ layout, env }: Context, id: string): Promis
   if (!config.ok) return config;
   const ids = config.value.config.workers.map((worker) => worker.id);
   if (!ids.includes(id)) return unknownWorker(id, ids);
-  const file = workersFile(layout);
-  const text = readWorkersFile(file);
+  const file = config.value.workersFile;
+  const text = readText(file);
   if (!text.ok) return text;
   const rest = withoutWorker(text.value, id);
   if (rest === undefined)

@@ -136,7 +136,7 @@ it('shows the fleet as a tree, and what is wrong with a worker', () => {
     startedAt: '',
     uptimeMs: 65_000,
     enabled: true,
-    config: { files: [], problems: [] },
+    config: { files: [], problems: [], projects: [] },
     log: '/l',
     workers: [
       worker,

@@ -69,7 +69,7 @@ test('those who wait for a worker are let go in turns of their callers, and urge
   ] as const;
   const launchers = new Map<string, Launcher>();
   for (const [at, [name, env]] of order.entries()) {
-    const launcher = await house.make(folder, env, ['make', name]);
+    const launcher = await house.make(folder, env, {}, ['make', name]);
     await launcher.expect('ack');
     launchers.set(name, launcher);
     await house.until('the line', (status) => status.queue.length === at + 1);

@@ -310,6 +310,7 @@ export class House {
   make(
     folder: string,
     env: Readonly<Record<string, string>> = {},
+    more: Partial<Ask> = {},
     argv: readonly string[] = ['make'],
   ): Promise<Launcher> {
     return this.ask(argv, {
@@ -318,6 +319,7 @@ export class House {
       env: Object.entries({ ...this.#env, RCH_FORCE_REMOTE: '1', ...env }).map(([name, value]) =>
         Buffer.from(`${name}=${value}`),
       ),
+      ...more,
     });
   }
 

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../../daemon/transport/connect.ts';
 import { layoutFor, type Layout } from '../../../src/base/layout.ts';
-import { workerConfig, type WorkerConfig } from '../../../src/config/schema.ts';
+import { workerConfig, type WorkerConfig } from '../../../src/config/worker-schema.ts';
 import { AGENT_PROTOCOL, agentMessages, type AgentMessage } from '../../../src/protocol/agent.ts';
 import { encode } from '../../../src/protocol/codec.ts';
 import { agentFacts, type AgentFacts } from '../../../src/protocol/facts.ts';

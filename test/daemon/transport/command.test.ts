@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commandArgv } from '../../../daemon/transport/command.ts';
 import { connect } from '../../../daemon/transport/connect.ts';
-import { workerConfig } from '../../../src/config/schema.ts';
+import { workerConfig } from '../../../src/config/worker-schema.ts';
 import { Fleet, noFleet } from '../../rig/fleet.ts';
 import { echoed, failureOf, Installation, valueOf } from './standin.ts';
 

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connect } from '../../../daemon/transport/connect.ts';
-import { workerConfig } from '../../../src/config/schema.ts';
+import { workerConfig } from '../../../src/config/worker-schema.ts';
 import { echoed, failureOf, Installation, valueOf } from './standin.ts';
 
 let here: Installation;

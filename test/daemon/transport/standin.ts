@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { layoutFor, type Layout } from '../../../src/base/layout.ts';
 import type { Result } from '../../../src/base/result.ts';
-import { workerConfig, type WorkerConfig } from '../../../src/config/schema.ts';
+import { workerConfig, type WorkerConfig } from '../../../src/config/worker-schema.ts';
 import { knownHostsOf, type FleetWorker } from '../../rig/fleet.ts';
 import { endProcessesOf } from '../../rig/processes.ts';
 

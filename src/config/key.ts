@@ -1,0 +1,14 @@
+/** What a setting says of itself beside its type: its meaning, and how its default differs from the plan's. */
+import type { z } from 'zod';
+
+export type KeyNotes = {
+  /** The default of the plan: `same`, or what it is there; absent for a key that the plan has not. */
+  readonly plan?: string;
+  /** How the default is shown where its value says little. */
+  readonly shown?: string;
+};
+
+/** A setting with its meaning in a few words, which the README, the manual page and `rch config keys` print. */
+export function key<S extends z.ZodType>(schema: S, meaning: string, notes: KeyNotes = {}): S {
+  return schema.meta({ description: meaning, ...notes });
+}

@@ -1,0 +1,111 @@
+/** One file of configuration, read and checked by itself, so that each problem has its place. Never throws. */
+import { cosmiconfigSync, type PublicExplorerSync } from 'cosmiconfig';
+import { parse, TomlError } from 'smol-toml';
+import type { z } from 'zod';
+import { messageOf } from '../base/result.ts';
+import { knownKeys } from './known.ts';
+import { camelKeys, problemsOf, type Problem } from './problems.ts';
+
+export type Table = Readonly<Record<string, unknown>>;
+
+export type Layer<T> = {
+  readonly file: string;
+  /** Empty where there is no such file. */
+  readonly text: string;
+  /** Undefined: there is no such file, or it cannot be parsed. */
+  readonly raw: Table | undefined;
+  readonly value: T | undefined;
+  readonly problems: readonly Problem[];
+};
+
+type Loaded = { readonly text: string; readonly table: unknown };
+
+let explorer: PublicExplorerSync | undefined;
+
+/**
+ * cosmiconfig with TOML alone. When made, it looks for settings of its own in the current folder, where
+ * .config/config.js of a cloned repository would be executed: so it is made in `/`.
+ */
+function tomlExplorer(): PublicExplorerSync {
+  if (explorer !== undefined) return explorer;
+  let back: string | undefined;
+  try {
+    back = process.cwd();
+  } catch {
+    back = undefined;
+  }
+  process.chdir('/');
+  try {
+    explorer = cosmiconfigSync('rch', {
+      searchPlaces: ['config.toml'],
+      // The text is kept for places in messages; `$import` of cosmiconfig is never seen, as it looks at the top.
+      loaders: { '.toml': (_, text): Loaded => ({ text, table: parse(text) }) },
+      cache: false,
+      searchStrategy: 'none',
+    });
+  } finally {
+    if (back !== undefined) process.chdir(back);
+  }
+  return explorer;
+}
+
+function isMissing(thrown: unknown): boolean {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+function unreadable(file: string, thrown: unknown): Problem {
+  if (thrown instanceof TomlError) {
+    const message = thrown.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? '';
+    return { file, line: thrown.line, column: thrown.column, key: '', message };
+  }
+  return { file, line: 0, column: 0, key: '', message: messageOf(thrown) };
+}
+
+type Prepare = (table: unknown) => unknown;
+const asItIs: Prepare = (table) => table;
+
+function check<S extends z.ZodType>(
+  file: string,
+  loaded: Loaded,
+  schema: S,
+  prepare: Prepare,
+): Layer<z.infer<S>> {
+  const { text } = loaded;
+  const raw = camelKeys(loaded.table) as Table;
+  const checked = schema.safeParse(prepare(raw));
+  if (checked.success) return { file, text, raw, value: checked.data, problems: [] };
+  const problems = problemsOf(checked.error, { file, text, known: knownKeys(schema) });
+  return { file, text, raw, value: undefined, problems };
+}
+
+/** Reads and checks a file; `prepare` changes what was read before it is checked. */
+export function readLayer<S extends z.ZodType>(
+  file: string,
+  schema: S,
+  prepare = asItIs,
+): Layer<z.infer<S>> {
+  let loaded: Loaded;
+  try {
+    const result = tomlExplorer().load(file);
+    loaded = (result?.config as Loaded | undefined) ?? { text: '', table: {} };
+  } catch (thrown) {
+    const problems = isMissing(thrown) ? [] : [unreadable(file, thrown)];
+    return { file, text: '', raw: undefined, value: undefined, problems };
+  }
+  return check(file, loaded, schema, prepare);
+}
+
+/** Checks a text as if it stood in the file. */
+export function checkText(
+  file: string,
+  text: string,
+  schema: z.ZodType,
+  prepare = asItIs,
+): readonly Problem[] {
+  try {
+    return check(file, { text, table: parse(text) }, schema, prepare).problems;
+  } catch (thrown) {
+    return [unreadable(file, thrown)];
+  }
+}

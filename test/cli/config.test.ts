@@ -1,0 +1,136 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createColors } from 'picocolors';
+import { layoutFor } from '../../src/base/layout.ts';
+import { complete } from '../../src/cli/complete.ts';
+import { programFor } from '../../src/cli/program.ts';
+import type { Context } from '../../src/cli/report.ts';
+import { Line } from './rig.ts';
+
+let line: Line;
+let project: string;
+let file: string;
+beforeAll(async () => {
+  line = await Line.create('[[workers]]\nid = "css"\nhost = "h"\n');
+  project = join(line.world.home, 'app');
+  file = join(project, '.rch', 'config.toml');
+  mkdirSync(join(project, '.git'), { recursive: true });
+});
+afterAll(async () => {
+  await line.world.dispose();
+});
+
+const say = (...args: string[]): ReturnType<Line['say']> => line.say(args, {}, project);
+
+describe('rch config', () => {
+  it('sets, shows with its origin, gets and unsets a value of the user', async () => {
+    writeFileSync(line.config('config.toml'), '# mine\n[transfer]\ncompression_level = 4 # why\n');
+    expect((await say('config', 'set', 'transfer.compression_level', '6')).code).toBe(0);
+    expect(readFileSync(line.config('config.toml'), 'utf8')).toBe(
+      '# mine\n[transfer]\ncompression_level = 6 # why\n',
+    );
+    const shown = await say('config', 'show', 'transfer', '--origin');
+    expect(shown.out).toContain(
+      `compression_level = 6   # user, ${line.config('config.toml')}:3\n`,
+    );
+    expect(shown.out).toContain('checksum = false   # default\n');
+    const asked = await line.say(
+      ['config', 'show', 'transfer', '--origin'],
+      { RCH_COMPRESSION: '9' },
+      project,
+    );
+    expect(asked.out).toContain('compression_level = 9   # environment, RCH_COMPRESSION\n');
+    expect((await say('config', 'get', 'transfer.compression_level')).out).toBe('6\n');
+    expect((await say('config', 'unset', 'transfer.compression_level')).code).toBe(0);
+    expect(readFileSync(line.config('config.toml'), 'utf8')).toBe('# mine\n');
+  });
+
+  it('refuses a wrong key with the nearest right one, and a wrong value with what is allowed', async () => {
+    const key = await say('config', 'set', 'transfer.compresion_level', '6');
+    expect(key.code).toBe(1);
+    expect(key.err).toContain('did you mean transfer.compression_level?');
+    const value = await say('config', 'set', 'general.log_level', 'loud');
+    expect(value.code).toBe(1);
+    expect(value.err).toContain('must be one of "trace", "debug", "info", "warn", "error"');
+    expect(readFileSync(line.config('config.toml'), 'utf8')).toBe('# mine\n');
+  });
+
+  it("makes a project's file, sets in it what it may hold, and trusts it", async () => {
+    expect((await say('config', 'init')).out).toContain(`made ${file}`);
+    expect((await say('config', 'init')).code).toBe(1);
+    expect((await say('config', 'set', 'execution.timeout_sec', '7200')).out).toContain(
+      '(project,',
+    );
+    expect((await say('config', 'set', 'hooks.post_compile', './done.sh')).code).toBe(0);
+    expect((await say('config', 'get', 'hooks.post_compile')).out).toBe('');
+    const trusted = await say('trust');
+    expect(trusted.out).toContain('hooks.post_compile = ./done.sh');
+    expect((await say('config', 'get', 'hooks.post_compile')).out).toBe('./done.sh\n');
+    expect((await say('trust', '--list')).out).toContain(file);
+    expect((await say('trust', '--revoke')).code).toBe(0);
+    expect((await say('config', 'get', 'hooks.post_compile')).out).toBe('');
+    expect((await say('config', 'show', 'hooks')).out).toContain(
+      'waits for rch trust: hooks.post_compile',
+    );
+  });
+
+  it('validates every file that holds here, and says where one is wrong', async () => {
+    expect((await say('config', 'validate')).code).toBe(0);
+    writeFileSync(file, '[project]\nenabled = true\n[execution]\ntimeout_secs = 5\n');
+    const said = await say('config', 'validate');
+    expect(said.code).toBe(1);
+    expect(said.out).toContain(
+      `${file}:4:1: execution.timeout_secs: there is no such key; did you mean "timeout_sec"?`,
+    );
+    const reset = await say('config', 'reset', '--project');
+    expect(reset.code).toBe(0);
+    expect(existsSync(file)).toBe(false);
+    expect(existsSync(`${file}.old`)).toBe(true);
+  });
+
+  it('edits in $EDITOR and checks afterwards', async () => {
+    const editor = join(line.world.root, 'editor');
+    mkdirSync(dirname(editor), { recursive: true });
+    writeFileSync(editor, '#!/bin/sh\nprintf "[general]\\nverbos = true\\n" > "$1"\n', {
+      mode: 0o755,
+    });
+    const said = await line.say(['config', 'edit', '--user'], { EDITOR: editor }, project);
+    expect(said.code).toBe(1);
+    expect(said.out).toContain('did you mean "verbose"?');
+    writeFileSync(line.config('config.toml'), '');
+  });
+});
+
+it('completes commands, worker ids, keys and choices, and says nothing behind --', async () => {
+  const program = programFor(import.meta.url);
+  const context: Context = {
+    layout: layoutFor(line.world.env, line.world.data),
+    env: line.world.env,
+    version: '0',
+    json: false,
+    verbose: false,
+    look: { colors: createColors(false), width: 80 },
+    note: () => undefined,
+  };
+  const words = async (...typed: string[]): Promise<string[]> => {
+    const found = await complete(program, context, { shell: 'bash', words: typed });
+    if (!found.ok) throw new Error(found.failure.reason);
+    return found.value.text(context.look).split('\n');
+  };
+  expect(await words('conf')).toEqual(['config']);
+  expect(await words('workers', 'probe', '')).toEqual(['css']);
+  expect(await words('exec', '--worker', '')).toEqual(['css']);
+  expect(await words('config', 'set', 'store.')).toEqual(['store.limit_gb']);
+  expect(await words('completions', 'z')).toEqual(['zsh']);
+  expect(await words('status', '--js')).toEqual(['--json']);
+  expect(await words('exec', '--', '')).toEqual(['']);
+  // By way of the shell's own call.
+  const said = await say('complete', '--shell', 'fish', '--', 'workers', 'pro');
+  expect(said.out).toBe('probe\tconnect, and show what the machine is and has\n');
+});
+
+it('says nothing with -q, and more with -v', async () => {
+  expect((await say('-q', 'version')).out).toBe('');
+  expect((await say('version', '-v')).err).toContain(`installed in ${line.world.data}`);
+});
