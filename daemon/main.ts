@@ -4,10 +4,10 @@
  */
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { daemonLog, historyFile, layoutOf } from '../src/base/layout.ts';
+import { type Layout, daemonLog, historyFile, layoutOf } from '../src/base/layout.ts';
 import { messageOf } from '../src/base/result.ts';
 import { loadConfig } from '../src/config/load.ts';
-import { Front, type StopKind } from './front/front.ts';
+import { type FrontOptions, Front, type StopKind } from './front/front.ts';
 import { listen, type Listener } from './front/listener.ts';
 import { History } from './journal/history.ts';
 import { Learned } from './journal/learned.ts';
@@ -41,6 +41,20 @@ function crash(log: Log, what: string, thrown: unknown): void {
   void log.close().finally(() => process.exit(70));
 }
 
+/** What the daemon remembers beside its history; `complain` hears of what cannot be read. */
+function openFiles(
+  layout: Layout,
+  complain: (what: string) => void,
+): Pick<FrontOptions, 'learned' | 'speeds' | 'mandates' | 'leaseFile'> {
+  const file = (name: string): string => join(layout.state, name);
+  return {
+    learned: Learned.open(file('learned.json'), complain),
+    speeds: Speeds.open(file('speeds.json'), complain),
+    mandates: Mandates.open(file('mandates.json'), complain),
+    leaseFile: new LeaseFile(file('leases.json'), complain),
+  };
+}
+
 async function run(foreground: boolean): Promise<string | undefined> {
   const layout = layoutOf(process.env, import.meta.url);
   const config = loadConfig(layout, { HOME: process.env['HOME'] });
@@ -69,12 +83,8 @@ async function run(foreground: boolean): Promise<string | undefined> {
       })
       .finally(() => process.exit(0));
   };
-  const learned = Learned.open(join(layout.state, 'learned.json'), complain);
-  const speeds = Speeds.open(join(layout.state, 'speeds.json'), complain);
-  const mandates = Mandates.open(join(layout.state, 'mandates.json'), complain);
   const home = process.env['HOME'];
-  const leaseFile = new LeaseFile(join(layout.state, 'leases.json'), complain);
-  const journal = { history, learned, speeds, mandates, leaseFile };
+  const journal = { history, ...openFiles(layout, complain) };
   const front = new Front({
     ...{ layout, version, home, logger, ...journal },
     onLogFile: (path) => {

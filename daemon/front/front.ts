@@ -138,7 +138,13 @@ export class Front {
         logger.error(what);
       },
     };
-    this.#handlers = {
+    this.#handlers = this.#makeHandlers(decider, control);
+  }
+
+  #makeHandlers(decider: Decider, control: Control): ConnectionHandlers {
+    const { layout, logger, history } = this.#options;
+    const { settings, jobs, fleet, log } = this.#question;
+    return {
       ask: (ask, reply) => this.#asked(ask, reply),
       told: (of) => {
         this.#told(of);
@@ -150,7 +156,6 @@ export class Front {
         void control.handle(call, caller);
       },
       hook: (question) => {
-        const { log } = this.#question;
         if (this.#closing !== undefined) return false;
         return answerHook(question, { layout, settings, decider, log });
       },

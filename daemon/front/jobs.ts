@@ -1,6 +1,6 @@
 /** Commands that were sent to a worker and have not ended. */
 import { z } from 'zod';
-import { priorities } from '../../src/config/schema.ts';
+import { priorities } from '../../src/config/waiting-schema.ts';
 import { journalLine, type JournalLine } from '../journal/record.ts';
 import type { Subject } from './decision.ts';
 import type { LeaseHolder } from './leases.ts';

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { processStat, startTimeOf } from '../../src/base/processes.ts';
-import type { Priority } from '../../src/config/schema.ts';
+import type { Priority } from '../../src/config/waiting-schema.ts';
 import { admitted } from '../lifecycle/governor.ts';
 import type { CallerIdentity } from './caller.ts';
 import type { Changes } from './changes.ts';

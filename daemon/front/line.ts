@@ -2,7 +2,7 @@
  * The line: every command that waits for room, on a worker or here, in one fair order (daemon/lifecycle/queue.ts).
  * Each says which places it wants; whoever is behind may only take a place that nobody ahead of it wants.
  */
-import type { Priority } from '../../src/config/schema.ts';
+import type { Priority } from '../../src/config/waiting-schema.ts';
 import type { WaitingCommand } from '../../src/protocol/methods.ts';
 import { inOrder } from '../lifecycle/queue.ts';
 import type { CallerIdentity } from './caller.ts';

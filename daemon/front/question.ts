@@ -71,6 +71,15 @@ const nobody: Pick<RequestSettings, 'dryRun' | 'verbose' | 'notice' | 'priority'
   caller: undefined,
 };
 
+/** Why nothing of what a caller says can be acted on. */
+function foreignness({ protocol, view: theirs }: Ask): string | undefined {
+  if (protocol !== SHIM_PROTOCOL)
+    return `another version of rch asked (protocol ${protocol}, here ${SHIM_PROTOCOL})`;
+  return theirs === view
+    ? undefined
+    : 'the caller sees other files or processes: a container or chroot';
+}
+
 export class Question {
   readonly #parts: QuestionParts;
   readonly #reply: (message: ShimMessage) => void;
@@ -162,21 +171,9 @@ export class Question {
   async #decide(): Promise<void> {
     const { closing, decider } = this.#parts;
     const ask = this.#ask;
-    if (ask.protocol !== SHIM_PROTOCOL) {
-      this.#runHere(
-        here(
-          `another version of rch asked (protocol ${ask.protocol}, here ${SHIM_PROTOCOL})`,
-          'light',
-        ),
-        0,
-      );
-      return;
-    }
-    if (ask.view !== view) {
-      this.#runHere(
-        here('the caller sees other files or processes: a container or chroot', 'light'),
-        0,
-      );
+    const foreign = foreignness(ask);
+    if (foreign !== undefined) {
+      this.#runHere(here(foreign, 'light'), 0);
       return;
     }
     const request = requestOf(ask);

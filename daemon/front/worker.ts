@@ -2,7 +2,7 @@
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { WorkerConfig } from '../../src/config/worker-schema.ts';
-import type { AgentFacts, BenchmarkFacts } from '../../src/protocol/facts.ts';
+import type { BenchmarkFacts } from '../../src/protocol/facts.ts';
 import type {
   Collected,
   FrontToLink,
@@ -24,6 +24,7 @@ import {
 import { healthOf, type Health, type Mandate } from '../lifecycle/health.ts';
 import { transition, type WorkerEvent, type WorkerState } from '../lifecycle/worker.ts';
 import { LinkProcess } from './link-process.ts';
+import { LinkRequests, type Fetched } from './link-requests.ts';
 
 /** ms before a link that died is forked again: doubled each time, up to the longest, with as much jitter. */
 const FIRST_BACKOFF = 250;
@@ -62,9 +63,6 @@ export type WorkerOptions = {
   readonly hooks: WorkerHooks;
 };
 
-type Fetched = { readonly files: number; readonly conflicts: readonly string[] };
-type Reply = Collected | AgentFacts | BenchmarkFacts | Fetched | ToldSources;
-type Pending = (reply: Result<Reply>) => void;
 type AboutState = Extract<
   LinkToFront,
   {
@@ -101,8 +99,7 @@ export class Worker {
   #stopping = false;
   /** There will be no link again. */
   #over = false;
-  #nextRequest = 1;
-  readonly #pending = new Map<number, Pending>();
+  readonly #requests: LinkRequests;
   /** Names of tools the agent was asked about, in this connection and ever. */
   #probed = new Set<string>();
   readonly #wanted = new Set<string>();
@@ -111,6 +108,7 @@ export class Worker {
     this.#options = options;
     this.#mandate = options.mandate;
     this.worker = options.worker;
+    this.#requests = new LinkRequests(options.worker.id, (message) => this.#send(message));
   }
 
   get id(): string {
@@ -272,7 +270,7 @@ export class Worker {
   async probe(tools: readonly string[], deadlineMs: number): Promise<Result<void>> {
     for (const tool of tools) this.#wanted.add(tool);
     const asked = [...this.#wanted];
-    const reply = await this.#ask(
+    const reply = await this.#requests.ask(
       (request) => ({ type: 'probe', request, tools: asked }),
       deadlineMs,
     );
@@ -282,28 +280,37 @@ export class Worker {
   }
 
   async collect(bytes: number): Promise<Result<Collected>> {
-    const reply = await this.#ask((request) => ({ type: 'collect', request, bytes }), 600_000);
+    const reply = await this.#requests.ask(
+      (request) => ({ type: 'collect', request, bytes }),
+      600_000,
+    );
     if (!reply.ok) return reply;
     return 'contents' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
 
   /** Measures how fast it is; takes some seconds there. */
   async benchmark(): Promise<Result<BenchmarkFacts>> {
-    const reply = await this.#ask((request) => ({ type: 'benchmark', request }), 60_000);
+    const reply = await this.#requests.ask((request) => ({ type: 'benchmark', request }), 60_000);
     if (!reply.ok) return reply;
     return 'single' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
 
   /** Brings the kept results of a job here. */
   async fetch(job: string): Promise<Result<Fetched>> {
-    const reply = await this.#ask((request) => ({ type: 'fetch', request, job }), 3_600_000);
+    const reply = await this.#requests.ask(
+      (request) => ({ type: 'fetch', request, job }),
+      3_600_000,
+    );
     if (!reply.ok) return reply;
     return 'files' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
 
   /** Has the link look at a project root; fails where a job is at work in it. */
   async look(root: PlannedRoot, last: string, deadlineMs: number): Promise<Result<ToldSources>> {
-    const reply = await this.#ask((request) => ({ type: 'look', request, root, last }), deadlineMs);
+    const reply = await this.#requests.ask(
+      (request) => ({ type: 'look', request, root, last }),
+      deadlineMs,
+    );
     if (!reply.ok) return reply;
     return 'look' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
@@ -321,25 +328,6 @@ export class Worker {
 
   #send(message: FrontToLink): boolean {
     return this.#link?.send(message) ?? false;
-  }
-
-  #ask(
-    message: (request: number) => FrontToLink,
-    deadlineMs: number,
-  ): Promise<Parameters<Pending>[0]> {
-    const request = this.#nextRequest++;
-    return new Promise((resolve) => {
-      const settle: Pending = (reply) => {
-        clearTimeout(timer);
-        this.#pending.delete(request);
-        resolve(reply);
-      };
-      const timer = setTimeout(() => {
-        settle(fail(`${this.id} gave no answer in ${Math.round(deadlineMs / 1000)} s`));
-      }, deadlineMs);
-      this.#pending.set(request, settle);
-      if (!this.#send(message(request))) settle(fail(`the link of ${this.id} is gone`));
-    });
   }
 
   #apply(event: WorkerEvent): void {
@@ -365,22 +353,22 @@ export class Worker {
         return;
       case 'probed':
         this.#apply({ type: 'probed', facts: message.facts });
-        this.#answered(message.request, ok(message.facts));
+        this.#requests.answered(message.request, ok(message.facts));
         return;
       case 'fetched':
-        this.#answered(message.request, ok(message));
+        this.#requests.answered(message.request, ok(message));
         return;
       case 'collected':
-        this.#answered(message.request, ok(message.collected));
+        this.#requests.answered(message.request, ok(message.collected));
         return;
       case 'benchmarked':
-        this.#answered(message.request, ok(message.facts));
+        this.#requests.answered(message.request, ok(message.facts));
         return;
       case 'looked':
-        this.#answered(message.request, ok(message.told));
+        this.#requests.answered(message.request, ok(message.told));
         return;
       case 'failed':
-        this.#answered(message.request, fail(message.reason));
+        this.#requests.answered(message.request, fail(message.reason));
         return;
       case 'phase':
         this.#options.hooks.onPhase(message.job, message.phase);
@@ -425,7 +413,7 @@ export class Worker {
         return;
       case 'disconnected':
         this.#apply(message);
-        this.#failPending(`${this.id} went away: ${message.reason}`);
+        this.#requests.failAll(`${this.id} went away: ${message.reason}`);
         return;
     }
   }
@@ -434,10 +422,6 @@ export class Worker {
     this.#recovered = true;
     this.#options.hooks.onRecovered(jobs);
     this.#options.hooks.onChange();
-  }
-
-  #answered(request: number, reply: Parameters<Pending>[0]): void {
-    this.#pending.get(request)?.(reply);
   }
 
   #connected(message: Extract<LinkToFront, { type: 'connected' }>): void {
@@ -451,16 +435,12 @@ export class Worker {
     });
   }
 
-  #failPending(reason: string): void {
-    for (const settle of [...this.#pending.values()]) settle(fail(reason));
-  }
-
   #died(how: string): void {
     this.#link = undefined;
     this.#listening = false;
     this.#recovered = false;
     clearInterval(this.#pulse);
-    this.#failPending(how);
+    this.#requests.failAll(how);
     if (this.#stopping) return;
     this.#apply({ type: 'died', reason: how });
     this.#options.hooks.onDeath(how);

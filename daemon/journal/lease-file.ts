@@ -3,7 +3,7 @@
  * folder, written anew when they change.
  */
 import { z } from 'zod';
-import { priorities } from '../../src/config/schema.ts';
+import { priorities } from '../../src/config/waiting-schema.ts';
 import type { Complain } from './history.ts';
 import { readState, writeState } from './state-file.ts';
 

@@ -7,7 +7,7 @@
  * with forty commands in line stands before nobody twice.
  */
 
-import { priorities, type Priority } from '../../src/config/schema.ts';
+import { priorities, type Priority } from '../../src/config/waiting-schema.ts';
 
 /** ms of waiting that lift a command by one class. */
 export const AGE = 60_000;

@@ -9,7 +9,8 @@ import type { Prepared } from '../sync/prepare.ts';
 import { Caller } from './caller.ts';
 import { Holdings } from './holdings.ts';
 import { JobHooks } from './job-hooks.ts';
-import type { Done, JobNeeds } from './job-needs.ts';
+import { doneOf } from './job-done.ts';
+import type { JobNeeds } from './job-needs.ts';
 import { endOf, outsideOfEnd, stateOf, type JobOrigin } from './job-origin.ts';
 import { Interruption } from './interruption.ts';
 import { JobTimes } from './job-times.ts';
@@ -287,13 +288,13 @@ export class Job {
     if (await this.#joins()) return;
     const result = await preparing(this.#origin.plan, {
       ...this.#needs,
-      ...{ signal: this.#abort.signal, times: this.#times.prepare, talk: this.#talk },
+      ...{ signal: this.#abort.signal, times: this.#times, talk: this.#talk },
       hook: (plan) => this.#hooks.beforeTransfer(plan),
-      limit: (ms, reason) => {
-        this.#limitTransfer(ms, reason);
+      late: (reason) => {
+        this.#abort.abort();
+        this.#refuse(reason, { again: true });
       },
     });
-    this.#times.unlimit();
     if (!result.ok) {
       const kind = 'kind' in result.failure ? result.failure.kind : undefined;
       // What is wrong with the project is so for every worker.
@@ -310,13 +311,6 @@ export class Job {
     // Written before anybody is told: whoever comes after us must know of everything that may run.
     if (this.#holdings.prepared(result.value.roots)) this.#handle({ type: 'prepared' });
     else this.#refuse('the job cannot be written down (see the log)');
-  }
-
-  #limitTransfer(ms: number, reason: string): void {
-    this.#times.limit(ms, () => {
-      this.#abort.abort();
-      this.#refuse(reason, { again: true });
-    });
   }
 
   /** Whether the run of another job serves this one, or its launcher is gone: then there is nothing to prepare. */
@@ -424,21 +418,17 @@ export class Job {
     this.#abort.abort();
     this.#sharing.over(outcome);
     if (isForsaken(outcome)) void this.#holdings.giveUp();
-    const done: Done = {
-      type: 'done',
-      job: this.plan.job,
-      outcome,
+    const done = doneOf(this.plan.job, outcome, {
       phases: this.#times.done,
       bytes: {
         sent: this.#times.prepare.sent,
         received: this.#holdings.received,
         output: this.#shared === undefined ? this.#relay.output : outputOf(this.#shared),
       },
-      conflicts: [...this.#returned.conflicts],
-      missedEnv: [...this.#returned.missedEnv],
-      deniedPath: this.#deniedPath || this.#returned.unseen,
-      ...(this.#hooks.troubles.length === 0 ? {} : { hooks: [...this.#hooks.troubles] }),
-    };
+      returned: this.#returned,
+      deniedPath: this.#deniedPath,
+      hooks: this.#hooks.troubles,
+    });
     this.#holdings.over(done);
     this.#needs.report(done);
     // Its launcher went, or went on by itself: there is nobody to wait for.

@@ -3,15 +3,17 @@ import { fail, messageOf, type Result } from '../../src/base/result.ts';
 import type { PlannedJob } from '../../src/protocol/ipc.ts';
 import { prepare, type Prepared, type PrepareNeeds } from '../sync/prepare.ts';
 import type { JobNeeds } from './job-needs.ts';
+import type { JobTimes } from './job-times.ts';
 import type { Talk } from './talk.ts';
 
-export type PreparingNeeds = Pick<PrepareNeeds, 'book' | 'signal' | 'times'> &
+export type PreparingNeeds = Pick<PrepareNeeds, 'book' | 'signal'> &
   Pick<JobNeeds, 'peer' | 'packerFor' | 'worker' | 'phase'> & {
     readonly talk: Talk;
     /** The user's pre_transfer; resolves to the plan after it. */
     readonly hook: (plan: PlannedJob) => Promise<PlannedJob>;
-    /** Calls it off after so many ms, for that reason; 0: never. */
-    readonly limit: (ms: number, reason: string) => void;
+    readonly times: JobTimes;
+    /** It took longer than it may. */
+    readonly late: (reason: string) => void;
   };
 
 /** Never rejects: a bug on the way is a failure too. */
@@ -19,18 +21,17 @@ export async function preparing(
   planned: PlannedJob,
   needs: PreparingNeeds,
 ): Promise<Result<Prepared>> {
-  const { talk, phase } = needs;
+  const { talk, phase, times } = needs;
   const { transferMs } = planned;
   talk.begin(`preparing ${needs.worker}`);
-  needs.limit(
-    transferMs,
-    `the project was not there after ${transferMs / 1000} s (transfer.timeout_sec)`,
-  );
+  times.limit(transferMs, () => {
+    needs.late(`the project was not there after ${transferMs / 1000} s (transfer.timeout_sec)`);
+  });
   const prepared = await needs
     .hook(planned)
     .then((plan) =>
       prepare(plan, {
-        ...{ book: needs.book, signal: needs.signal, times: needs.times },
+        ...{ book: needs.book, signal: needs.signal, times: times.prepare },
         peer: {
           ...needs.peer,
           packer: needs.packerFor(plan.compression),
@@ -44,5 +45,6 @@ export async function preparing(
     )
     .catch((thrown: unknown) => fail(messageOf(thrown)));
   talk.endPhase();
+  times.unlimit();
   return prepared;
 }

@@ -12,6 +12,7 @@ import { namedIn, sendContent, sendPart, type Content, type OutNeeds } from './b
 import type { Listener, Owner } from './owner.ts';
 import { beforeOf, retold, type KeptResult } from './kept.ts';
 import { settleResult } from './result.ts';
+import { isAboutJob, isRequest, type AboutJob, type Of, type Request } from './session-messages.ts';
 import { SilenceWatch } from './silence.ts';
 import type { AgentStream } from './stream.ts';
 import { syncIn, type Lack } from './sync-in.ts';
@@ -22,48 +23,7 @@ const MOST_CHANGES = 256 * 1024 * 1024;
 const MOST_OUTLINED = 64e9;
 const DEFAULT_LEVEL = 3;
 
-type Of<Type extends AgentMessage['type']> = Extract<AgentMessage, { type: Type }>;
-
-const requests = [
-  'ping',
-  'probe',
-  'sync',
-  'fetch',
-  'fetchPart',
-  'settle',
-  'collect',
-  'withdraw',
-  'benchmark',
-  'before',
-  'keep',
-  'reclaim',
-  'outline',
-] as const;
-const aboutJobs = [
-  'run',
-  'attach',
-  'finish',
-  'kill',
-  'outAck',
-  'stdin',
-  'stdinEof',
-  'ttyInput',
-  'signal',
-  'resize',
-  'outClosed',
-] as const;
-type Request = Of<(typeof requests)[number]>;
-type AboutJob = Of<(typeof aboutJobs)[number]>;
-
 const hexOf = ({ job }: { readonly job: Buffer }): string => job.toString('hex');
-
-function isRequest(message: AgentMessage): message is Request {
-  return (requests as readonly string[]).includes(message.type);
-}
-
-function isAboutJob(message: AgentMessage): message is AboutJob {
-  return (aboutJobs as readonly string[]).includes(message.type);
-}
 
 /** A sync whose parts are still coming. */
 type Arriving = { readonly changes: Change[]; bytes: number; failure: Failure | undefined };

@@ -143,6 +143,9 @@ function doingCommands(program: Command, bind: Bind): void {
         }),
       ),
     );
+}
+
+function keepingCommands(program: Command, bind: Bind): void {
   leaf(
     program,
     'demo',
@@ -210,6 +213,7 @@ export function programFor(moduleUrl: string): Command {
   jobsCommands(program, bind);
   queueCommands(program, bind);
   doingCommands(program, bind);
+  keepingCommands(program, bind);
   selfTestCommand(program, bind);
   configCommands(program, bind);
   helpingCommands(program, bind);

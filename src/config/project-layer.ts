@@ -1,6 +1,7 @@
 /** Puts what a project's own file says over the rest. Pure. */
 import { trustedKeys, type ProjectConfig } from './project-schema.ts';
-import { priorities, type Config, type Priority } from './schema.ts';
+import { type Config } from './schema.ts';
+import { priorities, type Priority } from './waiting-schema.ts';
 
 /** Which of the keys that need trust the file uses, in the file's spelling. */
 export function keysInNeed(project: ProjectConfig): string[] {

@@ -5,7 +5,8 @@
  */
 import { z } from 'zod';
 import { key } from './key.ts';
-import { confidence, cores, exclusions, priorities, relativePaths, variables } from './schema.ts';
+import { confidence, exclusions, relativePaths, variables } from './schema.ts';
+import { cores, priorities } from './waiting-schema.ts';
 import { workerId } from './worker-schema.ts';
 
 const hook = key(z.string().optional(), "in place of the user's; waits for `rch trust`", {

@@ -1,6 +1,7 @@
 /** The RCH_ variables of one request: they belong to the caller's environment, never to the daemon's. */
 import { fail, ok, type Result } from '../base/result.ts';
-import { notices, priorities, type Notice, type Priority } from './schema.ts';
+import { notices, type Notice } from './schema.ts';
+import { priorities, type Priority } from './waiting-schema.ts';
 
 export type RequestSettings = {
   /** RCH_ENABLED; undefined: as configured. */

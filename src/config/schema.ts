@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { commandKinds, kindKey } from '../base/command-kinds.ts';
 import { defaultWithhold, defaultWithholdPatterns } from './environment.ts';
 import { key } from './key.ts';
+import { cores, local, queue } from './waiting-schema.ts';
 import { workerConfig, workerId } from './worker-schema.ts';
 
 const names = z.array(z.string().min(1));
@@ -14,12 +15,6 @@ const names = z.array(z.string().min(1));
 /** When a line about a command is shown on stderr; `auto`: slow phases and the end, on a terminal. */
 export const notices = ['auto', 'never', 'always'] as const;
 export type Notice = (typeof notices)[number];
-
-/** Which of several waiting commands goes first. */
-export const priorities = ['low', 'normal', 'high'] as const;
-export type Priority = (typeof priorities)[number];
-
-export const cores = z.number().int().min(1).max(4096);
 
 /** How sure a classification is, 0 to 1. */
 export const confidence = z.number().min(0).max(1);
@@ -212,33 +207,8 @@ const settings = {
       ),
     })
     .prefault({}),
-  queue: z
-    .strictObject({
-      enabled: key(z.boolean().default(true), 'off: nobody waits for a worker', {
-        plan: '`enable_queueing`',
-      }),
-      maxWaitSec: key(
-        z.number().min(0).max(86_400).default(60),
-        'how long a command waits for room on a worker before it runs here (`RCH_FORCE_REMOTE`, `RCH_WORKER`: ten minutes at least)',
-        { plan: 'same, in code' },
-      ),
-      maxLocalWaitSec: key(
-        z.number().min(0).max(86_400).default(600),
-        'how long a heavy command waits for its turn here; then it starts all the same',
-      ),
-      priority: key(
-        z.enum(priorities).default('normal'),
-        '`low`, `normal`, `high`; `RCH_PRIORITY` for one command',
-      ),
-    })
-    .prefault({}),
-  local: z
-    .strictObject({
-      maxCores: key(cores.optional(), 'cores that heavy commands here may keep busy together', {
-        shown: 'all',
-      }),
-    })
-    .prefault({}),
+  queue,
+  local,
   environment: z
     .strictObject({
       withhold: key(
