@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { leaf, wholeNumber, type Bind } from './leaf.ts';
 import { filters } from './line-filter.ts';
 import { perform } from './perform.ts';
+import { doctorCommand } from './program-doctor.ts';
 import { workersCommands } from './program-workers.ts';
 import { hookCommands } from './program-hook.ts';
 import { selfTestCommand } from './program-self-test.ts';
@@ -176,5 +177,6 @@ export function programFor(moduleUrl: string): Command {
   jobsCommands(program, bind);
   doingCommands(program, bind);
   selfTestCommand(program, bind);
+  doctorCommand(program, bind);
   return program;
 }

@@ -43,6 +43,26 @@ describe.skipIf(noFleet !== undefined)('a bare worker', () => {
     expect(names).not.toContain('node');
   });
 
+  it('is what rch doctor names, with the command that mends it', async () => {
+    const shown = await world
+      .rch(['doctor', 'workers', '--json'])
+      .then(() => undefined)
+      .catch((thrown: Error) => thrown.message);
+    const from = shown?.indexOf('{') ?? -1;
+    expect(from, 'it ends with 1').toBeGreaterThan(0);
+    const { checks } = JSON.parse(shown?.slice(from) ?? '{}') as {
+      checks: { id: string; state: string; why: string; mend: string }[];
+    };
+    const by = (part: string): unknown => checks.find(({ id }) => id === `worker.worker1.${part}`);
+    expect(by('reachable')).toMatchObject({ state: 'pass' });
+    expect(by('host-key')).toMatchObject({ state: 'pass' });
+    expect(by('tools')).toMatchObject({ state: 'warn' });
+    expect(by('compile')).toMatchObject({ state: 'fail', mend: 'rch workers setup worker1' });
+    expect(
+      checks.filter(({ mend }) => mend.includes('rch workers setup worker1 --with')),
+    ).toHaveLength(1);
+  });
+
   it.each<[string, Files, readonly string[], RegExp]>([
     ['make', makeProject, ['make'], /the worker has no (make|cc|gcc)/],
     ['cargo', cargoProject, ['cargo', 'build'], /the worker has no (cc|gcc)|lacks/],
