@@ -30,6 +30,10 @@ function staySmall(): void {
 function forgetCaller(): void {
   for (const name of Object.keys(process.env))
     if (name.startsWith('RCH_')) Reflect.deleteProperty(process.env, name);
+  // An agent that is a child of ours takes its tools from this PATH: it must not find the shims.
+  const { shims } = layoutOf(process.env, import.meta.url);
+  const folders = (process.env['PATH'] ?? '').split(':').filter((folder) => folder !== shims);
+  process.env['PATH'] = folders.join(':');
   process.umask(0o077);
   process.chdir('/');
 }

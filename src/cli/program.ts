@@ -6,6 +6,7 @@ import { common, leaf, wholeNumber, type Bind } from './leaf.ts';
 import { filters } from './line-filter.ts';
 import { perform, type Options } from './perform.ts';
 import { configCommands } from './program-config.ts';
+import { doctorCommand } from './program-doctor.ts';
 import { helpingCommands } from './program-help.ts';
 import { workersCommands } from './program-workers.ts';
 import { hookCommands } from './program-hook.ts';
@@ -215,6 +216,7 @@ export function programFor(moduleUrl: string): Command {
   doingCommands(program, bind);
   keepingCommands(program, bind);
   selfTestCommand(program, bind);
+  doctorCommand(program, bind);
   configCommands(program, bind);
   helpingCommands(program, bind);
   addExamples(program);

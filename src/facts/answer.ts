@@ -16,6 +16,8 @@ export type Answer = {
 export type AnswerOptions = {
   readonly path: string;
   readonly deadline?: number;
+  /** In place of this process's environment and all that is set for probes. */
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 /** The environment of a probe: this process's own, in the C locale, and with rch's shims out of the way. */
@@ -51,7 +53,7 @@ export function ask(argv: readonly string[], options: AnswerOptions): Promise<An
   return new Promise((resolve) => {
     const child = spawn(program, rest, {
       cwd: '/',
-      env: probeEnvironment(options.path),
+      env: options.env ?? probeEnvironment(options.path),
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });

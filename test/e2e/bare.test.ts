@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { messageOf } from '../../src/base/result.ts';
 import { Fleet, noFleet } from '../rig/fleet.ts';
 import { World } from '../rig/world.ts';
 import { cargoProject, cmakeProject, makeProject, write, type Files } from './projects.ts';
@@ -41,6 +42,26 @@ describe.skipIf(noFleet !== undefined)('a bare worker', () => {
     expect(names).not.toContain('gcc');
     expect(names).not.toContain('make');
     expect(names).not.toContain('node');
+  });
+
+  it('is what rch doctor names, with the command that mends it', async () => {
+    const shown = await world
+      .rch(['doctor', 'workers', '--json'])
+      .then(() => undefined)
+      .catch((thrown: unknown) => messageOf(thrown));
+    const from = shown?.indexOf('{') ?? -1;
+    expect(from, 'it ends with 1').toBeGreaterThan(0);
+    const { checks } = JSON.parse(shown?.slice(from) ?? '{}') as {
+      checks: { id: string; state: string; why: string; mend: string }[];
+    };
+    const by = (part: string): unknown => checks.find(({ id }) => id === `worker.worker1.${part}`);
+    expect(by('reachable')).toMatchObject({ state: 'pass' });
+    expect(by('host-key')).toMatchObject({ state: 'pass' });
+    expect(by('tools')).toMatchObject({ state: 'warn' });
+    expect(by('compile')).toMatchObject({ state: 'fail', mend: 'rch workers setup worker1' });
+    expect(
+      checks.filter(({ mend }) => mend.includes('rch workers setup worker1 --with')),
+    ).toHaveLength(1);
   });
 
   it.each<[string, Files, readonly string[], RegExp]>([

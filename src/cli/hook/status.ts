@@ -9,7 +9,7 @@ import { entryState } from './entry.ts';
 import { entryFor, fileFor, hookProgram, recipeReport, spanningNote } from './install.ts';
 import { readSettings } from './settings-file.ts';
 
-type Row = {
+export type HookRow = {
   readonly scope: Scope;
   readonly file: string;
   readonly installed: boolean;
@@ -21,7 +21,7 @@ type Row = {
   readonly problem: string;
 };
 
-function rowOf(context: Context, point: Point, scope: Scope): Row | undefined {
+function rowOf(context: Context, point: Point, scope: Scope): HookRow | undefined {
   const file = fileFor(context, point, scope);
   if (!file.ok) return undefined;
   const none = { installed: false, first: false, command: null, disabled: false, spanning: [] };
@@ -35,7 +35,7 @@ function rowOf(context: Context, point: Point, scope: Scope): Row | undefined {
   };
 }
 
-function lineOf(row: Row, wanted: string): string {
+function lineOf(row: HookRow, wanted: string): string {
   const said =
     row.problem !== ''
       ? `cannot be read: ${row.problem}`
@@ -51,11 +51,19 @@ function lineOf(row: Row, wanted: string): string {
   return `${row.scope.padEnd(8)}${printable(row.file)}: ${said}`;
 }
 
+/** Its state in each settings file that the agent has; none for an agent without a hook of use. */
+export function hookRows(context: Context, agent: AgentName): HookRow[] {
+  const point = pointOf(agent);
+  return point === undefined
+    ? []
+    : point.scopes.flatMap((scope) => rowOf(context, point, scope) ?? []);
+}
+
 export function hookStatus(context: Context, agent: AgentName): Outcome {
   const { layout, env } = context;
   const point = pointOf(agent);
   if (point === undefined) return recipeReport(context, agent);
-  const rows = point.scopes.flatMap((scope) => rowOf(context, point, scope) ?? []);
+  const rows = hookRows(context, agent);
   const program = hookProgram(layout);
   const onPath = shimsOnPath(layout, env['PATH'] ?? '');
   const { command } = entryFor(layout, point);

@@ -24,6 +24,11 @@ const known: readonly { readonly by: string; readonly part: RegExp; readonly nex
     next: 'have the lines of asdf above those of rch in the profile',
   },
   {
+    by: 'pyenv',
+    part: /\/\.?pyenv\/(shims|versions)(\/|$)/,
+    next: 'have the lines of pyenv above those of rch in the profile',
+  },
+  {
     by: 'rustup',
     part: /\/(\.?cargo)\/bin(\/|$)/,
     next: 'have `. "$HOME/.cargo/env"` above the lines of rch in the profile',

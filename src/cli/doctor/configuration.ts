@@ -1,0 +1,72 @@
+/** `rch doctor`: the configuration files. */
+import { chmodSync, statSync } from 'node:fs';
+import { workersFile, configFile } from '../../base/layout.ts';
+import { fail, messageOf, ok, type Result } from '../../base/result.ts';
+import { loadConfig } from '../../config/load.ts';
+import { describe, type Problem } from '../../config/problems.ts';
+import type { Config } from '../../config/schema.ts';
+import type { Context } from '../report.ts';
+import { failed, pass, warn, type Check } from './check.ts';
+
+/** Others could have this user's daemon run what they like: workers.toml holds commands. */
+const OPEN = 0o022;
+
+export function narrow(file: string, mode: number): Result<string> {
+  try {
+    chmodSync(file, mode);
+    return ok(`${file} has mode 0${mode.toString(8)}`);
+  } catch (thrown) {
+    return fail(`${file}: ${messageOf(thrown)}`);
+  }
+}
+
+function modeChecks(files: readonly string[]): Check[] {
+  return files.flatMap((file) => {
+    const mode = (statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
+    if ((mode & OPEN) === 0) return [];
+    const closed = mode & ~OPEN;
+    return failed(
+      { id: 'config.mode', title: 'mode' },
+      `others may change ${file} (mode 0${mode.toString(8)})`,
+      { mend: `chmod go-w '${file}'`, fix: () => Promise.resolve(narrow(file, closed)) },
+    );
+  });
+}
+
+function problemCheck(problem: Problem): Check {
+  const at = { id: 'config.valid', title: 'valid' };
+  const place = problem.line > 0 ? `+${problem.line} ` : '';
+  const file = problem.file.startsWith('/');
+  return failed(at, `${describe(problem)}; until it is mended every command runs here`, {
+    mend: file ? `\${EDITOR:-vi} ${place}'${problem.file}'` : 'correct the variable in this shell',
+  });
+}
+
+function contentChecks(config: Config): Check[] {
+  const on = { id: 'config.enabled', title: 'enabled' };
+  const workers = { id: 'config.workers', title: 'workers' };
+  const used = config.workers.filter((worker) => worker.enabled);
+  return [
+    config.general.enabled
+      ? pass(on, 'commands may run elsewhere')
+      : warn(on, 'general.enabled is false: every command runs here', {
+          mend: "set enabled = true under [general] in rch's config.toml",
+        }),
+    used.length > 0
+      ? pass(workers, used.map((worker) => worker.id).join(', '))
+      : failed(workers, 'no worker is enabled: every command runs here', {
+          mend: config.workers.length === 0 ? 'rch workers discover' : 'rch workers list',
+        }),
+  ];
+}
+
+export function checkConfiguration({ layout, env }: Context): Promise<Check[]> {
+  const loaded = loadConfig(layout, env);
+  const files = [configFile(layout), workersFile(layout)];
+  const modes = modeChecks(files);
+  if (!loaded.ok) return Promise.resolve([...loaded.failure.problems.map(problemCheck), ...modes]);
+  const read = loaded.value.files;
+  const at = { id: 'config.valid', title: 'valid' };
+  const valid = pass(at, read.length === 0 ? 'all by default' : read.join(', '));
+  return Promise.resolve([valid, ...modes, ...contentChecks(loaded.value.config)]);
+}
