@@ -9,8 +9,9 @@ import { agentFacts, type AgentFacts, type HelloFacts } from '../../src/protocol
 import { FrameReader } from '../../src/protocol/frames.ts';
 import type { AgentConnection } from '../transport/transport.ts';
 import { ClockEstimate } from './clock-estimate.ts';
+import { Liveness } from './liveness.ts';
 
-/** Questions after the agent's clock and life that may go without an answer; one more ends the connection. */
+/** Questions after the agent's clock and life without a sign of it that end the connection. */
 const MISSED_BEATS = 3;
 /** First and longest wait between attempts to connect, ms. */
 const BACKOFF_MS = 500;
@@ -34,7 +35,7 @@ export type ClientEvents = {
   readonly connecting: (attempt: number) => void;
   readonly connected: (facts: AgentFacts) => void;
   readonly disconnected: (failure: Failure) => void;
-  /** Questions after its life that it has not answered; 0 once it did. */
+  /** Questions after its life since it last gave a sign of it; 0 once it does again. */
   readonly silent: (missed: number) => void;
   /** One of the clocks was set, by so many ns. */
   readonly clockSet: (step: bigint) => void;
@@ -66,7 +67,7 @@ type Session = {
   readonly connection: AgentConnection;
   readonly control: Duplex;
   bulk: Duplex | undefined;
-  missed: number;
+  readonly life: Liveness;
   /** When anything but an answer to a ping last moved, ms of the monotonic clock. */
   moved: number;
 };
@@ -190,7 +191,7 @@ export class AgentClient {
       connection,
       control: control.value,
       bulk: undefined,
-      missed: 0,
+      life: new Liveness(this.#needs.heartbeatMs, performance.now()),
       moved: performance.now(),
     };
     const welcome = await this.#greet(session);
@@ -242,7 +243,7 @@ export class AgentClient {
   }
 
   #serve(session: Session, stream: Duplex, welcomed?: (facts: Result<AgentFacts>) => void): void {
-    const reader = new FrameReader(agentMessages);
+    const reader = new FrameReader(agentMessages, { passing: agentMessages.blob.number });
     stream.on('data', (chunk: Buffer) => {
       const messages = reader.push(chunk);
       if (!messages.ok) {
@@ -269,6 +270,11 @@ export class AgentClient {
 
   #moved(): void {
     if (this.#session !== undefined) this.#session.moved = performance.now();
+    this.#lives();
+  }
+
+  #lives(): void {
+    if (this.#session?.life.heard(performance.now()) === true) this.#needs.events.silent(0);
   }
 
   /** Fails requests that the agent will not answer, though it lives. */
@@ -283,7 +289,8 @@ export class AgentClient {
   }
 
   #receive(message: AgentMessage): void {
-    if (message.type !== 'pong') this.#moved();
+    if (message.type === 'pong') this.#lives();
+    else this.#moved();
     if (!('request' in message)) {
       this.#needs.events.message(message);
       return;
@@ -323,17 +330,13 @@ export class AgentClient {
 
   #heartbeat(session: Session): void {
     this.#giveUpStalled(session);
-    session.missed += 1;
-    if (session.missed > MISSED_BEATS) {
+    const missed = session.life.missed(performance.now());
+    if (missed >= MISSED_BEATS) {
       this.#lose(session, 'the worker stopped answering');
       return;
     }
-    if (session.missed > 1) this.#needs.events.silent(session.missed - 1);
-    void this.#ping().then((answered) => {
-      if (!answered || this.#session !== session) return;
-      if (session.missed > 1) this.#needs.events.silent(0);
-      session.missed = 0;
-    });
+    if (missed > 0) this.#needs.events.silent(missed);
+    void this.#ping();
   }
 
   async #measureClock(): Promise<void> {

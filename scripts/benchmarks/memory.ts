@@ -8,7 +8,7 @@ import type { Line } from './measure.ts';
 import type { Stage } from './stage.ts';
 
 /** ms until what was used once was given back. */
-const REST = 20_000;
+const REST = 75_000;
 
 /** kB resident in a set of processes; a file that several of them have mapped counts once, as far as any has it. */
 export function residentKb(pids: readonly number[]): number {

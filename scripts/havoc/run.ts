@@ -26,7 +26,8 @@ export type Report = {
 
 type Status = {
   readonly jobs: readonly unknown[];
-  readonly local: { readonly leases: readonly unknown[]; readonly queue: readonly unknown[] };
+  readonly local: { readonly leases: readonly unknown[] };
+  readonly queue: readonly unknown[];
   readonly workers: readonly { readonly id: string; readonly slots: { used: number } | null }[];
 };
 
@@ -37,9 +38,9 @@ async function leftovers(site: Site): Promise<string[]> {
     const status = JSON.parse(await site.world.rch(['status', '--json'])) as Status;
     const found = await site.leaks();
     if (status.jobs.length > 0) found.push(`${status.jobs.length} jobs of the daemon`);
-    const { leases, queue } = status.local;
-    if (leases.length + queue.length > 0)
-      found.push(`${leases.length} leases, ${queue.length} waiting`);
+    const { local, queue } = status;
+    if (local.leases.length + queue.length > 0)
+      found.push(`${local.leases.length} leases, ${queue.length} waiting`);
     for (const { id, slots } of status.workers) {
       if (slots === null) found.push(`${id} is not connected`);
       else if (slots.used > 0) found.push(`${slots.used} slots of ${id}`);

@@ -14,12 +14,11 @@ const LEFT = 60e6;
 export const config = `[daemon]
 heartbeat_interval_sec = 1
 drain_timeout_sec = 20
+benchmark_interval_hours = 0
 [execution]
 resume_timeout_sec = 30
 [breaker]
 failure_threshold = 1000
-[benchmark]
-interval_hours = 0
 `;
 
 export class Site {

@@ -64,7 +64,7 @@ export class AgentStream {
   }
 
   async #read(): Promise<void> {
-    const reader = new FrameReader(agentMessages);
+    const reader = new FrameReader(agentMessages, { passing: agentMessages.blob.number });
     try {
       for await (const chunk of this.#socket) {
         const messages = reader.push(chunk as Buffer);

@@ -22,6 +22,9 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'workers list': ['rch workers list', 'rch workers list --json'],
   'workers remove': ['rch workers remove css'],
   'workers probe': ['rch workers probe css', 'rch workers probe css --tool clang-19'],
+  'workers drain': ['rch workers drain css'],
+  'workers disable': ['rch workers disable css'],
+  'workers enable': ['rch workers enable css'],
   'workers benchmark': ['rch workers benchmark', 'rch workers benchmark css'],
   shim: ['rch shim install', 'rch shim status'],
   'shim install': ['rch shim install', 'rch shim install --shell zsh --tool gcc-12'],
@@ -32,7 +35,17 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'hook install': ['rch hook install', 'rch hook install --agent gemini --project'],
   'hook uninstall': ['rch hook uninstall', 'rch hook uninstall --all'],
   'hook status': ['rch hook status'],
-  status: ['rch status', 'rch status --json'],
+  status: ['rch status', 'rch status --jobs', 'rch status --json'],
+  queue: [
+    'rch queue                                # place, job, caller, what it waits for, and since when',
+    'RCH_PRIORITY=low cargo test              # lets all others go first',
+    'RCH_CALLER=nightly make -j8              # counts as a caller of its own',
+  ],
+  cancel: [
+    'rch cancel 3f2a91c0                      # one, by the start of its id in rch queue, status --jobs or jobs',
+    'rch cancel --all                         # everything that waits or runs, here and on workers',
+  ],
+  doctor: ['rch doctor', 'rch doctor --fix', 'rch doctor path workers --json'],
   why: [
     'rch why                                  # the last command in this folder',
     'rch why 3f2a91c0                         # that of a job',

@@ -9,7 +9,7 @@ export function doctorCommand(program: Command, bind: Bind): void {
     .option('--fix', 'mend what is safe to mend (links, daemon, modes of files, our own entries)')
     .addHelpText(
       'after',
-      '\nIt ends with 0 when nothing failed, else with 1.\n\nExamples:\n  rch doctor\n  rch doctor --fix\n  rch doctor path workers --json',
+      '\nIt ends with 0 when nothing failed, else with 1.',
     )
     .action(
       bind(async (context, options, named) =>

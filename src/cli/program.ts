@@ -60,7 +60,6 @@ function daemonCommands(program: Command, bind: Bind): void {
 function seeingCommands(program: Command, bind: Bind): void {
   leaf(program, 'status', 'daemon, workers and running jobs; exit code 3 without a daemon')
     .option('-j, --jobs', 'only what runs and waits, each with its job, caller and cores')
-    .addHelpText('after', '\nExamples:\n  rch status\n  rch status --jobs\n  rch status --json')
     .action(
       bind(async (context, options) =>
         (await import('./status.ts')).status(context, options['jobs'] === true),

@@ -119,7 +119,7 @@ const settings = {
       ),
       timeoutSec: key(
         z.number().int().min(0).default(0),
-        'a command whose project is not on the worker after so many seconds runs here; 0: never. A first upload may take long',
+        'a command whose project is not on the worker after so many seconds goes to the next, or runs here; 0: never. A first upload may take long',
         { plan: '`300`' },
       ),
       exclude: z

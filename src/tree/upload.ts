@@ -127,16 +127,18 @@ export class Upload {
     const from = Math.max(offset, this.#held);
     const fresh = data.subarray(from - offset);
     try {
-      await writeSparse(this.#handle, fresh, from);
-      if (from > this.#held) {
-        this.#beyond.set(from, Math.max(end, this.#beyond.get(from) ?? 0));
-        this.#hasher = undefined;
-        return ok(undefined);
-      }
+      const writing = writeSparse(this.#handle, fresh, from);
+      const next = from === this.#held;
+      if (!next) this.#hasher = undefined;
+      // While the disk is at it.
       this.#hasher?.update(fresh);
-      this.#advance(end);
+      await writing;
+      if (next) this.#advance(end);
+      else this.#beyond.set(from, Math.max(end, this.#beyond.get(from) ?? 0));
       return ok(undefined);
     } catch (thrown) {
+      // It has hashed what is not there.
+      this.#hasher = undefined;
       return fail(`an upload cannot be written: ${messageOf(thrown)}`);
     }
   }

@@ -102,6 +102,13 @@ async function rows(count: number): Promise<HistoryRow[]> {
   return (await world.history(count)).reverse();
 }
 
+/** The first of that many commands. */
+async function firstOf(count: number): Promise<HistoryRow> {
+  const [first] = await rows(count);
+  if (first === undefined) throw new Error('no command was written down');
+  return first;
+}
+
 const same = ({ code, signal, stdout, stderr }: Ended): unknown => [
   code,
   signal,
@@ -233,13 +240,15 @@ describe('callers of one command at once', () => {
     expect(runs(folder)).toBe('ran\n');
   });
 
-  it.each(['SIGKILL', 'SIGINT', 'SIGTERM'] as const)(
+  it.each(['SIGKILL', 'SIGINT', 'SIGTERM', 'rch cancel'] as const)(
     'share it to the end when the first of them gets %s',
-    async (signal) => {
+    async (how) => {
       const folder = project(makes('true'));
       const { calls, tool } = await together(() => new Call(['make'], folder), 3);
       const [first, ...others] = calls;
-      first?.kill(signal);
+      const signal = how === 'rch cancel' ? 'SIGINT' : how;
+      if (how === 'rch cancel') await world.rch(['cancel', (await firstOf(3)).id]);
+      else first?.kill(signal);
       expect(await within(first?.end ?? Promise.reject(new Error()))).toMatchObject({ signal });
       expect(tool.alive).toBe(true);
       // More than the window of a stream: somebody has to take it.
@@ -272,12 +281,8 @@ describe('callers of one command at once', () => {
   it('run it by themselves, one for all, when it comes to nothing', async () => {
     const folder = project(makes('true'));
     const { calls, tool } = await together(() => new Call(['make'], folder), 3);
-    const [first] = await rows(3);
-    await world.rch(['cancel', first?.id ?? '']).catch(async () => {
-      const client = await DaemonClient.connect(layoutFor(world.env, world.data));
-      if (client.ok) await client.value.call('cancel', { job: first?.id ?? '' });
-      if (client.ok) client.value.close();
-    });
+    // Nobody knows its end any more.
+    for (const agent of agentsBelow(world.data)) process.kill(agent, 'SIGKILL');
     await tool.dies();
     const next = await gate.tool();
     await inPhase('joined to', 1);
@@ -334,6 +339,25 @@ describe('callers of one command at once', () => {
 });
 
 /** The link processes of a daemon. */
+/** Agents that run below a folder. */
+function agentsBelow(folder: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        return (
+          argv.includes('serve') &&
+          argv.some((word) => word.endsWith('rch-wkr.mjs')) &&
+          argv.some((word) => word.startsWith(folder))
+        );
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
 function linksOf(daemon: number): number[] {
   const children = readFileSync(`/proc/${daemon}/task/${daemon}/children`, 'utf8');
   return children.trim().split(' ').filter(Boolean).map(Number);

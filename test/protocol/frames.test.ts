@@ -10,6 +10,7 @@ import {
   type MessageTable,
 } from '../../src/protocol/codec.ts';
 import { FrameReader, MAX_FRAME } from '../../src/protocol/frames.ts';
+import { agentMessages, type AgentMessage } from '../../src/protocol/agent.ts';
 import { compile, placeHeader } from '../shims/build.ts';
 import { anyMessage, cTables, samples, tables, type AnyMessage } from './messages.ts';
 
@@ -133,6 +134,44 @@ describe('a frame', () => {
       head.writeUInt32LE(length);
       expect(new FrameReader(cTables['shim'] ?? {}).push(head).ok).toBe(false);
     }
+  });
+
+  it('whose bytes are passing holds them until the next but one, however the stream is cut', () => {
+    const blob = (fill: number, length: number): AgentMessage => ({
+      ...{
+        type: 'blob',
+        hash: Buffer.alloc(32),
+        size: 1n,
+        offset: 0n,
+        codec: 0,
+        base: Buffer.alloc(0),
+      },
+      data: Buffer.alloc(length, fill),
+    });
+    const sizes = fc.array(fc.integer({ min: 1, max: 300_000 }), { minLength: 2, maxLength: 12 });
+    const cuts = fc.array(fc.integer({ min: 1000, max: 500_000 }), { minLength: 1, maxLength: 9 });
+    fc.assert(
+      fc.property(sizes, cuts, (lengths, pieces) => {
+        const sent = lengths.map((length, at) => encode(agentMessages, blob(at + 1, length)));
+        const stream = Buffer.concat(sent);
+        const reader = new FrameReader(agentMessages, { passing: agentMessages.blob.number });
+        let seen = 0;
+        for (let at = 0, turn = 0; at < stream.length; turn++) {
+          const size = pieces[turn % pieces.length] ?? 1;
+          const result = reader.push(Buffer.from(stream.subarray(at, at + size)));
+          if (!result.ok) throw new Error(result.failure.reason);
+          // All that one chunk completed is there at once, though the next has begun to come.
+          for (const message of result.value) {
+            if (message.type !== 'blob') throw new Error(message.type);
+            expect(message.data.equals(Buffer.alloc(lengths[seen] ?? 0, seen + 1))).toBe(true);
+            seen += 1;
+          }
+          at += size;
+        }
+        expect(seen).toBe(lengths.length);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it('with a number that nobody knows is a failure', () => {
