@@ -1,6 +1,6 @@
 /** The process of one link: forked, spoken to by checked messages, ended whole. */
 import { fork, type ChildProcess } from 'node:child_process';
-import { frugalNode } from '../../src/base/memory.ts';
+import { carryingNode } from '../../src/base/memory.ts';
 import { linkToFront, type FrontToLink, type LinkToFront } from '../../src/protocol/ipc.ts';
 
 /** ms after the deadline given to a link before it is killed: what is being placed is let end. */
@@ -31,7 +31,7 @@ export class LinkProcess {
     this.#options = options;
     const child = fork(options.entry, [options.worker], {
       execPath: options.node,
-      execArgv: [...frugalNode],
+      execArgv: [...carryingNode],
       cwd: '/',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       serialization: 'json',

@@ -16,6 +16,12 @@ export const frugalNode = [
   '--expose-gc',
 ] as const;
 
+/**
+ * The same for one that carries payload, MB of heap before old garbage is collected: the memory of buffers counts as
+ * heap, and with the usual few all of it would be marked for every 12 MB that pass.
+ */
+export const carryingNode = [...frugalNode, '--initial-old-space-size=64'] as const;
+
 /** The native part (shims/trim.c), which stands beside the bundles. */
 type Trimmer = { readonly trim: () => void };
 

@@ -90,7 +90,8 @@ describe('a command in line', () => {
     const [row] = (await world.history(2)).filter(({ worker }) => worker === 'embedded');
     expect(await world.rch(['cancel', row?.id.slice(0, 8) ?? ''])).toContain('(on embedded)');
     const end = await first.end;
-    expect(end).toMatchObject({ code: null, signal: 'SIGINT' });
+    // make itself exits with 2 instead, one time in ten, when it hears of its child's end first.
+    expect<unknown[]>(['SIGINT', 2]).toContain(end.signal ?? end.code);
     expect(end.stdout.toString()).toBe('on\n');
     expect(alive()).toBe(0);
   });
