@@ -1,4 +1,5 @@
 /** One configured worker as the front drives it: its link process, state, breaker, and what it was asked. */
+import type { LogLevel } from '../../src/base/log-levels.ts';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { WorkerConfig } from '../../src/config/worker-schema.ts';
@@ -46,7 +47,8 @@ export type WorkerHooks = {
   readonly onRecovered: (jobs: Extract<LinkToFront, { type: 'recovered' }>['jobs']) => void;
   /** The link died with its knowledge of jobs. */
   readonly onDeath: (how: string) => void;
-  readonly log: (level: 'info' | 'warn', what: string) => void;
+  /** `job`: whom the line is about. */
+  readonly log: (level: LogLevel, what: string, job?: string) => void;
 };
 
 export type WorkerOptions = {
@@ -57,6 +59,7 @@ export type WorkerOptions = {
   readonly leftJobs: () => boolean;
   /** As the configuration says now. */
   readonly breakerRules: () => BreakerRules;
+  readonly logLevel: () => LogLevel;
   readonly worker: WorkerConfig;
   readonly entry: string;
   readonly node: string;
@@ -173,6 +176,7 @@ export class Worker {
     this.#apply({ type: 'forked' });
     const { config, worker } = this.#options;
     link.send({ type: 'configure', worker, config });
+    this.tellLogLevel();
     this.#watch(link);
   }
 
@@ -239,6 +243,11 @@ export class Worker {
     if (!this.#listening || !this.#send({ type: 'plan', job, memo })) return false;
     this.#breaker = jobSent(this.#breaker, performance.now());
     return true;
+  }
+
+  /** Lets the link know which lines the log takes now. */
+  tellLogLevel(): void {
+    this.#send({ type: 'logLevel', level: this.#options.logLevel() });
   }
 
   cancel(job: string): boolean {
@@ -372,6 +381,9 @@ export class Worker {
         return;
       case 'phase':
         this.#options.hooks.onPhase(message.job, message.phase);
+        return;
+      case 'log':
+        this.#options.hooks.log(message.level, message.what, message.job);
         return;
       case 'joined':
         this.#options.hooks.onJoined(message.job, message.to);

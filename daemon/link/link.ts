@@ -22,6 +22,7 @@ import { AgentClient } from './agent-client.ts';
 import { Errands } from './errands.ts';
 import type { LinkManners } from './hello.ts';
 import { Job } from './job.ts';
+import type { LinkLog } from './link-log.ts';
 import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
@@ -48,9 +49,7 @@ export type LinkNeeds = LinkManners & {
     progress: (upload: UploadProgress) => void,
   ) => Promise<Result<AgentConnection>>;
   readonly hello: HelloFacts;
-  readonly tell: (message: LinkToFront) => void;
-  /** What the daemon's log should know. */
-  readonly complain: (what: string) => void;
+  readonly log: LinkLog;
 };
 
 function spoolFolder({ layout, worker }: LinkNeeds): string {
@@ -68,6 +67,7 @@ type Parts = {
 
 export class Link {
   readonly #needs: LinkNeeds;
+  readonly #tell: (message: LinkToFront) => void;
   readonly #client: AgentClient;
   readonly #parts: Parts;
   readonly #book: RootBook;
@@ -86,7 +86,9 @@ export class Link {
   #drained: (() => void) | undefined;
 
   private constructor(needs: LinkNeeds, parts: Parts) {
+    const { tell } = needs.log;
     this.#needs = needs;
+    this.#tell = tell;
     this.#parts = parts;
     this.#spool = new Spool(parts.store);
     this.#redo = new RedoJournal(join(needs.layout.cache, 'redo', needs.worker));
@@ -105,7 +107,7 @@ export class Link {
       heartbeatMs: needs.heartbeatMs,
       events: {
         connecting: (attempt) => {
-          needs.tell({ type: 'connecting', attempt });
+          tell({ type: 'connecting', attempt });
         },
         connected: (facts) => {
           this.#connected(facts);
@@ -114,11 +116,11 @@ export class Link {
           this.#disconnected(failure.reason, failure.next ?? '');
         },
         silent: (missed) => {
-          needs.tell({ type: 'silent', ms: missed * needs.heartbeatMs });
+          tell({ type: 'silent', ms: missed * needs.heartbeatMs });
         },
         clockSet: (step) => {
           const offset = this.#client.clock.offset.toString();
-          needs.tell({ type: 'clock', offset, step: step.toString() });
+          tell({ type: 'clock', offset, step: step.toString() });
         },
         message: (message) => {
           this.#receive(message);
@@ -130,9 +132,9 @@ export class Link {
       ...this.#holdingParts(),
       folder: this.#jobsFolder,
       patienceMs: needs.ownerDeadline * 1000,
-      complain: needs.complain,
+      complain: needs.log.complain,
     });
-    this.#errands = new Errands({ client: this.#client, book: this.#book, tell: needs.tell });
+    this.#errands = new Errands({ client: this.#client, book: this.#book, tell });
   }
 
   get #jobsFolder(): string {
@@ -146,7 +148,7 @@ export class Link {
       const now = performance.now();
       if (now - told < UPLOAD_MS && upload.bytes < upload.total) return;
       told = now;
-      this.#needs.tell({ type: 'uploading', ...upload });
+      this.#tell({ type: 'uploading', ...upload });
     };
   }
 
@@ -170,9 +172,9 @@ export class Link {
     link.#server = await serveLaunchers(`link-${needs.worker}.sock`, (opening, launcher) => {
       link.#opened(opening, launcher);
     });
-    needs.tell({ type: 'listening' });
+    link.#tell({ type: 'listening' });
     link.#beat = setInterval(() => {
-      needs.tell({ type: 'beat' });
+      link.#tell({ type: 'beat' });
     }, needs.heartbeatMs / 2);
     link.#client.start();
     return ok(link);
@@ -198,6 +200,9 @@ export class Link {
         return;
       case 'connect':
         this.#client.hurry();
+        return;
+      case 'logLevel':
+        this.#needs.log.level = message.level;
         return;
       case 'look':
         void this.#errands.look(message);
@@ -267,16 +272,16 @@ export class Link {
 
   /** Takes up what a link before this one left, and tells the front of it. */
   #recover(): void {
-    const records = loadJobFiles(this.#jobsFolder, this.#needs.complain);
+    const records = loadJobFiles(this.#jobsFolder, this.#needs.log.complain);
     const running = records.filter((record) => record.kept === undefined);
-    this.#needs.tell({
+    this.#tell({
       type: 'recovered',
       jobs: records.map(({ run }) => ({ job: run.plan.job, memo: run.memo })),
     });
     for (const record of records) {
       if (record.kept === undefined) continue;
       this.#kept.add(record);
-      if (record.done !== undefined) this.#needs.tell(record.done);
+      if (record.done !== undefined) this.#tell(record.done);
     }
     this.#tellKept();
     const jobs = running.map((record) => this.#add({ from: 'file', record }));
@@ -284,14 +289,14 @@ export class Link {
   }
 
   #tellKept(): void {
-    this.#needs.tell({ type: 'kept', jobs: this.#kept.list });
+    this.#tell({ type: 'kept', jobs: this.#kept.list });
   }
 
   #add(origin: JobOrigin): Job {
     const plan = origin.from === 'front' ? origin.plan : origin.record.run.plan;
     const job = new Job(origin, {
       ...this.#holdingParts(),
-      file: JobFile.of(this.#jobsFolder, plan.job, this.#needs.complain),
+      file: JobFile.of(this.#jobsFolder, plan.job, this.#needs.log.about(plan.job)),
       peer: {
         request: (build, partial) => this.#client.request(build, partial),
         withdraw: (request) => this.#client.send({ type: 'withdraw', request }),
@@ -306,14 +311,14 @@ export class Link {
       worker: this.#needs.worker,
       patienceMs: this.#needs.ownerDeadline * 1000,
       phase: (phase) => {
-        this.#needs.tell({ type: 'phase', job: plan.job, phase });
+        this.#tell({ type: 'phase', job: plan.job, phase });
       },
       twins: this.#twins,
       joined: (to) => {
-        this.#needs.tell({ type: 'joined', job: plan.job, to });
+        this.#tell({ type: 'joined', job: plan.job, to });
       },
       report: (done) => {
-        this.#needs.tell(done);
+        this.#tell(done);
       },
       closed: (kept) => {
         this.#jobs.delete(plan.job);
@@ -346,9 +351,9 @@ export class Link {
 
   async #fetch(request: number, job: string): Promise<void> {
     const fetched = await this.#kept.fetch(job);
-    if (!fetched.ok) this.#needs.tell({ type: 'failed', request, reason: fetched.failure.reason });
+    if (!fetched.ok) this.#tell({ type: 'failed', request, reason: fetched.failure.reason });
     else {
-      this.#needs.tell({ type: 'fetched', request, ...fetched.value });
+      this.#tell({ type: 'fetched', request, ...fetched.value });
       this.#tellKept();
     }
   }
@@ -372,6 +377,7 @@ export class Link {
     }
     clearTimeout(this.#drops.get(id));
     this.#drops.delete(id);
+    this.#needs.log.say('debug', `its launcher is here: ${opening.type}`, id);
     if (opening.type === 'commit') job.commit(launcher);
     else job.resume(launcher, opening);
   }
@@ -389,24 +395,30 @@ export class Link {
   #connected(facts: AgentFacts): void {
     this.#epochsThere = facts.roots;
     this.#book.reconnected();
-    this.#needs.tell({
+    this.#tell({
       type: 'connected',
       facts,
       clockOffset: this.#client.clock.offset.toString(),
       roundTrip: this.#client.clock.roundTrip,
     });
-    for (const job of this.#jobs.values()) job.agentBack();
+    for (const [id, job] of this.#jobs) {
+      this.#needs.log.say('info', 'the connection is back', id);
+      job.agentBack();
+    }
   }
 
   #disconnected(reason: string, next: string): void {
-    this.#needs.tell({ type: 'disconnected', reason, next });
+    this.#tell({ type: 'disconnected', reason, next });
     this.#spool.abandon(reason);
-    for (const job of this.#jobs.values()) job.agentLost();
+    for (const [id, job] of this.#jobs) {
+      this.#needs.log.say('warn', `the connection was lost while it was ${job.state}`, id);
+      job.agentLost();
+    }
   }
 
   #receive(message: AgentMessage): void {
     if (message.type === 'state') {
-      this.#needs.tell({
+      this.#tell({
         type: 'slots',
         total: message.totalSlots,
         used: message.usedSlots,
@@ -417,7 +429,7 @@ export class Link {
     }
     if (message.type === 'vitals') {
       const vitals = parseVitals(message.json);
-      if (vitals !== undefined) this.#needs.tell({ type: 'vitals', ...vitals });
+      if (vitals !== undefined) this.#tell({ type: 'vitals', ...vitals });
       return;
     }
     if (!('job' in message)) return;
