@@ -1,6 +1,7 @@
 /** Sends a trace of each job that is over to the OpenTelemetry collector that was named for it (otlp.ts). */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { messageOf } from '../../src/base/result.ts';
 import type { Config } from '../../src/config/schema.ts';
@@ -68,7 +69,13 @@ export class Traces implements JobWatcher {
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#flush(LAST_ANSWER);
-    await Promise.all(this.#sending);
+    if (this.#sending.size === 0) return;
+    const late = new AbortController();
+    await Promise.race([
+      Promise.all(this.#sending),
+      delay(LAST_ANSWER, undefined, { signal: late.signal }).catch(() => undefined),
+    ]);
+    late.abort();
   }
 
   #add(line: JournalLine, { target, parent }: TraceWish): void {

@@ -24,6 +24,7 @@ import {
 } from '../lifecycle/breaker.ts';
 import { healthOf, type Health, type Mandate } from '../lifecycle/health.ts';
 import { transition, type WorkerEvent, type WorkerState } from '../lifecycle/worker.ts';
+import type { AboutState } from './about-state.ts';
 import { LinkProcess } from './link-process.ts';
 import { LinkRequests, type Fetched } from './link-requests.ts';
 
@@ -65,22 +66,6 @@ export type WorkerOptions = {
   readonly node: string;
   readonly hooks: WorkerHooks;
 };
-
-type AboutState = Extract<
-  LinkToFront,
-  {
-    type:
-      | 'listening'
-      | 'connected'
-      | 'slots'
-      | 'connecting'
-      | 'vitals'
-      | 'silent'
-      | 'clock'
-      | 'uploading'
-      | 'disconnected';
-  }
->;
 
 export class Worker {
   readonly worker: WorkerConfig;
@@ -343,8 +328,9 @@ export class Worker {
     const before = this.#state.kind;
     this.#state = transition(this.#state, event, performance.now());
     if (this.#state.kind !== before) {
-      const reason = 'reason' in this.#state ? `: ${this.#state.reason}` : '';
-      this.#options.hooks.log('info', `${before} → ${this.#state.kind}${reason}`);
+      const why =
+        'reason' in this.#state && this.#state.reason !== '' ? `: ${this.#state.reason}` : '';
+      this.#options.hooks.log('info', `${before} → ${this.#state.kind}${why}`);
     }
     this.#options.hooks.onChange();
   }
