@@ -28,6 +28,7 @@ import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
 import { lostText } from './talk.ts';
 import { Twins } from './twins.ts';
+import { uploadWords } from './upload-words.ts';
 import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
 /** A plan whose launcher has not committed after this is given up, ms: it ended, or found a lock that was busy. */
@@ -35,8 +36,6 @@ const PLAN_MS = 5000;
 /** For jobs that are ended by force to tell their callers, and for what is being placed to get done, ms. */
 const LAST_WORDS_MS = 2000;
 const PLACING_MS = 30_000;
-/** ms between two words on an upload. */
-const UPLOAD_MS = 200;
 /** Bytes of returned contents kept for the next return. */
 const SPOOL_BYTES = 2e9;
 
@@ -101,7 +100,7 @@ export class Link {
       },
     );
     this.#client = new AgentClient({
-      connect: () => needs.connect(this.#uploading()),
+      connect: () => needs.connect(uploadWords(tell)),
       hello: needs.hello,
       version: needs.version,
       heartbeatMs: needs.heartbeatMs,
@@ -139,17 +138,6 @@ export class Link {
 
   get #jobsFolder(): string {
     return jobsFolder(this.#needs.layout, this.#needs.worker);
-  }
-
-  /** Tells the front how an upload gets on, not more often than somebody could read. */
-  #uploading(): (upload: UploadProgress) => void {
-    let told = 0;
-    return (upload) => {
-      const now = performance.now();
-      if (now - told < UPLOAD_MS && upload.bytes < upload.total) return;
-      told = now;
-      this.#tell({ type: 'uploading', ...upload });
-    };
   }
 
   /** Listens for launchers and begins to connect. The working folder must be the run folder. */

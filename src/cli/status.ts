@@ -62,7 +62,7 @@ function metricsPart(status: StatusReply, records: readonly HistoryRecord[]): Pa
   const numbers = numbersOf(records);
   const { counts, metrics } = status;
   return {
-    facts: { metrics: { counts, endpoint: metrics, recent: numbers } },
+    facts: { counts, metrics, numbers },
     text: (look) => numbersText(numbers, status, look),
   };
 }
