@@ -30,8 +30,8 @@ export const traces = z
   .strictObject({
     otlpEndpoint: key(
       z.url({ protocol: /^https?$/ }).optional(),
-      'an OpenTelemetry collector (OTLP over HTTP) that gets a trace of each job, such as `http://127.0.0.1:4318`',
-      { shown: '`OTEL_EXPORTER_OTLP_ENDPOINT` of the command' },
+      'an OpenTelemetry collector that gets a trace of each job, such as `http://127.0.0.1:4318`; the `OTEL_` variables of a command come first',
+      { shown: 'none' },
     ),
   })
   .prefault({});
