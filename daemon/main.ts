@@ -4,9 +4,10 @@
  */
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { type Layout, daemonLog, historyFile, layoutOf } from '../src/base/layout.ts';
+import { type Layout, historyFile, layoutOf } from '../src/base/layout.ts';
 import { messageOf } from '../src/base/result.ts';
 import { loadConfig } from '../src/config/load.ts';
+import { defaultConfig } from '../src/config/schema.ts';
 import { type FrontOptions, Front, type StopKind } from './front/front.ts';
 import { listen, type Listener } from './front/listener.ts';
 import { History } from './journal/history.ts';
@@ -14,7 +15,7 @@ import { Learned } from './journal/learned.ts';
 import { LeaseFile } from './journal/lease-file.ts';
 import { Mandates } from './journal/mandates.ts';
 import { Speeds } from './journal/speeds.ts';
-import { openLog, type Log } from './journal/log.ts';
+import { logPlaceOf, openLog, type Log } from './journal/log.ts';
 
 const version = process.env['RCH_BUILD_VERSION'] ?? '0.0.0';
 
@@ -62,9 +63,8 @@ function openFiles(
 async function run(foreground: boolean): Promise<string | undefined> {
   const layout = layoutOf(process.env, import.meta.url);
   const config = loadConfig(layout, { HOME: process.env['HOME'] });
-  const general = config.ok ? config.value.config.general : undefined;
-  const logFile = general?.logFile ?? daemonLog(layout);
-  const log = openLog(logFile, { level: general?.logLevel ?? 'info', echo: foreground });
+  const { general } = config.ok ? config.value.config : defaultConfig();
+  const log = openLog(logPlaceOf(layout, general), { level: general.logLevel, echo: foreground });
   const { logger } = log;
   const complain = (what: string): void => {
     logger.warn(what);
@@ -91,8 +91,8 @@ async function run(foreground: boolean): Promise<string | undefined> {
   const journal = { history, ...openFiles(layout, complain) };
   const front = new Front({
     ...{ layout, version, home, logger, ...journal },
-    onLogFile: (path) => {
-      log.moveTo(path ?? daemonLog(layout));
+    onLogPlace: (now) => {
+      log.moveTo(logPlaceOf(layout, now));
     },
     onStop: stop,
   });

@@ -97,6 +97,9 @@ execFileSync(
 // The names that `rch shim install` links without being asked.
 copyFileSync(join(top, 'shims', 'tools.list'), join(lib, 'tools.list'));
 
+// The dashboard for Grafana, which the README names.
+copyFileSync(join(top, 'daemon', 'front', 'grafana.json'), join(lib, 'grafana.json'));
+
 // What `rch self-test` runs.
 cpSync(join(top, 'src', 'cli', 'self-test', 'cases'), join(lib, 'cases'), { recursive: true });
 

@@ -13,6 +13,7 @@ import { placeOf, type Decision, type Subject } from './decision.ts';
 import type { Fallbacks } from './fallback.ts';
 import { jobOfMemo, type Job, type Jobs } from './jobs.ts';
 import type { LeaseDesk, LeaseHolder } from './leases.ts';
+import type { Decided, EndKind, JobWatcher } from './job-watcher.ts';
 import { Tried } from './tried.ts';
 import type { Worker } from './worker.ts';
 
@@ -83,6 +84,7 @@ export type BookParts = {
   readonly jobs: Jobs;
   readonly leases: LeaseDesk;
   readonly fallbacks: Fallbacks;
+  readonly watcher: JobWatcher;
 };
 
 export class Book {
@@ -123,13 +125,18 @@ export class Book {
   /** A command was cancelled while it waited: it never ran. */
   cancelledInLine(line: JournalLine, signal: number): void {
     const reason = 'cancelled while it waited (rch cancel)';
-    this.#parts.history.record({ ...line, reason, signal, ended: true });
+    const cancelled = { ...line, reason, signal, ended: true };
+    this.#parts.history.record(cancelled);
+    this.#parts.watcher.ended(cancelled, 'inLine');
   }
 
-  decided(line: JournalLine): JournalLine {
+  decided(line: JournalLine, how: Decided): JournalLine {
+    const { fallback } = how;
+    const whole = fallback === undefined ? line : { ...line, fallback };
     this.counts[line.decision]++;
-    this.#parts.history.record(line);
-    return line;
+    this.#parts.history.record(whole);
+    this.#parts.watcher.decided(whole, how);
+    return whole;
   }
 
   /**
@@ -150,7 +157,8 @@ export class Book {
       jobs.remove(job.line.id);
       this.counts.returned++;
       // A short one is over by now; its lease ends at once.
-      this.#runsHere(job, { ...job.line, reason, ended: true });
+      this.#runsHere(job, { ...job.line, reason, fallback: 'returned', ended: true });
+      this.#ended(job.line, 'local');
     }
     for (const line of [...history.recent()]) {
       const open = line.decision === 'remote' && !line.ended && line.worker === worker.id;
@@ -175,7 +183,9 @@ export class Book {
     // A hook may have been written down meanwhile.
     const { hooks } = this.#parts.history.find(line.id) ?? line;
     const told = hooks === undefined ? {} : { hooks };
-    this.#parts.history.record({ ...line, ...told, phases, ended: true });
+    const over = { ...line, ...told, phases, ended: true };
+    this.#parts.history.record(over);
+    this.#parts.watcher.ended(over, 'here');
     if (line.kind !== '') this.#parts.experience.ranHere(placeOf(line), line.kind, ms);
   }
 
@@ -193,6 +203,15 @@ export class Book {
     };
     this.#learn(job, done);
     this.#outcome({ worker, job, line, done });
+    const { outcome } = done;
+    this.#ended(line, outcome.kind === 'local' && outcome.again ? 'again' : outcome.kind);
+  }
+
+  /** Tells of an end as it was written down; what came back before its start still names its worker. */
+  #ended(line: JournalLine, how: EndKind): void {
+    const { history, watcher } = this.#parts;
+    const { worker } = line;
+    watcher.ended({ ...(history.find(line.id) ?? line), worker }, how);
   }
 
   /** The launcher of a job whose link died for good is gone too: nobody will tell how it ended. */
@@ -200,7 +219,8 @@ export class Book {
     if (this.#parts.jobs.remove(job.line.id) === undefined) return;
     this.counts.lost++;
     const reason = `the link process died while it ran on ${job.worker}`;
-    this.#parts.history.record({ ...job.line, reason, ended: true });
+    this.#parts.history.record({ ...job.line, reason, lost: true, ended: true });
+    this.#ended(job.line, 'lost');
   }
 
   #outcome(end: { worker: Worker; job: Job; line: JournalLine; done: Done }): void {
@@ -227,7 +247,7 @@ export class Book {
           this.#asksAgain(job, { ...line, reason: outcome.reason });
           return;
         }
-        this.#runsHere(job, { ...line, reason: outcome.reason });
+        this.#runsHere(job, { ...line, reason: outcome.reason, fallback: 'returned' });
         this.#parts.fallbacks.fell({ ...line, reason: outcome.reason });
         return;
       case 'cancelled':
@@ -242,7 +262,7 @@ export class Book {
         this.counts.lost++;
         if (outcome.timeout) worker.saidNothing();
         else worker.failed(1);
-        history.record({ ...line, reason: outcome.reason });
+        history.record({ ...line, reason: outcome.reason, lost: true });
         return;
     }
   }

@@ -17,6 +17,7 @@ import type { JournalLine } from '../journal/record.ts';
 import { classifyLine } from '../classify/line/line.ts';
 import { cancel } from './cancelling.ts';
 import type { Decider } from './decider.ts';
+import { below, matcher, slowest, type HistoryQuery } from './history-query.ts';
 import { environmentOf } from './request.ts';
 import type { Mandate } from '../lifecycle/health.ts';
 import type { StopKind } from './front.ts';
@@ -62,10 +63,6 @@ const PROBE_DEADLINE = 60_000;
 /** A record without what only the daemon needs. */
 const publicRecord = (line: JournalLine): HistoryRecord => historyRecord.parse(line);
 
-function below(cwd: string, folder: string): boolean {
-  return cwd === folder || cwd.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
-}
-
 const closedStream = { kind: 0 satisfies StreamKind, flags: 0, dev: 0n, ino: 0n } as const;
 
 export class Control {
@@ -76,9 +73,7 @@ export class Control {
     this.#parts = parts;
     this.#methods = {
       status: checked('status', () => ok(statusOf(parts))),
-      history: checked('history', async ({ n }) =>
-        ok((await parts.history.last(n)).map(publicRecord)),
-      ),
+      history: checked('history', async (query) => ok(await this.#history(query))),
       why: checked('why', (params) => this.#why(params)),
       workers: checked('workers', () =>
         ok(parts.fleet.all().map((worker) => workerStatus(worker, parts))),
@@ -174,11 +169,19 @@ export class Control {
     return ok(workerStatus(worker, this.#parts));
   }
 
-  #why({ job, cwd }: ParamsOf<'why'>): Result<ReplyOf<'why'>> {
+  async #history(query: HistoryQuery): Promise<HistoryRecord[]> {
+    const { history } = this.#parts;
+    const { n, slow } = query;
+    const all = slow === true;
+    const lines = await history.last(all ? Number.POSITIVE_INFINITY : n, matcher(query));
+    return (all ? slowest(lines).slice(0, n) : lines).map(publicRecord);
+  }
+
+  async #why({ job, cwd }: ParamsOf<'why'>): Promise<Result<ReplyOf<'why'>>> {
     const { history } = this.#parts;
     const line =
       job !== undefined
-        ? history.find(job)
+        ? (history.find(job) ?? (await history.last(1, ({ id }) => id.startsWith(job)))[0])
         : history.newest((each) => cwd === undefined || below(each.cwd, cwd));
     if (line === undefined) {
       const asked = job === undefined ? `in ${cwd ?? 'any folder'}` : `of job ${job}`;

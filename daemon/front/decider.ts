@@ -14,6 +14,7 @@ import type { Told } from '../plan/needs/told-project.ts';
 import { plan } from '../plan/plan.ts';
 import { projectOf } from '../plan/project.ts';
 import { fitting } from '../select/patterns.ts';
+import type { FallbackCause } from '../select/select.ts';
 import { worth, type CostRules, type Worth } from '../select/worth.ts';
 import type { ConfigOutcome } from '../../src/config/load.ts';
 import type { Asked, DecisionHooks, Planned } from './asked.ts';
@@ -46,7 +47,7 @@ const HEAVY = 1000;
 function stay(
   asked: Asked,
   reason: string,
-  more: { weight?: 'light' | 'heavy'; subject?: Subject; fallback?: boolean } = {},
+  more: { weight?: 'light' | 'heavy'; subject?: Subject; fallback?: FallbackCause } = {},
 ): LocalDecision {
   return {
     kind: 'local',
@@ -55,7 +56,7 @@ function stay(
     cores: asked.candidate.cores,
     subject: more.subject,
     details: asked.reasons.details(),
-    ...(more.fallback === undefined ? {} : { fallback: more.fallback }),
+    fallback: more.fallback,
   };
 }
 
@@ -128,7 +129,8 @@ export class Decider {
     if (selection.kind === 'none') {
       reasons.note('next', selection.next);
       const { subject } = planned;
-      return { ...stay(asked, selection.reason, { subject, fallback: true }), cores: wished };
+      const fallback = selection.cause;
+      return { ...stay(asked, selection.reason, { subject, fallback }), cores: wished };
     }
     const ready = await this.#prepare(asked, planned);
     if ('kind' in ready) return ready;
@@ -167,7 +169,7 @@ export class Decider {
     reasons.table(anybody.table);
     if (anybody.kind === 'chosen' || anybody.busy || anybody.pending) return undefined;
     reasons.note('next', anybody.next);
-    return stay(asked, anybody.reason, { fallback: true });
+    return stay(asked, anybody.reason, { fallback: anybody.cause });
   }
 
   /** The last tiers of classification: exclusions, and confidence against the threshold. */

@@ -2,6 +2,7 @@
 import type { DecisionDetails, WorkerVerdict } from '../../src/protocol/methods.ts';
 import type { Candidate } from '../classify/verdict.ts';
 import type { Plan } from '../plan/types.ts';
+import type { FallbackCause } from '../select/select.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { Twin } from './jobs.ts';
 
@@ -30,8 +31,8 @@ export type LocalDecision = {
   readonly cores?: number | undefined;
   readonly subject: Subject | undefined;
   readonly details: DecisionDetails | null;
-  /** It should have gone to a worker, and none could take it. */
-  readonly fallback?: boolean;
+  /** It should have gone to a worker, and none could take it, for that cause. */
+  readonly fallback?: FallbackCause | undefined;
 };
 
 /** A look at the project root that a link made for the plan. */

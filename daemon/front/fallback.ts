@@ -53,7 +53,8 @@ export class Fallbacks {
       signal: this.#stop.signal,
     }).then((trouble) => {
       if (trouble === '') return;
-      logger.warn({ job: line.id }, `hook on_fallback: ${trouble}`);
+      // What it printed is for `rch why` alone.
+      logger.warn({ job: line.id }, 'hook on_fallback did not end well');
       const now = history.find(line.id) ?? line;
       history.record({ ...now, hooks: [...(now.hooks ?? []), `on_fallback: ${trouble}`] });
     });

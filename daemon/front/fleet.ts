@@ -77,11 +77,13 @@ export class Fleet {
   /** Makes the fleet what `config` says: new links start, changed and removed ones drain first. */
   configure(config: Config): void {
     if (this.#stopping) return;
+    const louder = config.general.logLevel !== this.#config?.general.logLevel;
     this.#config = config;
     for (const [id, member] of this.#members) {
       if (linkKey(config, id) === member.key) continue;
       this.#remove(id, member);
     }
+    if (louder) for (const worker of this.all()) worker.tellLogLevel();
     for (const { id } of config.workers) {
       if (this.#members.has(id)) continue;
       const leaving = this.#leaving.get(id);
@@ -175,8 +177,8 @@ export class Fleet {
       onDeath: (how) => {
         this.#hooks.onDeath(worker, how);
       },
-      log: (level, what) => {
-        this.#hooks.log(worker, level, what);
+      log: (level, what, job) => {
+        this.#hooks.log(worker, level, what, job);
       },
     };
     const worker = new Worker({
@@ -184,6 +186,7 @@ export class Fleet {
       mandate: this.#mandates.of(id),
       leftJobs: () => holdsJobs(jobsFolder(this.#layout, id)),
       breakerRules: () => breakerRulesOf((this.#config ?? config).breaker),
+      logLevel: () => (this.#config ?? config).general.logLevel,
       worker: settings,
       entry: join(this.#layout.lib, 'link.mjs'),
       node: nodeOf(this.#layout),

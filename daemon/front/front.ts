@@ -29,8 +29,10 @@ import { Jobs } from './jobs.ts';
 import { LeaseDesk, type LeaseLimits } from './leases.ts';
 import { Line } from './line.ts';
 import { here, Question, type QuestionParts } from './question.ts';
+import { Seeing } from './seeing.ts';
 import { brokenReason, Settings } from './settings.ts';
 import { SpeedDesk } from './speed-desk.ts';
+import { statusOf, type StatusParts } from './status.ts';
 import { answerWhere } from './where.ts';
 
 /** ms between looks at jobs whose link died and at configuration files that nobody asked about. */
@@ -62,8 +64,8 @@ export type FrontOptions = {
   readonly speeds: Speeds;
   readonly mandates: Mandates;
   readonly leaseFile: LeaseFile;
-  /** The log goes to another file, or (undefined) to the usual one. */
-  readonly onLogFile: (path: string | undefined) => void;
+  /** The log goes where these say. */
+  readonly onLogPlace: (general: Config['general']) => void;
   /** Begins to stop the whole daemon. */
   readonly onStop: (how: StopKind) => void;
 };
@@ -82,6 +84,7 @@ export class Front {
   readonly #settings: Settings;
   readonly #book: Book;
   readonly #fallbacks: Fallbacks;
+  readonly #seeing: Seeing;
   readonly #pidFile: PidFile;
   readonly #speeds: SpeedDesk;
   readonly #question: QuestionParts;
@@ -114,28 +117,32 @@ export class Front {
     const leases = new LeaseDesk({ line, limits, changes: fleet.changes });
     const experience = new ExperienceBook();
     const fallbacks = new Fallbacks({ settings, history, logger });
-    const book = new Book({ history, learned, experience, jobs, leases, fallbacks });
+    const { version } = options;
+    const seeing = new Seeing({ logger, version, status: () => statusOf(parts) });
+    const { watcher, bell } = seeing;
+    const book = new Book({ history, learned, experience, jobs, leases, fallbacks, watcher });
     const speeds = this.#makeSpeeds(settings);
     const shared = { layout, settings, fleet, jobs, leases, line };
     const decider = new Decider({ ...shared, learned, experience, speeds, cores });
+    const startedAt = new Date();
+    const parts: StatusParts = { ...shared, book, seeing, speeds, version, startedAt };
     const control = new Control({
-      ...{ ...shared, book, history, learned, decider, speeds },
-      version: options.version,
-      startedAt: new Date(),
+      ...{ ...parts, history, learned, decider },
       stop: options.onStop,
       stopMs: (how) => this.#stopMs(how),
     });
     this.#fallbacks = fallbacks;
+    this.#seeing = seeing;
     this.#leases = leases;
     this.#settings = settings;
     this.#book = book;
     this.#speeds = speeds;
     this.#question = {
-      ...{ ...shared, decider, book, fallbacks, cores },
+      ...{ ...shared, decider, book, fallbacks, bell, cores },
       cpus: () => cpusOf(limits().cores),
       closing: () => this.#closing,
-      log: (what) => {
-        logger.error(what);
+      log: (what, job) => {
+        logger.error(job === undefined ? {} : { job }, what);
       },
     };
     this.#handlers = this.#makeHandlers(decider, control);
@@ -169,7 +176,7 @@ export class Front {
   #told(of: Parameters<ConnectionHandlers['told']>[0]): void {
     const { book } = this.#question;
     const decision = here(`it is only asked (${of.argv[1]?.toString('utf8') ?? ''})`, 'light');
-    book.decided(book.lineOf(newId(), of, decision, 0));
+    book.decided(book.lineOf(newId(), of, decision, 0), { light: true });
   }
 
   /** Starts the links; questions may come from now on. */
@@ -201,6 +208,7 @@ export class Front {
     this.#keepLeases();
     this.#leases.close();
     this.#fallbacks.stop();
+    await this.#seeing.stop();
     this.#pidFile.remove();
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -231,9 +239,10 @@ export class Front {
       const { level } = logger;
       const asked = outcome.value.config.general.logLevel;
       if (level !== asked) logger.level = asked;
-      this.#options.onLogFile(outcome.value.config.general.logFile);
+      this.#options.onLogPlace(outcome.value.config.general);
       this.#pidFile.set(outcome.value.config.daemon.pidFile);
       void this.#options.history.retain(outcome.value.config.metrics.historyRetentionDays);
+      this.#seeing.configure(outcome.value.config);
       this.#fleet.configure(outcome.value.config);
     } else {
       // The links stay as they are: running jobs end well, and a mended file finds them warm.
@@ -292,8 +301,8 @@ export class Front {
         onDeath: (worker) => {
           for (const job of this.#jobs.all()) if (job.worker === worker.id) job.orphan = true;
         },
-        log: (worker, level, what) => {
-          logger[level]({ worker: worker.id }, what);
+        log: (worker, level, what, job) => {
+          logger[level]({ worker: worker.id, ...(job === undefined ? {} : { job }) }, what);
         },
       },
     );
@@ -305,6 +314,7 @@ export class Front {
 
   #look(): void {
     this.#settings.current();
+    this.#seeing.look();
     this.#keepLeases();
     for (const worker of this.#fleet.all()) {
       worker.rest(this.#jobs.countOn(worker.id));

@@ -1,6 +1,5 @@
 /** The answer to an agent's hook: whether a shell line gets the shims on its PATH. In doubt it does; the shims decide. */
 import type { Layout } from '../../src/base/layout.ts';
-import { messageOf } from '../../src/base/result.ts';
 import { SHIM_PROTOCOL, type HookQuestion } from '../../src/protocol/shim.ts';
 import { familyOf } from '../classify/family.ts';
 import { classifyLine } from '../classify/line/line.ts';
@@ -45,7 +44,9 @@ export function answerHook(question: HookQuestion, parts: HookParts): boolean {
   try {
     return concerns(question, parts);
   } catch (thrown) {
-    parts.log(`a line of an agent could not be classified: ${messageOf(thrown)}`);
+    // Its words may quote the line, which is nobody's business.
+    const what = thrown instanceof Error ? thrown.name : 'it threw';
+    parts.log(`a line of an agent could not be classified: ${what}`);
     return true;
   }
 }

@@ -63,10 +63,14 @@ function joined(ask: Ask): boolean {
 export function plannedJob(
   id: string,
   ask: Ask,
-  decision: RemoteDecision & { readonly waitedMs: number; readonly cpus: readonly number[] },
+  decision: RemoteDecision & {
+    readonly waitedMs: number;
+    readonly cpus: readonly number[];
+    readonly remark: string;
+  },
   caller: RequestSettings,
 ): PlannedJob {
-  const { plan, config } = decision;
+  const { plan, config, slots, wished, reason, waitedMs, remark } = decision;
   return {
     job: id,
     tool: plan.tool,
@@ -87,16 +91,13 @@ export function plannedJob(
     window: { rows: ask.rows, cols: ask.cols, xpixel: ask.xpixel, ypixel: ask.ypixel },
     termios: ask.termios.toString('base64'),
     rlimits: config.execution.resourceLimits ? ask.rlimits.toString('base64') : '',
-    slots: decision.slots,
-    wished: decision.wished,
+    ...{ slots, wished, reason, waitedMs, remark },
     slotWaitMs: config.queue.enabled ? config.queue.maxWaitSec * 1000 : 0,
     cpus: [...decision.cpus],
     catchExec: [...plan.catchExec],
     ...(plan.outputs === undefined ? {} : { outputs: [...plan.outputs] }),
     caches: [...plan.caches],
     network: plan.network && config.sandbox.network,
-    reason: decision.reason,
-    waitedMs: decision.waitedMs,
     verbose: caller.verbose ?? config.general.verbose,
     notice: caller.notice ?? config.output.notice,
     dim: colored(ask.errKind, environmentOf(ask.env.map((entry) => entry.toString('latin1')))),

@@ -4,10 +4,19 @@ import { watcherOf } from '../../src/base/processes.ts';
 import { ownView } from '../../src/base/view.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
 import type { Notice } from '../../src/config/schema.ts';
-import { EndKind, SHIM_PROTOCOL, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
+import {
+  EndKind,
+  SHIM_PROTOCOL,
+  StreamKind,
+  type Ask,
+  type ShimMessage,
+} from '../../src/protocol/shim.ts';
 import type { JournalLine } from '../journal/record.ts';
+import { withoutArguments } from '../journal/words.ts';
 import { unfallen } from '../lifecycle/fallback.ts';
+import type { AlarmBell } from './alarm-bell.ts';
 import { holderOf, newId, SIGINT, type Book } from './book.ts';
+import { colored } from './colors.ts';
 import type { Decider } from './decider.ts';
 import type { LocalDecision, RemoteDecision } from './decision.ts';
 import { dryRunBox } from './dry-run.ts';
@@ -40,9 +49,11 @@ export type QuestionParts = {
   /** Cores of this machine. */
   readonly cores: number;
   readonly fallbacks: Fallbacks;
+  readonly bell: AlarmBell;
   /** Why nothing may go elsewhere any more; undefined while it may. */
   readonly closing: () => string | undefined;
-  readonly log: (what: string) => void;
+  /** `job`: whom the line is about. */
+  readonly log: (what: string, job?: string) => void;
 };
 
 /** Stays here for a reason that needs no plan. */
@@ -117,7 +128,8 @@ export class Question {
       await this.#decide();
     } catch (thrown) {
       const reason = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-      this.#parts.log(`a decision failed: ${reason}`);
+      const argv = this.#ask.argv.map((word) => word.toString('utf8'));
+      this.#parts.log(`a decision failed: ${withoutArguments(reason, argv, '')}`, this.#id);
       if (!this.#answered) this.#runHere(here('rch failed to decide (see its log)', 'light'), 0);
     } finally {
       clearInterval(this.#heart);
@@ -270,21 +282,28 @@ export class Question {
     this.#reply({ type: 'local', reason: decision.reason, notice, lease: BigInt(lease) });
     const waited = performance.now() - this.#begun;
     const { book, fallbacks } = this.#parts;
-    const line = book.decided(book.lineOf(this.#id, this.#ask, decision, waited));
-    if (decision.fallback === true && !this.#nested) fallbacks.fell(line, this.#env);
+    const line = book.decided(book.lineOf(this.#id, this.#ask, decision, waited), {
+      light: decision.weight === 'light',
+      fallback: this.#caller.dryRun ? undefined : decision.fallback,
+      answeredMs: waited,
+      env: this.#env,
+    });
+    if (decision.fallback !== undefined && !this.#nested) fallbacks.fell(line, this.#env);
     return line;
   }
 
   /** With execution.fallback_to_local off, what finds no worker ends here; true when it did. */
   #refuses(decision: LocalDecision): boolean {
     const outcome = this.#parts.settings.current();
-    if (decision.fallback !== true || this.#caller.dryRun) return false;
+    if (decision.fallback === undefined || this.#caller.dryRun) return false;
     if (!outcome.ok || outcome.value.config.execution.fallbackToLocal) return false;
     this.#answered = true;
     this.#reply({ type: 'lost', text: unfallen(decision.reason) });
     const { book } = this.#parts;
-    const line = book.lineOf(this.#id, this.#ask, decision, performance.now() - this.#begun);
-    book.decided({ ...line, exit: EXIT_LOST });
+    const waited = performance.now() - this.#begun;
+    const line = book.lineOf(this.#id, this.#ask, decision, waited);
+    const { fallback } = decision;
+    book.decided({ ...line, exit: EXIT_LOST }, { light: false, fallback, answeredMs: waited });
     return true;
   }
 
@@ -294,7 +313,19 @@ export class Question {
     const outcome = this.#parts.settings.current();
     const verbose = outcome.ok && outcome.value.config.general.verbose;
     const asked = (this.#caller.verbose ?? verbose) || this.#noticed() === 'always';
-    return asked ? `rch: local: ${decision.reason}` : '';
+    const lines = asked ? [`rch: local: ${decision.reason}`] : [];
+    const alarm = decision.weight === 'heavy' && this.#readable ? this.#parts.bell.say() : '';
+    const dim = alarm !== '' && colored(this.#ask.errKind, this.#env);
+    return [...lines, ...(alarm === '' ? [] : [dim ? `\u001b[2m${alarm}\u001b[0m` : alarm])].join(
+      '\n',
+    );
+  }
+
+  /** Whether a line of ours may be put on standard error: somebody asked for it, or may read it. */
+  get #readable(): boolean {
+    const notice = this.#noticed();
+    const terminal = this.#ask.errKind === StreamKind.tty;
+    return notice === 'always' || (notice === 'auto' && terminal);
   }
 
   #box(here: LocalDecision): string {
@@ -314,7 +345,8 @@ export class Question {
     const { fleet, jobs, book, layout } = this.#parts;
     const worker = fleet.get(decision.worker);
     const waited = performance.now() - this.#begun;
-    const more = { waitedMs: waited, cpus: this.#parts.cpus() };
+    const remark = this.#readable ? this.#parts.bell.say() : '';
+    const more = { waitedMs: waited, cpus: this.#parts.cpus(), remark };
     const planned = plannedJob(this.#id, this.#ask, { ...decision, ...more }, caller);
     const line = book.lineOf(this.#id, this.#ask, decision, waited);
     const job: Job = {
@@ -331,10 +363,10 @@ export class Question {
     };
     if (worker?.plan(planned, memoOf(job)) !== true) {
       const reason = `the link of ${decision.worker} went away`;
-      await this.#runLeased({ ...here(reason, 'heavy', decision.wished), fallback: true });
+      await this.#runLeased({ ...here(reason, 'heavy', decision.wished), fallback: 'link_gone' });
       return;
     }
-    book.decided(line);
+    book.decided(line, { light: false, answeredMs: waited, env: this.#env });
     jobs.add(job);
     this.#answered = true;
     this.#reply({

@@ -12,6 +12,7 @@ import type { Fleet } from './fleet.ts';
 import type { Jobs } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
 import type { Line } from './line.ts';
+import type { Seeing } from './seeing.ts';
 import type { Settings } from './settings.ts';
 import type { SpeedDesk } from './speed-desk.ts';
 import type { Worker } from './worker.ts';
@@ -26,6 +27,7 @@ export type StatusParts = {
   readonly leases: LeaseDesk;
   readonly line: Line;
   readonly book: Book;
+  readonly seeing: Seeing;
   readonly speeds: SpeedDesk;
 };
 
@@ -169,6 +171,8 @@ export function statusOf(parts: StatusParts): StatusReply {
     local: localOf(parts.leases),
     queue: parts.line.list(),
     counts: { ...parts.book.counts },
+    notices: parts.seeing.bell.notices(),
+    metrics: parts.seeing.metrics.state,
     memory: process.memoryUsage.rss(),
   };
 }

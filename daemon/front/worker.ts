@@ -1,4 +1,5 @@
 /** One configured worker as the front drives it: its link process, state, breaker, and what it was asked. */
+import type { LogLevel } from '../../src/base/log-levels.ts';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { WorkerConfig } from '../../src/config/worker-schema.ts';
@@ -23,6 +24,7 @@ import {
 } from '../lifecycle/breaker.ts';
 import { healthOf, type Health, type Mandate } from '../lifecycle/health.ts';
 import { transition, type WorkerEvent, type WorkerState } from '../lifecycle/worker.ts';
+import type { AboutState } from './about-state.ts';
 import { LinkProcess } from './link-process.ts';
 import { LinkRequests, type Fetched } from './link-requests.ts';
 
@@ -46,7 +48,8 @@ export type WorkerHooks = {
   readonly onRecovered: (jobs: Extract<LinkToFront, { type: 'recovered' }>['jobs']) => void;
   /** The link died with its knowledge of jobs. */
   readonly onDeath: (how: string) => void;
-  readonly log: (level: 'info' | 'warn', what: string) => void;
+  /** `job`: whom the line is about. */
+  readonly log: (level: LogLevel, what: string, job?: string) => void;
 };
 
 export type WorkerOptions = {
@@ -57,27 +60,12 @@ export type WorkerOptions = {
   readonly leftJobs: () => boolean;
   /** As the configuration says now. */
   readonly breakerRules: () => BreakerRules;
+  readonly logLevel: () => LogLevel;
   readonly worker: WorkerConfig;
   readonly entry: string;
   readonly node: string;
   readonly hooks: WorkerHooks;
 };
-
-type AboutState = Extract<
-  LinkToFront,
-  {
-    type:
-      | 'listening'
-      | 'connected'
-      | 'slots'
-      | 'connecting'
-      | 'vitals'
-      | 'silent'
-      | 'clock'
-      | 'uploading'
-      | 'disconnected';
-  }
->;
 
 export class Worker {
   readonly worker: WorkerConfig;
@@ -173,6 +161,7 @@ export class Worker {
     this.#apply({ type: 'forked' });
     const { config, worker } = this.#options;
     link.send({ type: 'configure', worker, config });
+    this.tellLogLevel();
     this.#watch(link);
   }
 
@@ -239,6 +228,11 @@ export class Worker {
     if (!this.#listening || !this.#send({ type: 'plan', job, memo })) return false;
     this.#breaker = jobSent(this.#breaker, performance.now());
     return true;
+  }
+
+  /** Lets the link know which lines the log takes now. */
+  tellLogLevel(): void {
+    this.#send({ type: 'logLevel', level: this.#options.logLevel() });
   }
 
   cancel(job: string): boolean {
@@ -334,8 +328,9 @@ export class Worker {
     const before = this.#state.kind;
     this.#state = transition(this.#state, event, performance.now());
     if (this.#state.kind !== before) {
-      const reason = 'reason' in this.#state ? `: ${this.#state.reason}` : '';
-      this.#options.hooks.log('info', `${before} → ${this.#state.kind}${reason}`);
+      const why =
+        'reason' in this.#state && this.#state.reason !== '' ? `: ${this.#state.reason}` : '';
+      this.#options.hooks.log('info', `${before} → ${this.#state.kind}${why}`);
     }
     this.#options.hooks.onChange();
   }
@@ -372,6 +367,9 @@ export class Worker {
         return;
       case 'phase':
         this.#options.hooks.onPhase(message.job, message.phase);
+        return;
+      case 'log':
+        this.#options.hooks.log(message.level, message.what, message.job);
         return;
       case 'joined':
         this.#options.hooks.onJoined(message.job, message.to);

@@ -1,7 +1,7 @@
 /**
  * A file of lines that only grows, for the journal and the log: lines are taken at once and written soon, in
  * batches, off the event loop; what cannot be written is dropped, never waited for. A file that reaches its bound
- * becomes FILE.1, and the FILE.1 before it goes.
+ * becomes FILE.1, the FILE.1 before it FILE.2, and so on; the oldest goes.
  */
 import { constants, mkdirSync } from 'node:fs';
 import { open, rename, type FileHandle } from 'node:fs/promises';
@@ -18,9 +18,15 @@ const APART = 50;
 export type AppendOptions = {
   /** Bytes at which the file is rotated. */
   readonly limit: number;
+  /** How many older files stay, at least 1; by default 1. */
+  readonly keep?: number;
   /** Told once of the first failure after a success. */
   readonly onFailure: (reason: string) => void;
 };
+
+function isMissing(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
+}
 
 export class AppendFile {
   readonly #path: string;
@@ -86,11 +92,23 @@ export class AppendFile {
     if (this.#file !== undefined && this.#size + batch.length > this.#options.limit) {
       await this.#file.close();
       this.#file = undefined;
-      await rename(this.#path, `${this.#path}.1`);
+      await this.#rotate();
     }
     this.#file ??= await this.#open();
     await this.#file.appendFile(batch);
     this.#size += batch.length;
+  }
+
+  /** The oldest first, so that none is ever missing but for the newest. */
+  async #rotate(): Promise<void> {
+    for (let at = (this.#options.keep ?? 1) - 1; at >= 1; at -= 1) {
+      try {
+        await rename(`${this.#path}.${at}`, `${this.#path}.${at + 1}`);
+      } catch (thrown) {
+        if (!isMissing(thrown)) throw thrown;
+      }
+    }
+    await rename(this.#path, `${this.#path}.1`);
   }
 
   async #open(): Promise<FileHandle> {

@@ -106,15 +106,19 @@ export class History {
     return this.#recent.values();
   }
 
-  /** The `n` newest, newest first; reads the files when memory has not enough. */
-  async last(n: number): Promise<JournalLine[]> {
-    const recent = [...this.#recent.values()].filter((line) => !this.#old(line)).reverse();
+  /** The `n` newest that match, newest first; reads the files when memory has not enough. */
+  async last(
+    n: number,
+    matches: (line: JournalLine) => boolean = () => true,
+  ): Promise<JournalLine[]> {
+    const wanted = (line: JournalLine): boolean => !this.#old(line) && matches(line);
+    const recent = [...this.#recent.values()].filter(wanted).reverse();
     if (recent.length >= n || this.#complete) return recent.slice(0, n);
     await this.settled();
     const all = new Map<string, JournalLine>();
     for (const path of [`${this.#path}.1`, this.#path])
-      for (const line of this.#linesOf(path)) if (!this.#old(line)) all.set(line.id, line);
-    return [...all.values()].reverse().slice(0, n);
+      for (const line of this.#linesOf(path)) all.set(line.id, line);
+    return [...all.values()].filter(wanted).reverse().slice(0, n);
   }
 
   /** Settles when what was recorded is on disk, or given up. */

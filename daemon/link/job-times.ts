@@ -4,7 +4,7 @@ import type { Phases } from '../../src/protocol/ipc.ts';
 import type { PrepareTimes } from '../sync/prepare.ts';
 
 export class JobTimes {
-  readonly prepare: PrepareTimes = { queue: 0, scan: 0, early: 0, sync: 0, sent: 0 };
+  readonly prepare: PrepareTimes = { queue: 0, scan: 0, early: 0, sync: 0, sent: 0, tree: 0 };
   #began = performance.now();
   #startedAt = performance.now();
   #phases: Phases = {};
@@ -67,6 +67,11 @@ export class JobTimes {
     const { queue, scan, sync } = this.prepare;
     const total = waitedMs + performance.now() - this.#began;
     return { queue: waitedMs + queue, scan, sync, ...this.#phases, total };
+  }
+
+  get bytes(): { sent: number; tree: number } {
+    const { sent, tree } = this.prepare;
+    return { sent, tree };
   }
 
   /** As the front is told: from the commit on. */

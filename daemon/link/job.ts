@@ -421,7 +421,7 @@ export class Job {
     const done = doneOf(this.plan.job, outcome, {
       phases: this.#times.done,
       bytes: {
-        sent: this.#times.prepare.sent,
+        ...this.#times.bytes,
         received: this.#holdings.received,
         output: this.#shared === undefined ? this.#relay.output : outputOf(this.#shared),
       },

@@ -22,11 +22,13 @@ import { AgentClient } from './agent-client.ts';
 import { Errands } from './errands.ts';
 import type { LinkManners } from './hello.ts';
 import { Job } from './job.ts';
+import type { LinkLog } from './link-log.ts';
 import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
 import { lostText } from './talk.ts';
 import { Twins } from './twins.ts';
+import { uploadWords } from './upload-words.ts';
 import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
 /** A plan whose launcher has not committed after this is given up, ms: it ended, or found a lock that was busy. */
@@ -34,8 +36,6 @@ const PLAN_MS = 5000;
 /** For jobs that are ended by force to tell their callers, and for what is being placed to get done, ms. */
 const LAST_WORDS_MS = 2000;
 const PLACING_MS = 30_000;
-/** ms between two words on an upload. */
-const UPLOAD_MS = 200;
 /** Bytes of returned contents kept for the next return. */
 const SPOOL_BYTES = 2e9;
 
@@ -48,9 +48,7 @@ export type LinkNeeds = LinkManners & {
     progress: (upload: UploadProgress) => void,
   ) => Promise<Result<AgentConnection>>;
   readonly hello: HelloFacts;
-  readonly tell: (message: LinkToFront) => void;
-  /** What the daemon's log should know. */
-  readonly complain: (what: string) => void;
+  readonly log: LinkLog;
 };
 
 function spoolFolder({ layout, worker }: LinkNeeds): string {
@@ -68,6 +66,7 @@ type Parts = {
 
 export class Link {
   readonly #needs: LinkNeeds;
+  readonly #tell: (message: LinkToFront) => void;
   readonly #client: AgentClient;
   readonly #parts: Parts;
   readonly #book: RootBook;
@@ -86,7 +85,9 @@ export class Link {
   #drained: (() => void) | undefined;
 
   private constructor(needs: LinkNeeds, parts: Parts) {
+    const { tell } = needs.log;
     this.#needs = needs;
+    this.#tell = tell;
     this.#parts = parts;
     this.#spool = new Spool(parts.store);
     this.#redo = new RedoJournal(join(needs.layout.cache, 'redo', needs.worker));
@@ -99,13 +100,13 @@ export class Link {
       },
     );
     this.#client = new AgentClient({
-      connect: () => needs.connect(this.#uploading()),
+      connect: () => needs.connect(uploadWords(tell)),
       hello: needs.hello,
       version: needs.version,
       heartbeatMs: needs.heartbeatMs,
       events: {
         connecting: (attempt) => {
-          needs.tell({ type: 'connecting', attempt });
+          tell({ type: 'connecting', attempt });
         },
         connected: (facts) => {
           this.#connected(facts);
@@ -114,11 +115,11 @@ export class Link {
           this.#disconnected(failure.reason, failure.next ?? '');
         },
         silent: (missed) => {
-          needs.tell({ type: 'silent', ms: missed * needs.heartbeatMs });
+          tell({ type: 'silent', ms: missed * needs.heartbeatMs });
         },
         clockSet: (step) => {
           const offset = this.#client.clock.offset.toString();
-          needs.tell({ type: 'clock', offset, step: step.toString() });
+          tell({ type: 'clock', offset, step: step.toString() });
         },
         message: (message) => {
           this.#receive(message);
@@ -130,24 +131,13 @@ export class Link {
       ...this.#holdingParts(),
       folder: this.#jobsFolder,
       patienceMs: needs.ownerDeadline * 1000,
-      complain: needs.complain,
+      complain: needs.log.complain,
     });
-    this.#errands = new Errands({ client: this.#client, book: this.#book, tell: needs.tell });
+    this.#errands = new Errands({ client: this.#client, book: this.#book, tell });
   }
 
   get #jobsFolder(): string {
     return jobsFolder(this.#needs.layout, this.#needs.worker);
-  }
-
-  /** Tells the front how an upload gets on, not more often than somebody could read. */
-  #uploading(): (upload: UploadProgress) => void {
-    let told = 0;
-    return (upload) => {
-      const now = performance.now();
-      if (now - told < UPLOAD_MS && upload.bytes < upload.total) return;
-      told = now;
-      this.#needs.tell({ type: 'uploading', ...upload });
-    };
   }
 
   /** Listens for launchers and begins to connect. The working folder must be the run folder. */
@@ -170,9 +160,9 @@ export class Link {
     link.#server = await serveLaunchers(`link-${needs.worker}.sock`, (opening, launcher) => {
       link.#opened(opening, launcher);
     });
-    needs.tell({ type: 'listening' });
+    link.#tell({ type: 'listening' });
     link.#beat = setInterval(() => {
-      needs.tell({ type: 'beat' });
+      link.#tell({ type: 'beat' });
     }, needs.heartbeatMs / 2);
     link.#client.start();
     return ok(link);
@@ -198,6 +188,9 @@ export class Link {
         return;
       case 'connect':
         this.#client.hurry();
+        return;
+      case 'logLevel':
+        this.#needs.log.level = message.level;
         return;
       case 'look':
         void this.#errands.look(message);
@@ -267,16 +260,16 @@ export class Link {
 
   /** Takes up what a link before this one left, and tells the front of it. */
   #recover(): void {
-    const records = loadJobFiles(this.#jobsFolder, this.#needs.complain);
+    const records = loadJobFiles(this.#jobsFolder, this.#needs.log.complain);
     const running = records.filter((record) => record.kept === undefined);
-    this.#needs.tell({
+    this.#tell({
       type: 'recovered',
       jobs: records.map(({ run }) => ({ job: run.plan.job, memo: run.memo })),
     });
     for (const record of records) {
       if (record.kept === undefined) continue;
       this.#kept.add(record);
-      if (record.done !== undefined) this.#needs.tell(record.done);
+      if (record.done !== undefined) this.#tell(record.done);
     }
     this.#tellKept();
     const jobs = running.map((record) => this.#add({ from: 'file', record }));
@@ -284,14 +277,14 @@ export class Link {
   }
 
   #tellKept(): void {
-    this.#needs.tell({ type: 'kept', jobs: this.#kept.list });
+    this.#tell({ type: 'kept', jobs: this.#kept.list });
   }
 
   #add(origin: JobOrigin): Job {
     const plan = origin.from === 'front' ? origin.plan : origin.record.run.plan;
     const job = new Job(origin, {
       ...this.#holdingParts(),
-      file: JobFile.of(this.#jobsFolder, plan.job, this.#needs.complain),
+      file: JobFile.of(this.#jobsFolder, plan.job, this.#needs.log.about(plan.job)),
       peer: {
         request: (build, partial) => this.#client.request(build, partial),
         withdraw: (request) => this.#client.send({ type: 'withdraw', request }),
@@ -306,14 +299,14 @@ export class Link {
       worker: this.#needs.worker,
       patienceMs: this.#needs.ownerDeadline * 1000,
       phase: (phase) => {
-        this.#needs.tell({ type: 'phase', job: plan.job, phase });
+        this.#tell({ type: 'phase', job: plan.job, phase });
       },
       twins: this.#twins,
       joined: (to) => {
-        this.#needs.tell({ type: 'joined', job: plan.job, to });
+        this.#tell({ type: 'joined', job: plan.job, to });
       },
       report: (done) => {
-        this.#needs.tell(done);
+        this.#tell(done);
       },
       closed: (kept) => {
         this.#jobs.delete(plan.job);
@@ -346,9 +339,9 @@ export class Link {
 
   async #fetch(request: number, job: string): Promise<void> {
     const fetched = await this.#kept.fetch(job);
-    if (!fetched.ok) this.#needs.tell({ type: 'failed', request, reason: fetched.failure.reason });
+    if (!fetched.ok) this.#tell({ type: 'failed', request, reason: fetched.failure.reason });
     else {
-      this.#needs.tell({ type: 'fetched', request, ...fetched.value });
+      this.#tell({ type: 'fetched', request, ...fetched.value });
       this.#tellKept();
     }
   }
@@ -372,6 +365,7 @@ export class Link {
     }
     clearTimeout(this.#drops.get(id));
     this.#drops.delete(id);
+    this.#needs.log.say('debug', `its launcher is here: ${opening.type}`, id);
     if (opening.type === 'commit') job.commit(launcher);
     else job.resume(launcher, opening);
   }
@@ -389,24 +383,30 @@ export class Link {
   #connected(facts: AgentFacts): void {
     this.#epochsThere = facts.roots;
     this.#book.reconnected();
-    this.#needs.tell({
+    this.#tell({
       type: 'connected',
       facts,
       clockOffset: this.#client.clock.offset.toString(),
       roundTrip: this.#client.clock.roundTrip,
     });
-    for (const job of this.#jobs.values()) job.agentBack();
+    for (const [id, job] of this.#jobs) {
+      this.#needs.log.say('info', 'the connection is back', id);
+      job.agentBack();
+    }
   }
 
   #disconnected(reason: string, next: string): void {
-    this.#needs.tell({ type: 'disconnected', reason, next });
+    this.#tell({ type: 'disconnected', reason, next });
     this.#spool.abandon(reason);
-    for (const job of this.#jobs.values()) job.agentLost();
+    for (const [id, job] of this.#jobs) {
+      this.#needs.log.say('warn', `the connection was lost while it was ${job.state}`, id);
+      job.agentLost();
+    }
   }
 
   #receive(message: AgentMessage): void {
     if (message.type === 'state') {
-      this.#needs.tell({
+      this.#tell({
         type: 'slots',
         total: message.totalSlots,
         used: message.usedSlots,
@@ -417,7 +417,7 @@ export class Link {
     }
     if (message.type === 'vitals') {
       const vitals = parseVitals(message.json);
-      if (vitals !== undefined) this.#needs.tell({ type: 'vitals', ...vitals });
+      if (vitals !== undefined) this.#tell({ type: 'vitals', ...vitals });
       return;
     }
     if (!('job' in message)) return;

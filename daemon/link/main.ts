@@ -9,6 +9,7 @@ import { workerConfig } from '../../src/config/worker-schema.ts';
 import { frontToLink, type FrontToLink, type LinkToFront } from '../../src/protocol/ipc.ts';
 import { connect } from '../transport/connect.ts';
 import { helloOf, mannersOf } from './hello.ts';
+import { LinkLog } from './link-log.ts';
 import { Link } from './link.ts';
 
 const version = process.env['RCH_BUILD_VERSION'] ?? 'unbuilt';
@@ -33,10 +34,7 @@ async function configure(message: Extract<FrontToLink, { type: 'configure' }>): 
     connect: (progress) => connect(worker, { layout, progress }),
     hello: helloOf(workstationId(layout), worker, config),
     ...mannersOf(worker, config),
-    tell,
-    complain: (what) => {
-      process.stderr.write(`${what}\n`);
-    },
+    log: new LinkLog(config.general.logLevel, tell),
   });
   if (!started.ok) throw new Error(started.failure.reason);
   return started.value;

@@ -18,7 +18,7 @@ export function phasesText(phases: Phases): string {
   return [parts.join(', '), ...total].filter((text) => text !== '').join('; ');
 }
 
-export type NoticeWishes = Pick<PlannedJob, 'verbose' | 'notice' | 'dim'>;
+export type NoticeWishes = Pick<PlannedJob, 'verbose' | 'notice' | 'dim' | 'remark'>;
 
 export class Notices {
   readonly #plan: NoticeWishes;
@@ -66,7 +66,11 @@ export class Notices {
 
   /** The one line at the end, where the user wants one. */
   end(worker: string, phases: Phases): void {
-    const line = `rch: ${worker}: ${phasesText(phases)}`;
+    this.#last(`rch: ${worker}: ${phasesText(phases)}`);
+    if (this.#plan.remark !== '') this.#last(this.#plan.remark);
+  }
+
+  #last(line: string): void {
     if (this.#asked) this.#send(`${line}\n`, true);
     else if (this.#plan.notice === 'auto')
       this.#send(this.#plan.dim ? `\u001b[2m${line}\u001b[0m\n` : `${line}\n`, false);

@@ -55,6 +55,23 @@ export type Wish = {
 const Step = { wish: 0, state: 1, health: 2, equality: 3, slots: 4, tried: 5 } as const;
 type Step = (typeof Step)[keyof typeof Step];
 
+/** Why a command that should have gone to a worker did not, in a word: for counting. */
+export const fallbackCauses = [
+  'no_worker',
+  'not_wished',
+  'unreachable',
+  'unhealthy',
+  'unfit',
+  'busy',
+  'turned_away',
+  'link_gone',
+  'returned',
+] as const;
+export type FallbackCause = (typeof fallbackCauses)[number];
+
+/** By step. */
+const causes = ['not_wished', 'unreachable', 'unhealthy', 'unfit', 'busy', 'turned_away'] as const;
+
 type Refused = { readonly step: Step; readonly reason: string; readonly next: string };
 
 export type Selection =
@@ -67,6 +84,7 @@ export type Selection =
   /** `busy`: workers that only lack a free slot; worth waiting for. `pending`: workers that are about to connect. */
   | {
       readonly kind: 'none';
+      readonly cause: FallbackCause;
       readonly reason: string;
       readonly next: string;
       readonly busy: boolean;
@@ -215,21 +233,26 @@ function withOutcomes(rows: readonly WorkerVerdict[], best: string, wish: Wish):
 function nearestMiss(
   refused: readonly { readonly id: string; readonly why: Refused }[],
   wish: Wish,
-): { reason: string; next: string } {
+): { cause: FallbackCause; reason: string; next: string } {
   if (wish.worker !== undefined && !refused.some((each) => each.id === wish.worker)) {
     const reason = `RCH_WORKER asks for ${wish.worker}, which is no worker of ours`;
-    return { reason, next: 'rch workers list' };
+    return { cause: 'not_wished', reason, next: 'rch workers list' };
   }
   const named = wish.workers;
   if (named !== undefined && refused.length > 0 && !refused.some(({ id }) => named.includes(id))) {
     const reason = `RCH_WORKERS asks for ${named.join(', ')}, none of which is a worker of ours`;
-    return { reason, next: 'rch workers list' };
+    return { cause: 'not_wished', reason, next: 'rch workers list' };
   }
   const nearest = [...refused].sort((a, b) => b.why.step - a.why.step)[0];
   if (nearest === undefined)
-    return { reason: 'no worker is configured', next: 'rch workers add --id ID --host HOST' };
+    return {
+      cause: 'no_worker',
+      reason: 'no worker is configured',
+      next: 'rch workers add --id ID --host HOST',
+    };
   const others = refused.length > 1 ? ` (nor any of the ${refused.length - 1} others)` : '';
   return {
+    cause: causes[nearest.why.step],
     reason: `no worker can take it: ${nearest.id}: ${nearest.why.reason}${others}`,
     next: nearest.why.next,
   };

@@ -32,13 +32,15 @@ export type Prepared = {
   readonly newest: bigint;
 };
 
-/** ms; `early`: the part of `scan` that was over before the commit. */
+/** ms, and bytes; `early`: the part of `scan` that was over before the commit. */
 export type PrepareTimes = {
   queue: number;
   scan: number;
   early: number;
   sync: number;
   sent: number;
+  /** Bytes of the trees, sent or not. */
+  tree: number;
 };
 
 export type PrepareNeeds = {
@@ -93,6 +95,7 @@ async function prepareOne(
       taking.release();
       return synced;
     }
+    needs.times.tree += synced.value.snapshot.bytes;
     const { snapshot, epoch } = synced.value;
     const { edits, end } = root.watch();
     taking.onRelease = end;

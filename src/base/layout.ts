@@ -4,7 +4,7 @@
  * An installation is one folder, `home` (by default $XDG_DATA_HOME/rch, or ~/.local/share/rch). The launcher
  * finds it from /proc/self/exe alone, so that a caller with an empty environment reaches the same daemon:
  * ```
- * home/lib/     rch.mjs rchd.mjs link.mjs rch-wkr.mjs, rch-shim rch-run rch-fs, native/, cases/, node -> the Node of the install, layout.json
+ * home/lib/     rch.mjs rchd.mjs link.mjs rch-wkr.mjs, rch-shim rch-run rch-fs, native/, cases/, grafana.json, node -> the Node of the install, layout.json
  * home/shims/   cargo gcc make … -> ../lib/rch-shim
  * home/run/     front.sock, link-ID.sock, daemon.lock, stopped, hung          (0700)
  * ```

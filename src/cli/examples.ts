@@ -13,6 +13,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'daemon enable': ['rch daemon enable'],
   'daemon disable': ['rch daemon disable'],
   'daemon logs': ['rch daemon logs -n 100', 'rch daemon logs -f'],
+  logs: ['rch logs -f', 'rch logs --job 3f2a91c0', 'rch logs -n 1000 --level warn --json'],
   workers: ['rch workers list', 'rch workers add --id css --host 203.0.113.20 --user ubuntu'],
   'workers add': [
     'rch workers add --id css --host 203.0.113.20 --user ubuntu --identity-file ~/.ssh/id_ed25519',
@@ -35,7 +36,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'hook install': ['rch hook install', 'rch hook install --agent gemini --project'],
   'hook uninstall': ['rch hook uninstall', 'rch hook uninstall --all'],
   'hook status': ['rch hook status'],
-  status: ['rch status', 'rch status --jobs', 'rch status --json'],
+  status: ['rch status', 'rch status --jobs', 'rch status -w -m', 'rch status --json'],
   queue: [
     'rch queue                                # place, job, caller, what it waits for, and since when',
     'RCH_PRIORITY=low cargo test              # lets all others go first',
@@ -52,7 +53,13 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'rch why "cargo build 2>&1 | tee log"     # a command line: what each tier says, and where it would run',
     'rch why -- cargo build --release         # the same for a command in words',
   ],
-  history: ['rch history', 'rch history -n 100 --json'],
+  history: [
+    'rch history                              # the last 20 decisions',
+    'rch history 3f2a91c0                     # the timeline of a job',
+    'rch history --project --since 2h --failed',
+    'rch history --slow -n 5',
+    'rch history -n 100 --json',
+  ],
   jobs: ['rch jobs'],
   'jobs fetch': ['rch jobs fetch 3f2a91c0'],
   exec: [

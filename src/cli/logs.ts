@@ -1,116 +1,62 @@
-/** `rch daemon logs`: the end of the daemon's log, and what comes with -f. */
-import { createReadStream, statSync, watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+/** `rch logs` and `rch daemon logs`: the end of the daemon's log, and what comes with -f. */
+import { existsSync } from 'node:fs';
+import type { LogLevel } from '../base/log-levels.ts';
 import { daemonLog } from '../base/layout.ts';
 import { fail, ok } from '../base/result.ts';
 import { loadConfig } from '../config/load.ts';
-import type { Context, Outcome } from './report.ts';
+import { Follower, lastLines } from './log-files.ts';
+import { logLine, parseLogLine, wanted } from './render/log.ts';
+import { exitCodes, type Context, type Outcome } from './report.ts';
 
-const levels: Readonly<Record<number, string>> = {
-  10: 'trace',
-  20: 'debug',
-  30: 'info',
-  40: 'warn',
-  50: 'error',
-  60: 'fatal',
+export type LogWishes = {
+  readonly lines: number;
+  readonly follow: boolean;
+  /** The start of a job's id. */
+  readonly job: string | undefined;
+  readonly level: LogLevel | undefined;
 };
-
-/** A line of pino in words; a line that is no JSON as it is. */
-export function logLine(line: string): string {
-  let entry: unknown;
-  try {
-    entry = JSON.parse(line);
-  } catch {
-    return line;
-  }
-  if (typeof entry !== 'object' || entry === null) return line;
-  const { level, time, msg, ...rest } = entry as Record<string, unknown>;
-  const known = new Set(['pid', 'hostname']);
-  const when = typeof time === 'number' ? new Date(time).toISOString() : String(time);
-  const more = Object.entries(rest)
-    .filter(([key]) => !known.has(key))
-    .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  return `${when} ${levels[Number(level)] ?? String(level)} ${typeof msg === 'string' ? msg : ''}${more.join('')}`;
-}
 
 function logFileOf({ layout, env }: Context): string {
   const config = loadConfig(layout, { HOME: env['HOME'] });
   return (config.ok ? config.value.config.general.logFile : undefined) ?? daemonLog(layout);
 }
 
-function sizeOf(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-}
-
-/** Prints what is appended to `file` after `from`, until interrupted; a new file of that name is read from its start. */
-async function follow(file: string, from: number, print: (line: string) => void): Promise<void> {
-  let at = from;
-  let rest = '';
-  for await (const event of changesOf(file)) {
-    if (event !== file) continue;
-    const size = sizeOf(file);
-    if (size < at) at = 0;
-    if (size === at) continue;
-    for await (const chunk of createReadStream(file, {
-      start: at,
-      end: size - 1,
-      encoding: 'utf8',
-    }))
-      rest += String(chunk);
-    at = size;
-    const lines = rest.split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) print(line);
-  }
-}
-
-async function* changesOf(file: string): AsyncGenerator<string> {
-  yield file;
-  const watcher = watch(dirname(file));
-  const queue: string[] = [];
-  let wake: () => void = () => undefined;
-  watcher.on('change', () => {
-    queue.push(file);
-    wake();
+/** Prints lines as they come, until it is interrupted or nobody reads any more. */
+async function followFrom(file: string, context: Context, wishes: LogWishes): Promise<void> {
+  const over = new AbortController();
+  // `rch logs -f | head`: the reader has seen enough.
+  process.stdout.on('error', () => {
+    over.abort();
   });
-  try {
-    for (;;) {
-      const next = queue.shift();
-      if (next !== undefined) {
-        queue.length = 0;
-        yield next;
-      } else
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-    }
-  } finally {
-    watcher.close();
-  }
+  const print = (line: string): void => {
+    process.stdout.write(`${context.json ? line : logLine(line, context.look.colors)}\n`);
+  };
+  const fits = (line: string): boolean => wanted(parseLogLine(line), wishes);
+  const follower = new Follower(file, (line) => {
+    if (fits(line)) print(line);
+  });
+  for (const line of await lastLines(file, wishes.lines, fits, follower.place)) print(line);
+  await follower.follow(over.signal);
 }
 
-export async function daemonLogs(
-  context: Context,
-  options: { readonly lines: number; readonly follow: boolean },
-): Promise<Outcome> {
+/** With --json, each line is one of the log as it stands there. */
+export async function logs(context: Context, wishes: LogWishes): Promise<Outcome> {
   const file = logFileOf(context);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch {
+  if (!existsSync(file) && !existsSync(`${file}.1`))
     return fail(`there is no log yet: ${file}`, 'rch daemon start');
+  if (wishes.follow) {
+    await followFrom(file, context, wishes);
+    process.exit(exitCodes.done);
   }
-  const show = context.json ? (line: string): string => line : logLine;
-  const lines = text.split('\n').filter((line) => line !== '');
-  const last = lines.slice(-options.lines);
-  if (context.json || options.follow) {
-    for (const line of last) process.stdout.write(`${show(line)}\n`);
-    if (options.follow)
-      await follow(file, Buffer.byteLength(text), (line) =>
-        process.stdout.write(`${show(line)}\n`),
-      );
-    process.exit(0);
+  const lines = await lastLines(file, wishes.lines, (line) => wanted(parseLogLine(line), wishes));
+  const none = lines.length === 0 && wishes.job !== undefined;
+  if (none) return fail(`no line of the log is about a job ${wishes.job}`, 'rch history');
+  if (context.json) {
+    for (const line of lines) process.stdout.write(`${line}\n`);
+    process.exit(exitCodes.done);
   }
-  return ok({ facts: last, text: () => last.map(show).join('\n') });
+  return ok({
+    facts: lines,
+    text: ({ colors }) => lines.map((line) => logLine(line, colors)).join('\n'),
+  });
 }

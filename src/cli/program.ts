@@ -11,6 +11,7 @@ import { helpingCommands } from './program-help.ts';
 import { workersCommands } from './program-workers.ts';
 import { hookCommands } from './program-hook.ts';
 import { queueCommands } from './program-queue.ts';
+import { logsCommand, seeingCommands } from './program-seeing.ts';
 import { selfTestCommand } from './program-self-test.ts';
 import { shimCommands } from './program-shim.ts';
 import { exitMeanings } from './report.ts';
@@ -44,39 +45,7 @@ function daemonCommands(program: Command, bind: Bind): void {
   leaf(daemon, 'disable', 'undo `rch daemon enable`').action(
     bind(async (context) => (await import('./daemon-unit.ts')).daemonDisable(context)),
   );
-  leaf(daemon, 'logs', 'the end of its log')
-    .option('-n, --lines <count>', 'how many lines', wholeNumber(0), 50)
-    .option('-f, --follow', 'go on with what comes')
-    .action(
-      bind(async (context, options) =>
-        (await import('./logs.ts')).daemonLogs(context, {
-          lines: Number(options['lines']),
-          follow: options['follow'] === true,
-        }),
-      ),
-    );
-}
-
-function seeingCommands(program: Command, bind: Bind): void {
-  leaf(program, 'status', 'daemon, workers and running jobs; exit code 3 without a daemon')
-    .option('-j, --jobs', 'only what runs and waits, each with its job, caller and cores')
-    .action(
-      bind(async (context, options) =>
-        (await import('./status.ts')).status(context, options['jobs'] === true),
-      ),
-    );
-  leaf(
-    program,
-    'why [what...]',
-    'why the last command in this folder ran where it did, or that of a job, or where a command would run',
-  ).action(bind(async (context, _, what) => (await import('./why.ts')).why(context, what)));
-  leaf(program, 'history', 'the last decisions, newest first')
-    .option('-n, --number <count>', 'how many', wholeNumber(1), 20)
-    .action(
-      bind(async (context, options) =>
-        (await import('./history.ts')).history(context, Number(options['number'])),
-      ),
-    );
+  logsCommand(daemon, bind);
 }
 
 function jobsCommands(program: Command, bind: Bind): void {

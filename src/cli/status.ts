@@ -5,8 +5,11 @@ import { ok } from '../base/result.ts';
 import { DaemonClient } from '../client/daemon-client.ts';
 import { describe } from '../config/problems.ts';
 import { loadConfig } from '../config/load.ts';
+import type { HistoryRecord, StatusReply } from '../protocol/methods.ts';
+import { fleetText } from './render/fleet.ts';
+import { numbersOf, numbersText } from './render/numbers.ts';
 import { activeText, statusText } from './render/status.ts';
-import { exitCodes, type Context, type Outcome } from './report.ts';
+import { exitCodes, type Context, type Look, type Outcome } from './report.ts';
 
 /** Without a daemon: what the files say. */
 function withoutDaemon({ layout, env, version }: Context): Outcome {
@@ -34,18 +37,55 @@ function withoutDaemon({ layout, env, version }: Context): Outcome {
   });
 }
 
-/** `jobs`: only what runs and waits. */
-export async function status(context: Context, jobs: boolean): Promise<Outcome> {
+/** Parts of the whole; none of them: all that the tree shows. */
+export type StatusWishes = {
+  readonly jobs: boolean;
+  readonly workers: boolean;
+  readonly metrics: boolean;
+};
+
+/** Decisions whose times and bytes are summed up. */
+const RECORDS = 1000;
+
+type Part = { readonly facts: Record<string, unknown>; readonly text: (look: Look) => string };
+
+function jobsPart(status: StatusReply): Part {
+  const { jobs, local, queue } = status;
+  return { facts: { jobs, local, queue }, text: (look) => activeText(status, look) };
+}
+
+function workersPart(status: StatusReply): Part {
+  return { facts: { workers: status.workers }, text: (look) => fleetText(status, look) };
+}
+
+function metricsPart(status: StatusReply, records: readonly HistoryRecord[]): Part {
+  const numbers = numbersOf(records);
+  const { counts, metrics } = status;
+  return {
+    facts: { counts, metrics, numbers },
+    text: (look) => numbersText(numbers, status, look),
+  };
+}
+
+export async function status(context: Context, wishes: StatusWishes): Promise<Outcome> {
   const client = await DaemonClient.connect(context.layout);
   if (!client.ok) return client.failure.kind === 'absent' ? withoutDaemon(context) : client;
-  const reply = await client.value.call('status', {}, { timeoutMs: 10_000 });
+  const deadline = { timeoutMs: 10_000 };
+  const reply = await client.value.call('status', {}, deadline);
+  const records = wishes.metrics
+    ? await client.value.call('history', { n: RECORDS }, deadline)
+    : ok([]);
   client.value.close();
   if (!reply.ok) return reply;
+  if (!records.ok) return records;
   const { value } = reply;
-  return ok({
-    facts: jobs
-      ? { running: true, jobs: value.jobs, local: value.local, queue: value.queue }
-      : { running: true, ...value },
-    text: (look) => (jobs ? activeText(value, look) : statusText(value, look)),
-  });
+  const parts = [
+    ...(wishes.jobs ? [jobsPart(value)] : []),
+    ...(wishes.workers ? [workersPart(value)] : []),
+    ...(wishes.metrics ? [metricsPart(value, records.value)] : []),
+  ];
+  if (parts.length === 0)
+    return ok({ facts: { running: true, ...value }, text: (look) => statusText(value, look) });
+  const facts = Object.assign({ running: true }, ...parts.map((part) => part.facts)) as unknown;
+  return ok({ facts, text: (look) => parts.map((part) => part.text(look)).join('\n\n') });
 }

@@ -5,8 +5,10 @@
  */
 import { z } from 'zod';
 import { commandKinds, kindKey } from '../base/command-kinds.ts';
+import { logLevels } from '../base/log-levels.ts';
 import { defaultWithhold, defaultWithholdPatterns } from './environment.ts';
 import { key } from './key.ts';
+import { metrics, traces } from './seeing-schema.ts';
 import { cores, local, queue } from './waiting-schema.ts';
 import { workerConfig, workerId } from './worker-schema.ts';
 
@@ -54,7 +56,7 @@ const settings = {
         plan: 'same',
       }),
       logLevel: key(
-        z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+        z.enum(logLevels).default('info'),
         '`trace`, `debug`, `info`, `warn`, `error`',
         { plan: 'same' },
       ),
@@ -62,6 +64,14 @@ const settings = {
         plan: '`~/.local/share/rch/rch.log`',
         shown: '`~/.local/state/rch/log/rchd.log`',
       }),
+      logMaxSizeMb: key(
+        z.number().min(0.01).max(10_000).default(10),
+        'a log that would get larger becomes `rchd.log.1`, the one before `rchd.log.2`, and so on',
+      ),
+      logKeepFiles: key(
+        z.number().int().min(1).max(99).default(3),
+        'how many of these older logs stay',
+      ),
     })
     .prefault({}),
   daemon: z
@@ -360,15 +370,8 @@ const settings = {
       ),
     })
     .prefault({}),
-  metrics: z
-    .strictObject({
-      historyRetentionDays: key(
-        z.number().int().min(1).max(36_500).default(30),
-        'how long decisions are remembered (`rch history`)',
-        { plan: 'same' },
-      ),
-    })
-    .prefault({}),
+  metrics,
+  traces,
 };
 
 /** What /etc/rch/config.toml and the user's config.toml may hold. */

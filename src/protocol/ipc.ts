@@ -1,5 +1,6 @@
 /** What the front and a link process say to each other, over the IPC channel of child_process.fork (JSON). */
 import { z } from 'zod';
+import { logLevels } from '../base/log-levels.ts';
 import { agentFacts, benchmarkFacts } from './facts.ts';
 
 /** Bytes as latin1, one char a byte: paths, argv and environment need not be UTF-8. */
@@ -78,6 +79,8 @@ export const plannedJob = z.object({
   notice: z.enum(['auto', 'never', 'always']),
   /** Lines of ours on a terminal may be dim (NO_COLOR). */
   dim: z.boolean().default(true),
+  /** Another line of ours behind the one at the end, where that is shown; '' for none. */
+  remark: z.string().default(''),
   /** Bytes of a project root above which it is not carried. */
   maxRootBytes: z.number(),
   /** The highest zstd level of what is sent; 0: as the link does for all. */
@@ -124,6 +127,7 @@ export const lastingPlan = plannedJob.pick({
   verbose: true,
   notice: true,
   dim: true,
+  remark: true,
   fallback: true,
   hooks: true,
   timeoutMs: true,
@@ -167,6 +171,8 @@ export const frontToLink = z.discriminatedUnion('type', [
   z.object({ type: z.literal('heard'), job: z.string() }),
   /** No new jobs; exits when the running ones are done or `deadlineMs` has passed. */
   z.object({ type: z.literal('stop'), deadlineMs: z.number() }),
+  /** The quietest lines that the log takes; at first as `config` says. */
+  z.object({ type: z.literal('logLevel'), level: z.enum(logLevels) }),
   /** Exits at once; what runs goes on, and the next link takes it up. */
   z.object({ type: z.literal('leave') }),
 ]);
@@ -187,7 +193,13 @@ export const phases = z.object({
 });
 export type Phases = z.infer<typeof phases>;
 
-export const jobBytes = z.object({ sent: z.number(), received: z.number(), output: z.number() });
+/** `tree`: of all files that the job needed there, whether they had to be sent or not. */
+export const jobBytes = z.object({
+  sent: z.number(),
+  received: z.number(),
+  output: z.number(),
+  tree: z.number().optional(),
+});
 
 /** How a job ended, as the link saw it. */
 export const jobOutcome = z.discriminatedUnion('kind', [
@@ -328,6 +340,13 @@ export const linkToFront = z.discriminatedUnion('type', [
   z.object({ type: z.literal('looked'), request: z.number(), told: toldSources }),
   z.object({ type: z.literal('failed'), request: z.number(), reason: z.string() }),
   z.object({ type: z.literal('phase'), job: z.string(), phase: z.string() }),
+  /** A line for the daemon's log, `job` where it is about one. */
+  z.object({
+    type: z.literal('log'),
+    level: z.enum(logLevels),
+    what: z.string(),
+    job: z.string().optional(),
+  }),
   /** A job begins nothing, since the run of `to` serves it too; '' when it runs for itself after all. */
   z.object({ type: z.literal('joined'), job: z.string(), to: z.string() }),
   doneMessage,

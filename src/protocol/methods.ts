@@ -36,6 +36,10 @@ export const historyRecord = z.object({
   name: z.string().optional(),
   /** Hooks of the user's that did not end well, and how. */
   hooks: z.array(z.string()).optional(),
+  /** It should have gone to a worker and ran here: for which cause, in a word. */
+  fallback: z.string().optional(),
+  /** It had started on a worker and was lost: it ended with 102. */
+  lost: z.boolean().optional(),
 });
 export type HistoryRecord = z.infer<typeof historyRecord>;
 
@@ -242,6 +246,10 @@ export const statusReply = z.object({
     returned: z.number(),
     lost: z.number(),
   }),
+  /** What goes worse than usual: commands for workers that run here, or are lost there. */
+  notices: z.array(z.object({ kind: z.string(), text: z.string() })).default([]),
+  /** Where Prometheus finds our metrics, or why it does not; null while metrics.enabled is off. */
+  metrics: z.object({ url: z.string(), trouble: z.string() }).nullable().default(null),
   /** Bytes resident of the front alone. */
   memory: z.number(),
 });
@@ -333,9 +341,21 @@ export type ProgressEvent = z.infer<typeof progressEvent>;
 
 export const controlMethods = {
   status: { params: nothing, reply: statusReply },
-  /** Newest first. */
+  /** The `n` newest, newest first, of those that are asked for. */
   history: {
-    params: z.object({ n: z.number().int().positive() }),
+    params: z.object({
+      n: z.number().int().positive(),
+      /** Run there or below; absolute, UTF-8. */
+      folder: z.string().optional(),
+      /** Of a project of that name. */
+      name: z.string().optional(),
+      /** Not begun before; ISO 8601. */
+      since: z.iso.datetime().optional(),
+      /** Ended with an error, by a signal, or lost. */
+      failed: z.boolean().optional(),
+      /** The `n` slowest, the slowest first. */
+      slow: z.boolean().optional(),
+    }),
     reply: z.array(historyRecord),
   },
   /** The newest decision, of those with `job` as the start of their id or made in `cwd` (or below it). */

@@ -52,7 +52,7 @@ group('layers', () => {
   it('merges tables key by key and replaces lists', () => {
     user('[general]\nlog_level = "debug"\n[environment]\npass = ["GITHUB_TOKEN"]\n');
     const config = loaded();
-    expect(config.general).toEqual({ enabled: true, verbose: false, logLevel: 'debug' });
+    expect(config.general).toMatchObject({ enabled: true, verbose: false, logLevel: 'debug' });
     expect(config.environment.pass).toEqual(['GITHUB_TOKEN']);
     expect(config.environment.withhold).toContain('SSH_AUTH_SOCK');
   });

@@ -1,7 +1,7 @@
 /** One decision, and lists of them, in words. */
 import type { DecisionDetails, HistoryRecord } from '../../protocol/methods.ts';
 import type { Look } from '../report.ts';
-import { clip, duration, printable, size, table } from './text.ts';
+import { duration, printable, size, table } from './text.ts';
 
 /** The start of an id that names a job in commands. */
 export const shortId = (id: string): string => id.slice(0, 8);
@@ -10,11 +10,11 @@ export const shortId = (id: string): string => id.slice(0, 8);
 export function endOf(record: HistoryRecord): string {
   if (record.signal !== null) return `signal ${record.signal}`;
   if (record.exit !== null) return `exit ${record.exit}`;
-  return '';
+  return record.lost === true ? 'lost' : '';
 }
 
 /** Why it ran where it ran; of one that another's run served, which that was. */
-function reasonOf({ joined, reason }: HistoryRecord): string {
+export function reasonOf({ joined, reason }: HistoryRecord): string {
   return joined === undefined
     ? reason
     : `joined to job ${shortId(joined)}, the same command on the same tree`;
@@ -24,24 +24,9 @@ function totalOf(record: HistoryRecord): string {
   return record.phases.total === undefined ? '' : duration(record.phases.total);
 }
 
-export function historyText(records: readonly HistoryRecord[], look: Look): string {
-  if (records.length === 0) return 'no command has come through the shims yet';
-  const rows = records.map((record) => [
-    shortId(record.id),
-    record.startedAt.slice(0, 19).replace('T', ' '),
-    record.decision === 'remote' ? (record.worker ?? 'remote') : 'here',
-    totalOf(record),
-    endOf(record),
-    clip(printable(record.command), 48),
-    printable(reasonOf(record)),
-  ]);
-  return table(
-    [['JOB', 'WHEN (UTC)', 'WHERE', 'TOOK', 'END', 'COMMAND', 'REASON'], ...rows],
-    look.width,
-  );
-}
-
-const phaseNames = ['queue', 'scan', 'sync', 'start', 'run', 'return'] as const;
+/** In the order they happen. */
+export const phaseNames = ['queue', 'scan', 'sync', 'start', 'run', 'return'] as const;
+export type PhaseName = (typeof phaseNames)[number];
 
 /** `scan 12 ms, sync 85 ms, run 2.1 s, return 40 ms; total 2.3 s`. */
 export function phasesText(record: HistoryRecord): string {

@@ -38,7 +38,7 @@ export function stateText(worker: WorkerStatus, colors: Colors): string {
 }
 
 /** What is wrong, a line each; what to do about it behind. */
-function troubleLines(worker: WorkerStatus): string[] {
+export function troubleLines(worker: WorkerStatus): string[] {
   const lines = worker.troubles.map(({ reason, next }) => [reason, next] as const);
   const all = lines.length === 0 ? [[worker.reason, worker.next] as const] : lines;
   return all.flatMap(([reason, next]) => [
@@ -54,6 +54,7 @@ function workerBranch(worker: WorkerStatus, colors: Colors): Branch {
     stateText(worker, colors),
     ...(worker.slots === null ? [] : [`${worker.slots.used}/${worker.slots.total} slots`]),
     ...(worker.jobs === 0 ? [] : [count(worker.jobs, 'job')]),
+    ...(worker.speed === null ? [] : [`score ${worker.speed.toFixed(1)}`]),
     ...(worker.breaker === 'closed' ? [] : [`breaker ${worker.breaker}`]),
   ];
   return {
@@ -64,10 +65,10 @@ function workerBranch(worker: WorkerStatus, colors: Colors): Branch {
 
 function jobBranches(status: StatusReply): Branch {
   return {
-    text: `running elsewhere: ${status.jobs.length === 0 ? 'nothing' : count(status.jobs.length, 'job')}`,
+    text: `active compilations: ${status.jobs.length}`,
     below: status.jobs.map((job) =>
       leaf(
-        `${shortId(job.id)}: ${printable(job.command)} (${job.worker}, ${job.phase}, ${duration(job.sinceMs)})`,
+        `${shortId(job.id)}: ${printable(job.command)} (${job.worker}, ${count(job.slots, 'slot')}, ${job.phase}, ${duration(job.sinceMs)} elapsed)`,
       ),
     ),
   };
@@ -138,12 +139,19 @@ function projectBranches({ projects }: ConfigStatus, colors: Colors): Branch[] {
   });
 }
 
+/** Where metrics are to be had, while somebody asked for them. */
+function metricsBranches({ metrics }: StatusReply, colors: Colors): Branch[] {
+  if (metrics === null) return [];
+  const { url, trouble } = metrics;
+  return [leaf(trouble === '' ? `metrics: ${url}` : colors.red(`metrics: ${printable(trouble)}`))];
+}
+
 export function statusText(status: StatusReply, { colors, width }: Look): string {
   const { counts } = status;
   const problems = status.config.problems.map((problem) => leaf(problemText(problem)));
   const branches: Branch[] = [
     leaf(
-      `daemon: ${colors.green('running')} (pid ${status.pid}, up ${duration(status.uptimeMs)}, ${size(status.memory)})`,
+      `daemon: ${colors.green('running')} (pid ${status.pid}, uptime ${duration(status.uptimeMs)}, ${size(status.memory)})`,
     ),
     ...(status.enabled || problems.length > 0
       ? []
@@ -157,6 +165,8 @@ export function statusText(status: StatusReply, { colors, width }: Look): string
           },
         ]),
     ...projectBranches(status.config, colors),
+    ...status.notices.map(({ text }) => leaf(colors.yellow(`notice: ${printable(text)}`))),
+    ...metricsBranches(status, colors),
     jobBranches(status),
     ...localBranches(status),
     leaf(

@@ -1,6 +1,6 @@
 import picocolors from 'picocolors';
 import { expect, it } from 'vitest';
-import { historyText, whyText } from '../../../src/cli/render/record.ts';
+import { whyText } from '../../../src/cli/render/record.ts';
 import { activeText, statusText } from '../../../src/cli/render/status.ts';
 import { mendFor, probeText } from '../../../src/cli/render/worker.ts';
 import type { HistoryRecord, StatusReply, WorkerStatus } from '../../../src/protocol/methods.ts';
@@ -68,15 +68,6 @@ const worker: WorkerStatus = {
   },
 };
 
-it('lists decisions with where, how long, and how they ended', () => {
-  expect(historyText([record], look)).toBe(
-    [
-      'JOB       WHEN (UTC)           WHERE  TOOK   END     COMMAND   REASON',
-      '01234567  2026-01-02 03:04:05  css    2.3 s  exit 2  make -j8  worth it',
-    ].join('\n'),
-  );
-});
-
 it('explains one decision with phases, bytes and what was kept', () => {
   const text = whyText(record, null, look);
   expect(text).toContain('ran on css: worth it');
@@ -139,7 +130,7 @@ it('shows the fleet as a tree, and what is wrong with a worker', () => {
     config: { files: [], problems: [], projects: [] },
     log: '/l',
     workers: [
-      worker,
+      { ...worker, speed: 87.25 },
       {
         ...worker,
         id: 'csd',
@@ -180,20 +171,24 @@ it('shows the fleet as a tree, and what is wrong with a worker', () => {
       },
     ],
     counts: { remote: 3, local: 4, returned: 0, lost: 0 },
+    notices: [{ kind: 'fallbacks', text: '4 of 5 ran here' }],
+    metrics: { url: 'http://127.0.0.1:9090/metrics', trouble: '' },
     memory: 62e6,
   };
   expect(statusText(status, look).split('\n')).toEqual([
     'rch 1',
-    '├── daemon: running (pid 7, up 1m 05s, 62 MB)',
-    '├── running elsewhere: 1 job',
-    '│   └── 01234567: make (css, run, 1.5 s)',
+    '├── daemon: running (pid 7, uptime 1m 05s, 62 MB)',
+    '├── notice: 4 of 5 ran here',
+    '├── metrics: http://127.0.0.1:9090/metrics',
+    '├── active compilations: 1',
+    '│   └── 01234567: make (css, 4 slots, run, 1.5 s elapsed)',
     '├── heavy commands here: 1, on 1 of 2 cores',
     '│   └── cargo run (pid 9, 1m 10s)',
     '├── in line: 1 (rch queue)',
     '│   └── 1: make all (night, 2.5 s)',
     '├── since its start: 3 remote, 4 local',
     '└── workers:',
-    '    ├── css (203.0.113.20): healthy, 2/32 slots, 1 job',
+    '    ├── css (203.0.113.20): healthy, 2/32 slots, 1 job, score 87.3',
     '    └── csd (203.0.113.20): unreachable',
     '        ├── no route',
     '        └── next: ping it',

@@ -6,17 +6,20 @@ import { join } from 'node:path';
 import { keptByRules } from '../../../daemon/classify/confidence.ts';
 import { breakerRulesOf } from '../../../daemon/front/fleet.ts';
 import { limitsOf, stopMs } from '../../../daemon/front/front.ts';
+import { traceWish } from '../../../daemon/front/otlp.ts';
 import { measuredLongAgo } from '../../../daemon/front/speed-desk.ts';
 import { helloOf, mannersOf } from '../../../daemon/link/hello.ts';
 import { History } from '../../../daemon/journal/history.ts';
 import { journalLine } from '../../../daemon/journal/record.ts';
 import { ExperienceBook } from '../../../daemon/select/experience.ts';
+import { logPlaceOf } from '../../../daemon/journal/log.ts';
 import { worth } from '../../../daemon/select/worth.ts';
 import { commandKinds, kindKey, type CommandKind } from '../../../src/base/command-kinds.ts';
-import { daemonLog } from '../../../src/base/layout.ts';
+import { daemonLog, layoutFor } from '../../../src/base/layout.ts';
 import { snakeOf } from '../../../src/config/problems.ts';
 import type { Config } from '../../../src/config/schema.ts';
 import { workerConfig } from '../../../src/config/worker-schema.ts';
+import type { StatusReply } from '../../../src/protocol/methods.ts';
 import { BlobPacker } from '../../../src/protocol/blob-packer.ts';
 import { seeMakeAll, seePriority, seeScore, type Bench, type Probe } from './bench.ts';
 
@@ -138,6 +141,13 @@ async function seeFallback(bench: Bench): Promise<unknown> {
   return existsSync(file) && readFileSync(file, 'utf8').trim();
 }
 
+/** Where metrics are served, once they are, or cannot be. */
+async function seeMetrics({ house }: Bench): Promise<string | undefined> {
+  const opened = ({ metrics }: StatusReply): boolean =>
+    metrics === null || !metrics.trouble.includes('is being opened');
+  return (await house.until('the port of metrics', opened)).metrics?.url;
+}
+
 async function seePidFile(bench: Bench): Promise<unknown> {
   const { house } = bench;
   const file = join(house.root, 'walk.pid');
@@ -190,6 +200,14 @@ export const settingsProbes: Readonly<Record<string, Probe>> = {
   'general.enabled': { to: false },
   'general.verbose': { to: true },
   'general.log_level': { to: 'error', see: seeLevel },
+  'general.log_max_size_mb': {
+    to: 3,
+    pure: ({ general }) => logPlaceOf(layoutFor({ HOME: '/h' }), general),
+  },
+  'general.log_keep_files': {
+    to: 9,
+    pure: ({ general }) => logPlaceOf(layoutFor({ HOME: '/h' }), general),
+  },
   'general.log_file': { to: '/tmp/own.log', see: seeLogFile },
   'daemon.drain_timeout_sec': { to: 7, pure: (config) => stopMs('drain', config) },
   'daemon.heartbeat_interval_sec': { to: 3, pure: seeManners },
@@ -274,5 +292,16 @@ export const settingsProbes: Readonly<Record<string, Probe>> = {
     see: seeFallback,
   },
   'hooks.timeout_sec': { to: 5 },
+  'metrics.enabled': { to: true, see: seeMetrics },
+  'metrics.prometheus_port': { to: 0, beside: { 'metrics.enabled': true }, see: seeMetrics },
+  'metrics.prometheus_address': {
+    to: '127.0.0.2',
+    beside: { 'metrics.enabled': true, 'metrics.prometheus_port': 0 },
+    see: async (bench) => new URL((await seeMetrics(bench)) ?? '').hostname,
+  },
+  'traces.otlp_endpoint': {
+    to: 'http://127.0.0.1:4318',
+    pure: ({ traces }) => traceWish(new Map(), traces),
+  },
   'metrics.history_retention_days': { to: 5, pure: seeHistory },
 };

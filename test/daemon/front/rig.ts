@@ -236,7 +236,7 @@ export class LinkScript {
       if (message.type === 'probe') {
         const facts = await agentFactsLikeHere(message.tools, more);
         this.say({ type: 'probed', request: message.request, facts });
-      } else if (message.type !== 'configure' && message.type !== 'heard')
+      } else if (!['configure', 'heard', 'logLevel'].includes(message.type))
         throw new Error(`${type} expected, got ${message.type}`);
     }
   }
