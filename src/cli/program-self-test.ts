@@ -1,9 +1,18 @@
 /** `rch self-test`: options and help. */
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { leaf, wholeNumber, type Bind } from './leaf.ts';
 
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined;
+
+type Part = { readonly number: number; readonly of: number };
+
+function part(said: string): Part {
+  const [, number = 0, of = 0] = (/^(\d{1,4})\/(\d{1,4})$/.exec(said) ?? []).map(Number);
+  if (number < 1 || number > of)
+    throw new InvalidArgumentError('It must be K/N: part K of N parts, from 1/N to N/N.');
+  return { number, of };
+}
 
 export function selfTestCommand(program: Command, bind: Bind): void {
   leaf(
@@ -16,6 +25,7 @@ export function selfTestCommand(program: Command, bind: Bind): void {
     .option('--case <name>', 'only cases whose name holds this')
     .option('--quick', 'a case that is there for several compilers with one of them alone')
     .option('--full', 'every case on pipes, terminals, files and mixtures of them; takes a while')
+    .option('--part <k/n>', 'one of n parts of the cases, such as 1/2', part, { number: 1, of: 1 })
     .option('--lanes <count>', 'so many cases side by side', wholeNumber(1), 2)
     .action(
       bind(async (context, options) => {
@@ -25,6 +35,7 @@ export function selfTestCommand(program: Command, bind: Bind): void {
           tools: Array.isArray(options['tool']) ? options['tool'].map(String) : [],
           case: text(options['case']),
           extent: options['full'] === true ? 'full' : options['quick'] === true ? 'quick' : 'usual',
+          part: options['part'] as Part,
           lanes: Number(options['lanes']),
         });
       }),

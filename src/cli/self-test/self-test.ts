@@ -14,7 +14,7 @@ import { exitCodes, type Context, type Outcome } from '../report.ts';
 import { linkedTools, makeLinks } from '../shim/tools.ts';
 import { readCases, type Case, type CaseSet } from './case-file.ts';
 import { runCase, type CaseRun } from './one-case.ts';
-import { kindsOf } from './streams.ts';
+import { hashOf, kindsOf } from './streams.ts';
 import { Presence, type Skipped } from './presence.ts';
 import { Progress } from './progress.ts';
 import { findings, selfTestText } from './text.ts';
@@ -27,6 +27,8 @@ export type SelfTestOptions = {
   readonly case: string | undefined;
   /** quick: a case for one of its tools; full: with all kinds of streams; else for all its tools, with one kind. */
   readonly extent: 'quick' | 'usual' | 'full';
+  /** Which of so many parts of the cases, from 1 on. */
+  readonly part: { readonly number: number; readonly of: number };
   /** Cases side by side. */
   readonly lanes: number;
 };
@@ -56,6 +58,7 @@ function chosen(sets: readonly CaseSet[], options: SelfTestOptions): Result<Case
   const cases = all.filter(
     (one) =>
       (options.extent !== 'quick' || one.quick) &&
+      (hashOf(`part of ${one.id}`) >>> 8) % options.part.of === options.part.number - 1 &&
       (options.tools.length === 0 || options.tools.includes(one.tool)) &&
       (wanted === undefined || one.id.includes(wanted)),
   );
