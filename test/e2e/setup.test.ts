@@ -1,6 +1,6 @@
 /**
- * A worker from the start: found in ssh_config, added, probed, set up by its own package manager, and kept in step with
- * this machine. One bare worker goes through all of it, in this order.
+ * A worker from the start, a minimal Debian with sshd alone: found in ssh_config, added, probed, of no use and why, set up
+ * by its own package manager, and kept in step with this machine. One bare worker goes through all of it, in this order.
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -20,8 +20,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Line, type Said } from '../cli/rig.ts';
 import { Fleet, noFleet, type FleetWorker } from '../rig/fleet.ts';
 import type { HistoryRow } from '../rig/world.ts';
-import { write, type Files } from './projects.ts';
-import { tiny, words } from './trouble.ts';
+import { cargoProject, cmakeProject, makeProject, write, type Files } from './projects.ts';
+import { tiny, within, words } from './trouble.ts';
 
 let fleet: Fleet;
 let worker: FleetWorker;
@@ -55,19 +55,24 @@ async function facts<T>(...args: string[]): Promise<T> {
   return JSON.parse(said.out) as T;
 }
 
-/** Builds such a project as it stands, and says what became of it. */
+/** Builds a project of these files, and says what became of it. Without `of.env` Rust is the stand-in. */
 async function build(
   name: string,
   argv: readonly string[],
-  files: Files = tiny,
+  of: { readonly files?: Files; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<HistoryRow> {
   const cwd = join(base, name);
   mkdirSync(cwd, { recursive: true });
-  write(cwd, files);
-  const ended = await line.world.run(argv, {
-    cwd,
-    env: { ...env, PATH: `${line.shims}:${env['PATH'] ?? ''}`, RCH_FORCE_REMOTE: '1' },
-  });
+  write(cwd, of.files ?? tiny);
+  const given = of.env ?? env;
+  const ended = await within(
+    line.world.run(argv, {
+      cwd,
+      env: { ...given, PATH: `${line.shims}:${given['PATH'] ?? ''}`, RCH_FORCE_REMOTE: '1' },
+    }),
+    'the build',
+    120_000,
+  );
   expect(ended.code, words(ended)).toBe(0);
   const [row] = await line.world.history(1);
   if (row === undefined) throw new Error('the daemon has no history');
@@ -95,7 +100,7 @@ async function installOther(program: string, version: string): Promise<void> {
   await fleet.inside(worker, 'dpkg', '-i', '/var/local/other.deb');
 }
 
-describe.skipIf(noFleet !== undefined)('a machine that becomes a worker', () => {
+describe.skipIf(noFleet !== undefined)('a bare machine that becomes a worker', () => {
   beforeAll(async () => {
     fleet = await Fleet.up('setup', 0, { bare: 1 });
     worker = fleet.worker(0);
@@ -121,6 +126,11 @@ describe.skipIf(noFleet !== undefined)('a machine that becomes a worker', () => 
     await line.world.dispose();
     await fleet.release();
     rmSync(base, { recursive: true, force: true });
+  });
+
+  it('has sshd alone', async () => {
+    const tools = 'command -v node gcc make cargo bwrap || true';
+    expect(await fleet.inside(worker, 'sh', '-c', tools)).toBe('');
   });
 
   it('is found in ssh_config and aliases, once, beside those that cannot be one', async () => {
@@ -159,10 +169,47 @@ describe.skipIf(noFleet !== undefined)('a machine that becomes a worker', () => 
     expect(out).toMatch(/^missing .*gcc.*\n +rch workers setup box --with .*gcc/m);
   });
 
+  it('is what rch doctor names, with the command that mends it', async () => {
+    const told = await rch('doctor', 'workers', '--json');
+    expect(told.code).toBe(1);
+    const { checks } = JSON.parse(told.out) as {
+      checks: { id: string; state: string; mend: string }[];
+    };
+    const by = (part: string): unknown => checks.find(({ id }) => id === `worker.box.${part}`);
+    expect(by('reachable')).toMatchObject({ state: 'pass' });
+    expect(by('host-key')).toMatchObject({ state: 'pass' });
+    expect(by('tools')).toMatchObject({
+      state: 'warn',
+      mend: expect.stringContaining('rch workers setup box --with') as string,
+    });
+    expect(by('compile')).toMatchObject({ state: 'fail', mend: 'rch workers setup box' });
+  });
+
+  it.each<[string, Files, readonly string[], RegExp]>([
+    ['make', makeProject, ['make'], /the worker has no (make|cc|gcc)/],
+    ['cargo', cargoProject, ['cargo', 'build'], /the worker has no (cc|gcc)|lacks/],
+    ['gcc', { 'x.c': 'int main(void) { return 0; }\n' }, ['gcc', 'x.c', '-o', 'x'], /has no gcc/],
+  ])('takes no %s before it is set up, for a reason that is told', async (...of) => {
+    const [name, files, argv, reason] = of;
+    const row = await build(name, argv, { files, env: { PATH } });
+    expect(row).toMatchObject({ decision: 'local', worker: null });
+    expect(row.reason).toMatch(/box/);
+    expect(row.reason).toMatch(reason);
+    expect(await line.world.rch(['why'])).toMatch(reason);
+  });
+
+  it('takes no build configured by CMake either', async () => {
+    write(join(base, 'cmake'), cmakeProject);
+    const argv = ['cmake', '-G', 'Ninja', '-B', 'build'];
+    const setup = await line.world.run(argv, { cwd: join(base, 'cmake'), shims: false });
+    expect(setup.code, words(setup)).toBe(0);
+    const row = await build('cmake', ['cmake', '--build', 'build'], { files: {} });
+    expect(row).toMatchObject({ decision: 'local', worker: null });
+    expect(row.reason).toMatch(/the worker has no (cmake|ninja|cc|gcc)/);
+  });
+
   it('is set up only where somebody may, and said yes', async () => {
     const wish = ['workers', 'setup', 'box', '--only', '--with', 'gcc,make'];
-    const before = await build('early', ['make']);
-    expect(before.reason).toMatch(/the worker has no/);
     const refused = await rch(...wish, '--yes');
     expect(refused.code).toBe(1);
     expect(refused.err).toContain('cannot become root by itself: it has no sudo');
@@ -222,7 +269,9 @@ describe.skipIf(noFleet !== undefined)('a machine that becomes a worker', () => 
       rust: { by: 'shipping', toolchain: 'mine', version: 'rustc 1.2.3 (stand-in)' },
     });
     expect(report?.rust.sent).toBeGreaterThan(LIBRARY);
-    const row = await build('crate', ['rustc', '--crate-type', 'lib', 'x.rs'], { 'x.rs': '' });
+    const row = await build('crate', ['rustc', '--crate-type', 'lib', 'x.rs'], {
+      files: { 'x.rs': '' },
+    });
     expect(row, row.reason).toMatchObject({ decision: 'remote', worker: 'box', exit: 0 });
     expect(row.bytes.sent).toBeLessThan(LIBRARY);
   });
