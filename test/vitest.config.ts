@@ -34,7 +34,15 @@ const common = {
 const leaks = 'test/rig/leaks.ts';
 
 /** Files that take minutes, longest first: begun last, one of them would run alone at the end. */
-const long = ['real-projects', 'conformance', 'alternation', 'trouble', 'install', 'link-death'];
+const long = [
+  'real-projects',
+  'conformance',
+  'alternation',
+  'trouble',
+  'setup',
+  'install',
+  'link-death',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(

@@ -21,6 +21,7 @@ import { below, matcher, slowest, type HistoryQuery } from './history-query.ts';
 import { environmentOf } from './request.ts';
 import type { Mandate } from '../lifecycle/health.ts';
 import type { StopKind } from './front.ts';
+import { toolchainFor } from './toolchain.ts';
 import { jobsOf, problemsOf, statusOf, workerStatus, type StatusParts } from './status.ts';
 
 export type ControlParts = StatusParts & {
@@ -104,6 +105,7 @@ export class Control {
         return ok({ forgotten: parts.learned.forget(folder) });
       }),
       explain: checked('explain', (params, caller) => this.#explain(params, caller.signal)),
+      toolchain: checked('toolchain', toolchainFor),
       classifyLine: checked('classifyLine', (params) => ok(this.#classifyLine(params))),
       queue: checked('queue', () => ok(parts.line.list())),
       cancel: checked('cancel', (wish) => cancel(parts, wish)),

@@ -65,7 +65,7 @@ export class Agent {
   readonly #probe = new MachineProbe();
   readonly #owners = new Map<string, Owner>();
   readonly #sessions = new Map<string, Session>();
-  readonly #sandbox: Promise<Sandbox>;
+  #sandbox: Promise<Sandbox>;
   #onIdle: () => void = () => undefined;
   #tools: readonly string[] = [];
   #lookTimer: NodeJS.Timeout | undefined;
@@ -86,7 +86,7 @@ export class Agent {
     this.#hasher = hasher;
     this.#roots = new Roots(needs.folder, { helper: this.helper, hasher: this.#hasher });
     const runner = join(needs.lib, 'rch-run');
-    this.#sandbox = findSandbox({ runner, path: needs.path, without: needs.without });
+    this.#sandbox = this.#findSandbox();
     this.kept = new Kept(needs.folder, (bytes) => this.room(bytes));
     const jobs: JobsNeeds = {
       folder: needs.folder,
@@ -171,12 +171,25 @@ export class Agent {
     return opened !== undefined;
   }
 
+  #findSandbox(): Promise<Sandbox> {
+    const { lib, path, without } = this.#needs;
+    return findSandbox({ runner: join(lib, 'rch-run'), path, without });
+  }
+
+  /** What was found at the start; where that was poor, and nothing runs by it, it is tried again: somebody may have mended it. */
+  async #bestSandbox(): Promise<Sandbox> {
+    const { method } = await this.#sandbox;
+    const poor = method === 'none' || method === 'folder';
+    if (poor && this.jobs.all.length === 0) this.#sandbox = this.#findSandbox();
+    return this.#sandbox;
+  }
+
   async facts(owner: Owner, tools: readonly string[]): Promise<AgentFacts> {
     if (tools.length > 0) this.#tools = tools;
     const { folder, path } = this.#needs;
     const [machine, sandbox] = await Promise.all([
       this.#probe.take(tools, { path, folder: folder.path }),
-      this.#sandbox,
+      this.#bestSandbox(),
     ]);
     const user = userInfo();
     return {

@@ -14,7 +14,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'daemon disable': ['rch daemon disable'],
   'daemon logs': ['rch daemon logs -n 100', 'rch daemon logs -f'],
   logs: ['rch logs -f', 'rch logs --job 3f2a91c0', 'rch logs -n 1000 --level warn --json'],
-  workers: ['rch workers list', 'rch workers add --id css --host 203.0.113.20 --user ubuntu'],
+  workers: [
+    'rch workers list',
+    'rch workers discover',
+    'rch workers add --id css --host 203.0.113.20 --user ubuntu',
+  ],
   'workers add': [
     'rch workers add --id css --host 203.0.113.20 --user ubuntu --identity-file ~/.ssh/id_ed25519',
     'rch workers add --id box --host ALIAS            # everything else from ssh_config',
@@ -22,7 +26,26 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   'workers list': ['rch workers list', 'rch workers list --json'],
   'workers remove': ['rch workers remove css'],
-  'workers probe': ['rch workers probe css', 'rch workers probe css --tool clang-19'],
+  'workers probe': [
+    'rch workers probe css',
+    'rch workers probe --all --json',
+    'rch workers probe css --tool clang-19',
+  ],
+  'workers discover': [
+    'rch workers discover',
+    'rch workers discover --add css csd',
+    'rch workers discover --yes --accept-host-key',
+  ],
+  'workers setup': [
+    'rch workers setup css --dry-run',
+    'rch workers setup css --with clang,ccache,libssl-dev --yes',
+    'rch workers setup css --only --with gcc,make',
+  ],
+  'workers sync': [
+    'rch workers sync css',
+    'rch workers sync --all --cpp --dry-run',
+    'rch workers sync css --rust --rustup',
+  ],
   'workers drain': ['rch workers drain css'],
   'workers disable': ['rch workers disable css'],
   'workers enable': ['rch workers enable css'],

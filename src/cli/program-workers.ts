@@ -1,6 +1,7 @@
 /** `rch workers …`: options and help. */
 import { Option, type Command } from 'commander';
 import { leaf, wholeNumber, type Bind } from './leaf.ts';
+import { setupCommands } from './program-setup.ts';
 
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined;
@@ -80,15 +81,7 @@ export function workersCommands(program: Command, bind: Bind): void {
       (await import('./workers/remove.ts')).removeWorker(context, id ?? ''),
     ),
   );
-  leaf(workers, 'probe <id>', 'connect, and show what the machine is and has')
-    .option('--tool <name...>', 'ask for these tools too')
-    .action(
-      bind(async (context, options, [id]) => {
-        const { probeWorker } = await import('./workers/probe.ts');
-        const tools = Array.isArray(options['tool']) ? options['tool'].map(String) : [];
-        return probeWorker(context, id ?? '', tools);
-      }),
-    );
+  setupCommands(workers, bind);
   leaf(
     workers,
     'benchmark [ids...]',

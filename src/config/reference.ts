@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { settingsIn, type Setting } from './known.ts';
 import { projectFile } from './project-schema.ts';
 import { settingsFile } from './schema.ts';
+import { toolchainShape } from './toolchain-schema.ts';
 import { tomlValue, type TomlValue } from './toml-value.ts';
 import { workerConfig, workersFileShape } from './worker-schema.ts';
 
@@ -50,7 +51,7 @@ function settingsRows(head: string, settings: readonly Setting[], withPlan: bool
   return [[head, 'default', ...(withPlan ? ['in the plan'] : []), 'meaning'], ...rows];
 }
 
-/** The tables: config.toml, workers.toml, a project's file. */
+/** The tables: config.toml, workers.toml, a project's file, toolchain.toml. */
 export function configRows(): readonly Rows[] {
   const defaults = settingsIn(workersFileShape).filter(({ name }) => name.startsWith('defaults.'));
   const shared = new Set(defaults.map(({ name }) => name.slice('defaults.'.length)));
@@ -59,6 +60,7 @@ export function configRows(): readonly Rows[] {
     settingsRows('key in config.toml', settingsIn(settingsFile), true),
     settingsRows('key in workers.toml', [...defaults, ...own], false),
     settingsRows("key in a project's `.rch/config.toml`", settingsIn(projectFile), true),
+    settingsRows('key in toolchain.toml', settingsIn(toolchainShape), true),
   ];
 }
 

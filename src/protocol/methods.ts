@@ -431,6 +431,25 @@ export const controlMethods = {
     }),
   },
   /**
+   * The toolchain that rustup's proxy `rustc` would take in `cwd`, or the one called `name`; nothing is asked of rustup.
+   * Paths are UTF-8. `name` in the reply is null where `rustc` is not rustup's, or a path chose the toolchain.
+   */
+  toolchain: {
+    params: z.object({
+      rustc: z.string(),
+      cwd: z.string(),
+      /** NAME=value */
+      env: z.array(z.string()),
+      name: z.string().optional(),
+    }),
+    reply: z.object({
+      rustup: z.boolean(),
+      name: z.string().nullable(),
+      /** With bin and lib; empty where `rustc` is not rustup's. */
+      folder: z.string(),
+    }),
+  },
+  /**
    * What a shell line holds for the shims: for the hook, which asks whether to wrap it, and for `rch why LINE`.
    * Text is UTF-8. Nothing is started or recorded; only settings and cargo's aliases are read.
    */

@@ -1,6 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -699,6 +707,31 @@ test('a job finds the name and the time zone of the machine of its caller', asyn
   const end = await peer.follow(job);
   expect(end.stdout).toMatch(foundOut);
 });
+
+test.skipIf(!bubblewrap)(
+  'a sandbox that was mended is noticed by the agent that runs',
+  async () => {
+    const path = mkdtempSync(join(tmpdir(), 'rch-agent-path-'));
+    const worker = await startAgent({ arguments: ['--without', 'namespaces'], path });
+    const link = await AgentPeer.connect(worker.socket);
+    try {
+      const method = (json: Buffer): string =>
+        agentFacts.parse(JSON.parse(json.toString())).sandbox.method;
+      expect(method(link.welcome?.json ?? Buffer.alloc(0))).toBe('folder');
+      const programs = (process.env['PATH'] ?? '')
+        .split(':')
+        .map((folder) => join(folder, 'bwrap'));
+      symlinkSync(programs.find((program) => existsSync(program)) ?? '', join(path, 'bwrap'));
+      const request = link.nextRequest();
+      link.send({ type: 'probe', request, json: Buffer.from('{"tools":[]}') });
+      expect(method((await link.control.take('facts')).json)).toBe('bubblewrap');
+    } finally {
+      link.close();
+      await worker.stop();
+      rmSync(path, { recursive: true });
+    }
+  },
+);
 
 test.skipIf(!bubblewrap)(
   'bubblewrap gives the same view where namespaces are refused',

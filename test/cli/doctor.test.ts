@@ -14,6 +14,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { areas } from '../../src/cli/doctor/check.ts';
+import { mendOf } from '../../src/cli/doctor/compile.ts';
 import { judgeWorker } from '../../src/cli/doctor/worker.ts';
 import { foldersInFront } from '../../src/cli/shim/in-front.ts';
 import type { MachineFacts } from '../../src/protocol/facts.ts';
@@ -229,7 +230,15 @@ describe('the configuration', () => {
 
   it('fails where others may change a file, which --fix closes', async () => {
     chmodSync(line.config('workers.toml'), 0o666);
-    expect((await doctor(['config'])).by('config.mode')?.state).toBe('fail');
+    const toolchain = line.config('toolchain.toml');
+    writeFileSync(toolchain, '[cpp]\ngcc_version = 14\n');
+    const told = await doctor(['config']);
+    expect(told.by('config.mode')?.state).toBe('fail');
+    expect(told.by('config.toolchain')).toMatchObject({
+      state: 'warn',
+      mend: `\${EDITOR:-vi} +2 '${toolchain}'`,
+    });
+    rmSync(toolchain);
     expect(await doctor(['config', '--fix'])).toMatchObject({ ok: true });
     expect(statSync(line.config('workers.toml')).mode & 0o777).toBe(0o644);
   });
@@ -335,7 +344,7 @@ describe('what a worker says of itself', () => {
     [
       'a tool of another version',
       { facts: { ...facts, tools: [{ ...tool, version: 'gcc 13' }] } },
-      { 'worker.css.tools': 'warn: install the same version on both machines' },
+      { 'worker.css.versions': 'warn: rch workers sync css' },
     ],
     [
       'a full disk',
@@ -352,7 +361,40 @@ describe('what a worker says of itself', () => {
       { breaker: 'open' },
       { 'worker.css.in-use': 'warn: rch history; rch workers probe css' },
     ],
+    [
+      'troubles that the daemon found, each once',
+      {
+        facts: { ...facts, diskFree: 5e8 },
+        troubles: [
+          { kind: 'silent', reason: 'no answer', next: '', used: false },
+          { kind: 'disk', reason: 'little disk', next: 'make room', used: true },
+          { kind: 'load', reason: 'others are at work', next: '', used: true },
+          {
+            kind: 'clock',
+            reason: 'it was set',
+            next: 'let one time service keep it',
+            used: false,
+          },
+        ],
+      },
+      {
+        'worker.css.disk': 'fail: rch gc css --to-mb 1000',
+        'worker.css.trouble-silent': 'warn: rch workers probe css',
+        'worker.css.trouble-load': 'warn: rch workers drain css, or let the others there end',
+        'worker.css.trouble-clock': 'warn: let one time service keep it',
+      },
+    ],
   ])('is judged: %s', (_, of, expected) => {
     expect(states(of)).toEqual(expected);
+  });
+
+  it.each([
+    ['the worker has no gcc; C is compiled', 'rch workers setup css'],
+    ['the worker lacks the package libc6-dev 2.36; x', 'rch workers setup css --with libc6-dev'],
+    ['gcc is "13" there and "12" here; x', 'rch workers sync css'],
+    ['package libc6-dev is 2.35 there and 2.36 here; x', 'rch workers sync css'],
+    ['no worker is connected', undefined],
+  ])('%s is mended by %s', (reason, mend) => {
+    expect(mendOf('css', reason)).toBe(mend);
   });
 });

@@ -64,6 +64,8 @@ export class RunningAgent {
 export type AgentOptions = {
   readonly folder?: string;
   readonly arguments?: readonly string[];
+  /** PATH in place of this process's. */
+  readonly path?: string;
 };
 
 /** Starts an agent and waits until it is ready, or has ended. */
@@ -73,6 +75,7 @@ export async function startAgent(options: AgentOptions = {}): Promise<RunningAge
   const argv = [join(lib, 'rch-wkr.mjs'), 'serve', '--folder', folder, '--socket', socket];
   const child = spawn(process.execPath, [...argv, ...(options.arguments ?? [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...(options.path === undefined ? {} : { PATH: options.path }) },
   });
   const agent = new RunningAgent(folder, child);
   child.stderr.on('data', (data: Buffer) => {

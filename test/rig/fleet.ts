@@ -1,7 +1,7 @@
 /** A fleet of real sshd workers (scripts/fleet) for a test file, and a relay that makes the way to them worse. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -89,6 +89,17 @@ export class Fleet {
       this.#name,
       z.object({ workers: z.array(fleetWorker) }).parse(JSON.parse(text)).workers,
     );
+  }
+
+  /**
+   * Gives the apt of a bare worker packages to install, from a folder there, as it reaches nothing else: those named, and
+   * all they need.
+   */
+  async stock(worker: FleetWorker, packages: readonly string[]): Promise<void> {
+    const folder = (await command(this.#name, 'repository', packages.join(','))).trim();
+    cpSync(folder, join(worker.root, 'var', 'local', 'packages'), { recursive: true });
+    const line = 'deb [trusted=yes] file:/var/local/packages ./\n';
+    writeFileSync(join(worker.root, 'etc', 'apt', 'sources.list'), line);
   }
 
   /** Runs a command as root inside a worker; its stdout. */

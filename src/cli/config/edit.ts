@@ -11,6 +11,7 @@ import { projectFile } from '../../config/project-schema.ts';
 import { readText, replaceFile } from '../../config/replace-file.ts';
 import { settingsFile } from '../../config/schema.ts';
 import { templateOf } from '../../config/template.ts';
+import { toolchainFile, toolchainProblems, toolchainShape } from '../../config/toolchain-schema.ts';
 import { workersFileShape } from '../../config/worker-schema.ts';
 import { exitCodes, type Context, type Outcome } from '../report.ts';
 import { tellDaemon } from '../workers/tell.ts';
@@ -40,6 +41,7 @@ function report(files: readonly Checked[]): Outcome {
 
 /** The schema for a file, by where it is. */
 function schemaOf(file: string): { schema: z.ZodType; prepare?: (table: unknown) => unknown } {
+  if (basename(file) === 'toolchain.toml') return { schema: toolchainShape };
   if (basename(file) === 'workers.toml') return { schema: workersFileShape, prepare: withDefaults };
   return { schema: file.endsWith('/.rch/config.toml') ? projectFile : settingsFile };
 }
@@ -59,8 +61,14 @@ export function configValidate(context: Context, named: string | undefined): Out
     problems,
   }));
   const asked = layers.environment.problems;
+  const toolchain = toolchainFile(context.layout);
   return report([
     ...files,
+    {
+      file: toolchain,
+      exists: existsSync(toolchain),
+      problems: toolchainProblems(context.layout),
+    },
     ...(asked.length === 0 ? [] : [{ file: 'environment', exists: true, problems: asked }]),
   ]);
 }

@@ -8,6 +8,7 @@ import { projectFile } from '../../config/project-schema.ts';
 import { configTables } from '../../config/reference.ts';
 import { settingsFile } from '../../config/schema.ts';
 import { tomlValue, type TomlValue } from '../../config/toml-value.ts';
+import { toolchainShape } from '../../config/toolchain-schema.ts';
 import { workersFileShape } from '../../config/worker-schema.ts';
 import { printable, table } from '../render/text.ts';
 import type { Colors, Context, Outcome } from '../report.ts';
@@ -154,13 +155,13 @@ const settingFacts = (settings: readonly Setting[]): unknown =>
 
 /** Every key there is. `markdown`: the tables of the README. */
 export function configKeys(markdown: boolean): Outcome {
-  const [user, workers, project] = [settingsFile, workersFileShape, projectFile].map((schema) =>
-    settingsIn(schema),
-  );
+  const schemas = [settingsFile, workersFileShape, projectFile, toolchainShape];
+  const [user, workers, project, toolchain] = schemas.map((schema) => settingsIn(schema));
   const facts = {
     config: settingFacts(user ?? []),
     workers: settingFacts(workers ?? []),
     project: settingFacts(project ?? []),
+    toolchain: settingFacts(toolchain ?? []),
   };
   return ok({
     facts,
@@ -181,6 +182,9 @@ export function configKeys(markdown: boolean): Outcome {
         '',
         colors.bold("a project's .rch/config.toml"),
         rows(project),
+        '',
+        colors.bold('toolchain.toml'),
+        rows(toolchain),
       ].join('\n');
     },
   });

@@ -46,6 +46,14 @@ async function compile(
   return { code: ended.exitCode, said: ended.all.trim().slice(-300), hash };
 }
 
+/** What helps against a reason of daemon/select/eligible.ts. */
+export function mendOf(worker: string, reason: string): string | undefined {
+  const lacking = /lacks the package (\S+)/.exec(reason)?.[1];
+  if (lacking !== undefined) return `rch workers setup ${worker} --with ${lacking}`;
+  if (/has no /.test(reason)) return `rch workers setup ${worker}`;
+  return / there and .* here/.test(reason) ? `rch workers sync ${worker}` : undefined;
+}
+
 /** What came of it. `here` is the same compile by the real tool, at the same path. */
 function verdictOf(
   worker: string,
@@ -58,7 +66,7 @@ function verdictOf(
     return warn(at, `the compiler does not work here: ${here.said}`, { mend: 'cc -v' });
   if (record?.decision !== 'remote')
     return failed(at, `it ran here: ${record?.reason ?? 'the daemon was not asked'}`, {
-      mend: /has no|lacks/.test(record?.reason ?? '') ? `rch workers setup ${worker}` : mend.mend,
+      mend: mendOf(worker, record?.reason ?? '') ?? mend.mend,
     });
   if (there.code !== 0)
     return failed(at, `it ended with ${there.code ?? 'no code'}: ${there.said}`, mend);

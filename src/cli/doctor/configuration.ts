@@ -1,10 +1,11 @@
 /** `rch doctor`: the configuration files. */
 import { chmodSync, statSync } from 'node:fs';
-import { workersFile, configFile } from '../../base/layout.ts';
+import { workersFile, configFile, type Layout } from '../../base/layout.ts';
 import { fail, messageOf, ok, type Result } from '../../base/result.ts';
 import { loadConfig } from '../../config/load.ts';
 import { describe, type Problem } from '../../config/problems.ts';
 import type { Config } from '../../config/schema.ts';
+import { toolchainFile, toolchainProblems } from '../../config/toolchain-schema.ts';
 import type { Context } from '../report.ts';
 import { failed, pass, warn, type Check } from './check.ts';
 
@@ -60,10 +61,20 @@ function contentChecks(config: Config): Check[] {
   ];
 }
 
+/** toolchain.toml, which stops no build. */
+function toolchainChecks(layout: Layout): Check[] {
+  const at = { id: 'config.toolchain', title: 'toolchain' };
+  return toolchainProblems(layout).map((problem) =>
+    warn(at, `${describe(problem)}; until it is mended nothing can be brought to workers by it`, {
+      mend: `\${EDITOR:-vi} +${Math.max(1, problem.line)} '${problem.file}'`,
+    }),
+  );
+}
+
 export function checkConfiguration({ layout, env }: Context): Promise<Check[]> {
   const loaded = loadConfig(layout, env);
-  const files = [configFile(layout), workersFile(layout)];
-  const modes = modeChecks(files);
+  const files = [configFile(layout), workersFile(layout), toolchainFile(layout)];
+  const modes = [...modeChecks(files), ...toolchainChecks(layout)];
   if (!loaded.ok) return Promise.resolve([...loaded.failure.problems.map(problemCheck), ...modes]);
   const read = loaded.value.files;
   const at = { id: 'config.valid', title: 'valid' };

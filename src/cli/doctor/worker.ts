@@ -2,6 +2,8 @@
 import type { MachineFacts } from '../../protocol/facts.ts';
 import type { WorkerStatus } from '../../protocol/methods.ts';
 import { duration, printable, size } from '../render/text.ts';
+import { withOf } from '../workers/managers.ts';
+import { compareTools } from '../workers/tools.ts';
 import { failed, pass, warn, type At, type Check } from './check.ts';
 
 type Facts = NonNullable<WorkerStatus['facts']>;
@@ -37,43 +39,29 @@ function sandboxCheck(id: string, { sandbox }: Facts): Check {
   }
 }
 
-/** Tools by the name of what to install, as `--with` takes them. */
-const withNames: Readonly<Record<string, string>> = {
-  cc: 'gcc',
-  'c++': 'g++',
-  'clang++': 'clang',
-  ld: 'binutils',
-};
-
-export const withOf = (tools: readonly string[]): string =>
-  [...new Set(tools.map((tool) => withNames[tool] ?? tool))].join(',');
-
-function toolsCheck(id: string, facts: Facts, local: MachineFacts): Check {
+function toolChecks(id: string, facts: Facts, local: MachineFacts): Check[] {
   const at = atOf(id, 'tools');
-  const there = new Map(facts.tools.map((tool) => [tool.name, tool]));
-  const lacking = local.tools.filter((tool) => (there.get(tool.name)?.path ?? '') === '');
-  const differing = local.tools.filter((tool) => {
-    const other = there.get(tool.name);
-    if (other === undefined || other.path === '') return false;
-    return other.version !== tool.version || other.target !== tool.target;
-  });
-  if (local.tools.length === 0) return pass(at, 'this machine has none to compare');
-  const names = (tools: MachineFacts['tools']): string => tools.map(({ name }) => name).join(' ');
+  if (local.tools.length === 0) return [pass(at, 'this machine has none to compare')];
+  const { lacking, differing } = compareTools(local.tools, facts.tools);
+  const [first] = differing;
+  const found: Check[] = [];
   if (lacking.length > 0)
-    return warn(at, `lacks ${names(lacking)}: commands that need them run here`, {
-      mend: `rch workers setup ${id} --with ${withOf(lacking.map(({ name }) => name))}`,
-    });
-  if (differing.length > 0) {
-    const [first] = differing;
-    const theirs = printable(there.get(first?.name ?? '')?.version ?? '');
-    return warn(
-      at,
-      `${names(differing)} of another version than here (${first?.name ?? ''}: "${theirs}" there, ` +
-        `"${first?.version ?? ''}" here): commands that need them run here`,
-      { mend: 'install the same version on both machines' },
+    found.push(
+      warn(at, `lacks ${lacking.join(' ')}: commands that need them run here`, {
+        mend: `rch workers setup ${id} --with ${withOf(lacking)}`,
+      }),
     );
-  }
-  return pass(at, `the same as here: ${names(local.tools)}`);
+  if (first !== undefined)
+    found.push(
+      warn(
+        atOf(id, 'versions'),
+        `${differing.map(({ name }) => name).join(' ')} of another version than here (${first.name}: ` +
+          `"${printable(first.there)}" there, "${first.here}" here): commands that need them run here`,
+        { mend: `rch workers sync ${id}` },
+      ),
+    );
+  const same = `the same as here: ${local.tools.map(({ name }) => name).join(' ')}`;
+  return found.length > 0 ? found : [pass(at, same)];
 }
 
 function diskCheck(id: string, { diskFree }: Facts): Check {
@@ -126,6 +114,32 @@ function stateCheck(id: string, { breaker, reason, next, slots }: WorkerStatus):
   );
 }
 
+/** What helps where the daemon names nothing. */
+function mendOf(id: string, { kind, next }: WorkerStatus['troubles'][number]): string {
+  if (next !== '') return next;
+  switch (kind) {
+    case 'breaker':
+      return `rch history; rch workers probe ${id}`;
+    case 'load':
+      return `rch workers drain ${id}, or let the others there end`;
+    default:
+      return `rch workers probe ${id}`;
+  }
+}
+
+/** What the daemon found wrong there, unless a check of ours says it already. `kind` is named as our checks are. */
+function troubleChecks({ id, troubles }: WorkerStatus, said: readonly Check[]): Check[] {
+  const names: Readonly<Record<string, string>> = { breaker: 'in use', toolchain: 'tools' };
+  const wrong = new Set(said.filter(({ state }) => state !== 'pass').map((check) => check.id));
+  return troubles
+    .filter(({ kind }) => !wrong.has(atOf(id, names[kind] ?? kind).id))
+    .map((trouble) => {
+      const { reason, used } = trouble;
+      const why = used ? reason : `${reason}: no command is sent there meanwhile`;
+      return warn(atOf(id, `trouble ${trouble.kind}`), why, { mend: mendOf(id, trouble) });
+    });
+}
+
 /** What can be said of a worker that answered. `local`: this machine, with the same tools asked for. */
 export function judgeWorker(status: WorkerStatus, local: MachineFacts): Check[] {
   const { id, facts } = status;
@@ -133,13 +147,14 @@ export function judgeWorker(status: WorkerStatus, local: MachineFacts): Check[] 
     return [
       failed(atOf(id, 'facts'), 'it said nothing of itself', { mend: `rch workers probe ${id}` }),
     ];
-  return [
+  const checks = [
     stateCheck(id, status),
     pass(atOf(id, 'Node'), `${facts.node}, for the agent`),
     sandboxCheck(id, facts),
-    toolsCheck(id, facts, local),
+    ...toolChecks(id, facts, local),
     diskCheck(id, facts),
     ...clockCheck(id, status.clockOffsetMs),
     ...distanceCheck(id, status.roundTripMs),
   ];
+  return [...checks, ...troubleChecks(status, checks)];
 }

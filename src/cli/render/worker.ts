@@ -1,6 +1,10 @@
 /** What a probe found out, and what would make a worker fit for more. */
+import type { ToolFacts } from '../../protocol/facts.ts';
 import type { WorkerStatus } from '../../protocol/methods.ts';
 import type { Look } from '../report.ts';
+import { withOf } from '../workers/managers.ts';
+import type { Survey } from '../workers/survey.ts';
+import { compareTools } from '../workers/tools.ts';
 import { count, duration, printable, size } from './text.ts';
 
 /** Tools that are not shipped: a command that needs one runs there only if it is there. */
@@ -19,20 +23,12 @@ export const compilers = [
   'pkg-config',
 ] as const;
 
-/** Debian's packages of them. */
-const packageOf: Readonly<Record<string, string>> = {
-  gcc: 'gcc',
-  cc: 'gcc',
-  'g++': 'g++',
-  'c++': 'g++',
-  clang: 'clang',
-  'clang++': 'clang',
-  ld: 'binutils',
-  make: 'make',
-  cmake: 'cmake',
-  ninja: 'ninja-build',
-  meson: 'meson',
-  'pkg-config': 'pkg-config',
+/** What a probe knows: the agent's facts, those of a shell of the worker, and how much the way there carries. */
+export type Probed = WorkerStatus & {
+  /** Null where its shell did not answer. */
+  readonly shell: Survey | null;
+  /** Bytes a second, there and back at once; null where it was not measured. */
+  readonly rate: number | null;
 };
 
 type Facts = NonNullable<WorkerStatus['facts']>;
@@ -43,14 +39,6 @@ function toolLines(facts: Facts): string[] {
   return found.map((tool) => `  ${tool.name.padEnd(width)}  ${printable(tool.version)}`);
 }
 
-/** What to install there for the tools it lacks, for its package manager where we know the names. */
-export function mendFor(missing: readonly string[], system: string): string {
-  const packages = [...new Set(missing.map((tool) => packageOf[tool] ?? tool))];
-  return /debian|ubuntu|mint|raspbian/i.test(system)
-    ? `sudo apt-get install ${packages.join(' ')}`
-    : `install ${packages.join(' ')} (Debian's names) with its package manager`;
-}
-
 const sandboxWords: Readonly<Record<Facts['sandbox']['method'], string>> = {
   namespaces: 'own namespaces',
   bubblewrap: 'bubblewrap',
@@ -58,10 +46,55 @@ const sandboxWords: Readonly<Record<Facts['sandbox']['method'], string>> = {
   none: 'none works, so it cannot be used',
 };
 
-function factLines(facts: Facts, asked: readonly string[], { colors }: Look): string[] {
-  const present = new Set(facts.tools.filter((tool) => tool.path !== '').map((tool) => tool.name));
-  const missing = asked.filter((tool) => !present.has(tool));
-  const { method, mend } = facts.sandbox;
+/** Its own Node, or ours where it has none that is new enough. */
+function nodeWords(facts: Facts, shell: Survey | null): string {
+  const own = shell?.node ?? '';
+  if (own === '') return `${facts.node}, brought there: it has none of its own`;
+  return own === facts.node ? `${own}, its own` : `${facts.node}, brought there: its own is ${own}`;
+}
+
+/** What the tools of this machine, and those that were asked for, are measured by. */
+export type Measure = {
+  readonly asked: readonly string[];
+  readonly here: readonly ToolFacts[];
+};
+
+/** What is missing or of another version, each with what would mend it. */
+function toolMends(id: string, facts: Facts, { asked, here }: Measure, look: Look): string[] {
+  const { colors } = look;
+  const { lacking, differing } = compareTools(here, facts.tools);
+  const there = new Set(facts.tools.filter((tool) => tool.path !== '').map((tool) => tool.name));
+  const named = asked.filter((name) => !there.has(name));
+  const missing = [...new Set([...lacking, ...named])];
+  const others = differing.map(({ name }) => name).join(' ');
+  return [
+    ...(missing.length === 0
+      ? []
+      : [
+          `missing   ${colors.yellow(missing.join(' '))}: commands that need them run elsewhere`,
+          `          rch workers setup ${id} --with ${withOf(missing)}`,
+        ]),
+    ...(others === ''
+      ? []
+      : [
+          `versions  ${colors.yellow(others)}: another one than here, so commands that need them run elsewhere`,
+          `          rch workers sync ${id}`,
+        ]),
+  ];
+}
+
+function sandboxLines(id: string, { sandbox }: Facts, { colors }: Look): string[] {
+  const { method, mend } = sandbox;
+  const good = method === 'namespaces' || method === 'bubblewrap';
+  return [
+    `sandbox   ${method === 'none' ? colors.red(sandboxWords[method]) : sandboxWords[method]}`,
+    ...(mend === '' ? [] : [`          ${mend}`]),
+    ...(good ? [] : [`          rch workers setup ${id}`]),
+  ];
+}
+
+function factLines(worker: Probed, facts: Facts, measure: Measure, look: Look): string[] {
+  const none = facts.tools.every((tool) => tool.path === '');
   return [
     `machine   ${facts.hostname}, ${facts.system}, ${facts.arch}, kernel ${facts.kernel}`,
     `cores     ${facts.cores}`,
@@ -69,21 +102,15 @@ function factLines(facts: Facts, asked: readonly string[], { colors }: Look): st
     `disk      ${size(facts.diskFree)} free`,
     `libc      ${facts.libc}`,
     `account   ${facts.user}`,
-    `node      ${facts.node}`,
-    `sandbox   ${method === 'none' ? colors.red(sandboxWords[method]) : sandboxWords[method]}`,
-    ...(mend === '' ? [] : [`          ${mend}`]),
-    present.size === 0 ? 'tools     none of those asked for' : 'tools',
+    `node      ${nodeWords(facts, worker.shell)}`,
+    ...sandboxLines(worker.id, facts, look),
+    none ? 'tools     none of those asked for' : 'tools',
     ...toolLines(facts),
-    ...(missing.length === 0
-      ? []
-      : [
-          `missing   ${colors.yellow(missing.join(' '))}: commands that need them run elsewhere`,
-          `          ${mendFor(missing, facts.system)}`,
-        ]),
+    ...toolMends(worker.id, facts, measure, look),
   ];
 }
 
-export function probeText(worker: WorkerStatus, asked: readonly string[], look: Look): string {
+export function probeText(worker: Probed, measure: Measure, look: Look): string {
   const { colors } = look;
   const slots = worker.slots === null ? '' : `, ${count(worker.slots.total, 'slot')}`;
   const wrong = worker.troubles.length > 0 ? worker.troubles : worker.reason === '' ? [] : [worker];
@@ -99,7 +126,8 @@ export function probeText(worker: WorkerStatus, asked: readonly string[], look: 
       : [
           `clock     ${Math.abs(worker.clockOffsetMs).toFixed(1)} ms ${worker.clockOffsetMs < 0 ? 'behind' : 'ahead of'} ours`,
         ]),
-    ...(worker.facts === null ? [] : factLines(worker.facts, asked, look)),
+    ...(worker.rate === null ? [] : [`rate      ${size(worker.rate)}/s, there and back at once`]),
+    ...(worker.facts === null ? [] : factLines(worker, worker.facts, measure, look)),
     ...(worker.next === '' ? [] : [`next      ${worker.next}`]),
   ].join('\n');
 }

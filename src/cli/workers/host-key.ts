@@ -79,6 +79,15 @@ async function settingsOf(place: SshPlace, layout: Layout): Promise<Result<Setti
   });
 }
 
+/** The known_hosts files that count for the host, ours first, as far as they are there. */
+export async function knownHostsFiles(
+  place: SshPlace,
+  layout: Layout,
+): Promise<Result<readonly string[]>> {
+  const settings = await settingsOf(place, layout);
+  return settings.ok ? ok(settings.value.files) : settings;
+}
+
 /** Entries of known_hosts lines; those with a marker (@revoked, @cert-authority) are another matter. */
 function keysIn(text: string): Key[] {
   return text.split('\n').flatMap((line) => {

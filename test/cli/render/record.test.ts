@@ -2,7 +2,8 @@ import picocolors from 'picocolors';
 import { expect, it } from 'vitest';
 import { whyText } from '../../../src/cli/render/record.ts';
 import { activeText, statusText } from '../../../src/cli/render/status.ts';
-import { mendFor, probeText } from '../../../src/cli/render/worker.ts';
+import { probeText } from '../../../src/cli/render/worker.ts';
+import type { ToolFacts } from '../../../src/protocol/facts.ts';
 import type { HistoryRecord, StatusReply, WorkerStatus } from '../../../src/protocol/methods.ts';
 
 const look = { colors: picocolors.createColors(false), width: 200 };
@@ -204,11 +205,22 @@ it('shows the fleet as a tree, and what is wrong with a worker', () => {
 });
 
 it('shows what a probe found, what is missing, and what would mend it', () => {
-  const text = probeText(worker, ['gcc', 'ninja'], look);
-  expect(text).toContain('css: connected, 32 slots');
-  expect(text).toContain('clock     3.3 ms behind ours');
-  expect(text).toContain('  gcc  gcc (Debian) 12.2.0');
-  expect(text).toContain('missing   ninja');
-  expect(text).toContain('sudo apt-get install ninja-build');
-  expect(mendFor(['ninja', 'g++'], 'Fedora 40')).toContain('install ninja-build g++');
+  const tool = (name: string): ToolFacts => ({
+    ...{ name, path: `/usr/bin/${name}`, version: `${name} 2`, target: '' },
+  });
+  const measure = { asked: ['ninja'], here: [tool('gcc'), tool('c++')] };
+  const probed = { ...worker, shell: null, rate: 12e6 };
+  const lines = probeText(probed, measure, look).split('\n');
+  expect(lines[0]).toContain('css: connected, 32 slots');
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'clock     3.3 ms behind ours',
+      'rate      12 MB/s, there and back at once',
+      '  gcc  gcc (Debian) 12.2.0',
+      'missing   c++ ninja: commands that need them run elsewhere',
+      '          rch workers setup css --with g++,ninja',
+      'versions  gcc: another one than here, so commands that need them run elsewhere',
+      '          rch workers sync css',
+    ]),
+  );
 });
