@@ -16,7 +16,7 @@ import { phaseMeanings, type Piece } from './phases.ts';
 /** The inside of a chart, in units of its view box. */
 const WIDTH = 480;
 const HEIGHT = 190;
-const LEFT = 44;
+const LEFT = 56;
 const BOTTOM = 22;
 const TOP = 10;
 const plotWidth = WIDTH - LEFT - 8;
@@ -73,9 +73,10 @@ function rule(y: number, text: string): SVGElement[] {
 function timesBelow(first: number, last: number): SVGElement[] {
   const days = last - first > 36 * 3_600_000;
   const y = HEIGHT - 5;
+  const [from, till] = [clock(first, days), clock(last, days)];
   return [
-    draw('text', { x: LEFT, y }, clock(first, days)),
-    draw('text', { x: WIDTH - 8, y, 'text-anchor': 'end' }, clock(last, days)),
+    draw('text', { x: LEFT, y }, from),
+    ...(till === from ? [] : [draw('text', { x: WIDTH - 8, y, 'text-anchor': 'end' }, till)]),
   ];
 }
 

@@ -92,7 +92,10 @@ function update(): void {
   say(byId('waiting-count'), String(queue.length));
   show(byId('waiting-section'), queue.length > 0);
   const wanted = { text: valueOf(filter), kind: valueOf(kind) };
-  const rows = records.filter((record) => isWanted(record, wanted)).slice(0, ROWS);
+  const going = new Set(local.leases.map(({ id }) => id));
+  const rows = records
+    .filter((record) => !going.has(record.id) && isWanted(record, wanted))
+    .slice(0, ROWS);
   recent.update(rows);
   show(byId('no-recent'), rows.length === 0);
 }
@@ -108,7 +111,9 @@ function chartSoon(): void {
     const charts = byId('charts');
     // Whoever reads a chart as a table is not interrupted.
     if (charts.querySelector('details[open]') !== null) return;
+    const going = new Set(watched.jobs.map(({ id }) => id));
     const newest = [...charted.values()]
+      .filter(({ id }) => !going.has(id))
       .sort((a, b) => b.startedAt.localeCompare(a.startedAt))
       .slice(0, CHARTED);
     charts.replaceChildren(...chartsOf(newest));

@@ -17,7 +17,9 @@ export const phaseMeanings: Readonly<Record<PhaseName, string>> = {
   return: 'bringing back',
 };
 
-export function piecesOf({ phases }: Pick<HistoryRecord, 'phases'>): Piece[] {
+/** None for what ran here and of which no more is known than that it waited. */
+export function piecesOf({ phases, decision }: HistoryRecord): Piece[] {
+  if (decision === 'local' && phases.run === undefined) return [];
   return phaseNames.flatMap((name) => {
     const ms = phases[name] ?? 0;
     return ms > 0 ? [{ name, ms }] : [];

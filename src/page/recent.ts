@@ -8,9 +8,11 @@ import type { Output } from './terminal.ts';
 
 export type Wanted = { readonly text: string; readonly kind: string };
 
-export function failed({ exit, signal, decision }: HistoryRecord): boolean {
+/** Also one that was lost: of that no time of its run is known. */
+export function failed({ exit, signal, decision, phases }: HistoryRecord): boolean {
   if (signal !== null) return true;
-  return exit === null ? decision === 'remote' : exit !== 0;
+  if (exit === null) return decision === 'remote' && phases.run === undefined;
+  return exit !== 0;
 }
 
 /** Whether a row is to be shown. */
@@ -51,7 +53,7 @@ export function recentRow(
     'link command',
   );
   const where = make('td');
-  const when = make('td', { class: 'number' });
+  const when = make('td');
   const took = make('td', { class: 'number' });
   const bar = new PhaseBar();
   const phases = make('td');

@@ -66,6 +66,8 @@ export function workerCard(first: WatchedWorker): Part<WatchedWorker> {
     set(badge, 'class', `badge ${tones[worker.health]}`);
     say(place, worker.host === '' ? worker.transport : worker.host);
     say(act, worker.mandate === 'enabled' ? 'Drain' : 'Let it work');
+    // What the configuration disables, it alone enables.
+    show(act, worker.health !== 'disabled' || worker.mandate !== 'enabled');
     set(act, 'aria-label', `${act.textContent}: ${worker.id}`);
     const { used, total } = worker.slots ?? { used: 0, total: 0 };
     set(meter, 'aria-label', `slots in use on ${worker.id}`);

@@ -67,7 +67,7 @@ export class Browser {
     const folder = mkdtempSync(join(tmpdir(), 'rch-browser-'));
     const child = spawn('chromium', [...flags, `--user-data-dir=${folder}`], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
-      env: { ...process.env, HOME: folder },
+      env: { ...process.env, HOME: folder, TMPDIR: folder },
     });
     const browser = new Browser(child, folder);
     const { targetId } = await browser.send('Target.createTarget', { url: 'about:blank' });
@@ -102,8 +102,8 @@ export class Browser {
     });
     const told = z
       .object({
-        result: z.object({ value: z.unknown() }),
-        exceptionDetails: z.object({ exception: z.unknown() }).optional(),
+        result: z.object({ value: z.unknown().optional() }),
+        exceptionDetails: z.object({ exception: z.unknown().optional() }).optional(),
       })
       .parse(reply);
     if (told.exceptionDetails !== undefined)
@@ -115,7 +115,7 @@ export class Browser {
   async sees(expression: string): Promise<void> {
     await expect
       .poll(() => this.value(`Boolean(${expression})`).catch(() => false), {
-        ...{ timeout: 60_000, interval: 50, message: expression },
+        ...{ timeout: 20_000, interval: 50, message: expression },
       })
       .toBe(true);
   }

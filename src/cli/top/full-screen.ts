@@ -70,7 +70,8 @@ export class FullScreen {
     const changed: string[] = [];
     for (let row = 0; row < rows; row++) {
       const line = lines[row] ?? '';
-      if (this.#shown[row] !== line) changed.push(`\u001b[${row + 1};1H${line}\u001b[0m\u001b[K`);
+      // Erased first: behind a line as wide as the window the cursor still stands on its last column.
+      if (this.#shown[row] !== line) changed.push(`\u001b[${row + 1};1H\u001b[2K${line}\u001b[0m`);
     }
     this.#shown = lines.slice(0, rows);
     if (changed.length > 0) this.#output.write(BEGIN + changed.join('') + END);

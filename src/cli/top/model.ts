@@ -94,12 +94,14 @@ function wordsOf(item: Item): readonly string[] {
 /** Everything that can be selected, as it stands from top to bottom. */
 export function itemsOf({ watched, filter }: Model): Item[] {
   const { workers, jobs, local, queue, records } = watched;
+  const going = new Set(local.leases.map(({ id }) => id));
   const all: Item[] = [
     ...workers.map((worker): Item => ({ kind: 'worker', key: `worker ${worker.id}`, worker })),
     ...jobs.map((job): Item => ({ kind: 'job', key: job.id, job })),
     ...local.leases.map((lease): Item => ({ kind: 'lease', key: lease.id, lease })),
     ...queue.map((waiting): Item => ({ kind: 'waiting', key: `in line ${waiting.id}`, waiting })),
     ...records
+      .filter(({ id }) => !going.has(id))
       .slice(0, RECENT)
       .map((record): Item => ({ kind: 'record', key: `record ${record.id}`, record })),
   ];

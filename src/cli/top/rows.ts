@@ -111,7 +111,10 @@ function recordRow(record: HistoryRecord, rows: Rows): Line {
     {
       id: record.id,
       where: record.worker ?? 'here',
-      phase: { text: endOf(record) || 'done', tone: endTone(record) },
+      phase: {
+        text: endOf(record) || (record.decision === 'local' ? '-' : 'no end'),
+        tone: endTone(record),
+      },
       time: total === undefined ? '' : duration(total),
       caller: record.startedAt.slice(11, 19),
       command: record.command,
