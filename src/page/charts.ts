@@ -147,15 +147,9 @@ function dotsChart(dots: readonly Dot[]): HTMLElement {
   const median = medianOf(times);
   const label = `Time of ${dots.length} commands on workers, from ${duration(Math.min(...times))} to ${duration(Math.max(...times))}, half of them below ${duration(median)}`;
   const powers = Array.from({ length: high - low + 1 }, (_, at) => low + at);
-  return figure('Time on workers', [
+  return figure(`Time on workers, median ${duration(median)}`, [
     chart(label, [
       ...powers.flatMap((power) => rule(y(10 ** power), duration(10 ** power))),
-      draw('line', { class: 'median', x1: LEFT, x2: WIDTH - 8, y1: y(median), y2: y(median) }),
-      draw(
-        'text',
-        { class: 'strong', x: WIDTH - 10, y: y(median) - 4, 'text-anchor': 'end' },
-        `median ${duration(median)}`,
-      ),
       ...dots.map(({ at, ms, record }) =>
         draw(
           'circle',
@@ -163,6 +157,7 @@ function dotsChart(dots: readonly Dot[]): HTMLElement {
           draw('title', {}, `${record.command}: ${duration(ms)} on ${record.worker ?? ''}`),
         ),
       ),
+      draw('line', { class: 'median', x1: LEFT, x2: WIDTH - 8, y1: y(median), y2: y(median) }),
       ...timesBelow(first, last),
     ]),
     tableOf({

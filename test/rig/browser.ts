@@ -115,7 +115,7 @@ export class Browser {
   async sees(expression: string): Promise<void> {
     await expect
       .poll(() => this.value(`Boolean(${expression})`).catch(() => false), {
-        ...{ timeout: 20_000, interval: 50, message: expression },
+        ...{ timeout: 60_000, interval: 50, message: expression },
       })
       .toBe(true);
   }

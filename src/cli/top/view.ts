@@ -19,14 +19,14 @@ const headings: Readonly<Record<Item['kind'], string>> = {
 
 const helpText = `rch top shows workers, what runs and waits, and what ended lately.
 
-  up, down, k, j      move           PgUp, PgDn, Home, End, g, G
+  up, down, k, j      move; so do PgUp, PgDn, Home, End, g, G
   Tab, Shift-Tab      the next section, the one before
-  Enter               more of what is selected; the whole output of a running command
+  Enter               more of it; the whole output of what runs on a worker
   w                   why a command runs, or ran, where it does
   c                   cancel a command that runs or waits, as Ctrl-C would
-  d                   drain a worker (nothing new is sent there), or let it work again
+  d                   drain a worker: nothing new is sent there; or let it work
   /                   show only what contains a text; Esc shows everything again
-  Ctrl-L              draw the screen anew         Ctrl-Z  back to the shell for a while
+  Ctrl-L, Ctrl-Z      draw the screen anew, back to the shell for a while
   q, Ctrl-C           quit: builds go on
 
 Any key goes back.`;
@@ -42,14 +42,14 @@ export type Scene = {
 
 function headerOf({ model, now }: Scene): Line {
   const { daemon, jobs, local, queue, counts } = model.watched;
-  const up = daemon.startedAt === 0 ? '' : `  up ${duration(Math.max(0, now - daemon.startedAt))}`;
+  const up = daemon.startedAt === 0 ? '' : ` up ${duration(Math.max(0, now - daemon.startedAt))}`;
   const lost = counts.lost === 0 ? '' : `, ${counts.lost} lost`;
   return [
     { text: `rch ${daemon.version}`, tone: 'bold' },
-    { text: `${up}   ` },
+    { text: `${up}  ` },
     { text: `${jobs.length} on workers`, tone: 'accent' },
     { text: `, ${local.leases.length} here, ${queue.length} waiting` },
-    { text: `   so far ${counts.remote} remote, ${counts.local} local`, tone: 'dim' },
+    { text: `  so far ${counts.remote} there, ${counts.local} here`, tone: 'dim' },
     { text: lost, tone: 'bad' },
   ];
 }

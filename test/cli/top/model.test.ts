@@ -171,7 +171,9 @@ describe('the screen of rch top', () => {
 
   it('shows workers, what runs here and there, waits and ended, and more on what is selected', () => {
     const text = screen(after(model, 'tab').model, 80, 40).join('\n');
-    expect(text).toContain('rch 1.2.3  up 1m 04s   1 on workers, 1 here, 1 waiting');
+    expect(text).toContain(
+      'rch 1.2.3 up 1m 04s  1 on workers, 1 here, 1 waiting  so far 12 there, 34 here',
+    );
     expect(text).toMatch(/css +healthy +█+░+ 8\/32 +1 job, load 1.3/);
     expect(text).toMatch(/> a1b2c3d4 css +running +1m 04s cargo build --release/);
     expect(text).toMatch(/f00d +here +running/);
