@@ -92,7 +92,8 @@ const token =
   /\u001b\[([0-?]*)[ -/]*([@-~])|\u001b[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[ -/]*[0-Z\\^-~]|[\u0000-\u001f\u007f-\u009f]|[^\u0000-\u001f\u007f-\u009f]+/gu;
 const control = /^[\u0000-\u001f\u007f-\u009f]/;
 /** A sequence whose end has not come yet. */
-const unfinished = /\u001b(?:\[[0-?]*[ -/]*|[\]PX^_][^\u0007\u001b]{0,4096}\u001b?|[ -/]*)?$/u;
+const unfinished =
+  /\u001b(?:\[[0-?]{0,256}[ -/]{0,8}|[\]PX^_][^\u0007\u001b]{0,4096}\u001b?|[ -/]*)?$/u;
 
 export class TerminalText {
   readonly #most: number;
