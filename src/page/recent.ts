@@ -8,11 +8,9 @@ import type { Output } from './terminal.ts';
 
 export type Wanted = { readonly text: string; readonly kind: string };
 
-/** Also one that was lost: of that no time of its run is known. */
-export function failed({ exit, signal, decision, phases }: HistoryRecord): boolean {
-  if (signal !== null) return true;
-  if (exit === null) return decision === 'remote' && phases.run === undefined;
-  return exit !== 0;
+/** By its own end, or because its run was lost. */
+export function failed({ exit, signal, lost = false }: HistoryRecord): boolean {
+  return lost || signal !== null || (exit ?? 0) !== 0;
 }
 
 /** Whether a row is to be shown. */
@@ -33,6 +31,7 @@ function whenText(at: string): string {
 
 function endWords(record: HistoryRecord): { text: string; tone: string } {
   const text = endText(record);
+  if (record.lost === true) return { text: 'lost', tone: 'bad' };
   if (text === '') {
     return record.decision === 'local'
       ? { text: '', tone: 'soft' }

@@ -102,6 +102,7 @@ function commandRow(cells: Cells, { paper }: Rows): Line {
 
 export function endTone(record: HistoryRecord): Tone {
   if (record.exit === 0) return 'good';
+  if (record.lost === true) return 'bad';
   return record.exit === null && record.signal === null ? 'dim' : 'bad';
 }
 
@@ -112,7 +113,7 @@ function recordRow(record: HistoryRecord, rows: Rows): Line {
       id: record.id,
       where: record.worker ?? 'here',
       phase: {
-        text: endOf(record) || (record.decision === 'local' ? '-' : 'no end'),
+        text: record.lost === true ? 'lost' : endOf(record) || '-',
         tone: endTone(record),
       },
       time: total === undefined ? '' : duration(total),
