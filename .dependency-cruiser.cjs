@@ -29,6 +29,7 @@ module.exports = {
     floor('facts', 'src/facts/', ['src/base/', 'src/protocol/', 'src/config/', 'src/tree/']),
     floor('client', 'src/client/', shared),
     floor('cli', 'src/cli/', [...shared, 'src/client/']),
+    floor('page', 'src/page/', ['src/base/', 'src/protocol/', 'src/cli/render/text.ts']),
     floor('agent', 'src/agent/', [...shared, 'src/client/']),
     ...deciding.map((from) =>
       floor(from.slice(7, -1), from, [...shared, ...deciding.filter((other) => other !== from)]),
@@ -42,6 +43,7 @@ module.exports = {
     ),
     floor('plan', 'daemon/plan/', [...shared, ...deciding, ...acting]),
     floor('link', 'daemon/link/', [...shared, ...deciding, ...acting, 'daemon/plan/']),
+    floor('dashboard', 'daemon/dashboard/', [...shared, 'src/client/']),
     floor('front', 'daemon/front/', [
       ...shared,
       'src/client/',

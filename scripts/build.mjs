@@ -1,7 +1,15 @@
 // Builds everything into dist/lib: the native programs, the bundles, and the native parts of the packages.
 // The agent (rch-wkr.mjs with rch-run, rch-fs and native/) is uploaded to workers from there.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -188,6 +196,7 @@ for (const [name, entry] of [
   ['rchd.mjs', 'daemon/main.ts'],
   ['link.mjs', 'daemon/link/main.ts'],
   ['rch-wkr.mjs', 'src/agent/main.ts'],
+  ['dashboard.mjs', 'daemon/dashboard/main.ts'],
 ]) {
   if (!existsSync(join(top, entry))) continue;
   await build({
@@ -207,3 +216,29 @@ for (const [name, entry] of [
     logLevel: 'warning',
   });
 }
+
+// The web page is one file: it asks for nothing beside itself.
+const page = join(top, 'src', 'page');
+const { outputFiles } = await build({
+  entryPoints: [join(page, 'main.ts')],
+  bundle: true,
+  platform: 'browser',
+  target: 'es2022',
+  format: 'iife',
+  legalComments: 'none',
+  minify: true,
+  write: false,
+  plugins: [nativeParts],
+  logLevel: 'warning',
+});
+const pieces = {
+  style: readFileSync(join(page, 'page.css'), 'utf8'),
+  script: outputFiles[0].text,
+};
+writeFileSync(
+  join(lib, 'dashboard.html'),
+  readFileSync(join(page, 'page.html'), 'utf8').replace(
+    /<\/(style|script)>/g,
+    (end, name) => pieces[name] + end,
+  ),
+);

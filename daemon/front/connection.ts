@@ -38,7 +38,12 @@ export type ConnectionHandlers = {
   ) => void;
   readonly call: (
     call: Extract<ControlMessage, { type: 'call' }>,
-    caller: { signal: AbortSignal; reply: (message: ControlMessage) => void },
+    caller: {
+      signal: AbortSignal;
+      reply: (message: ControlMessage) => void;
+      /** Bytes that it has not taken yet. */
+      unread: () => number;
+    },
   ) => void;
   /** Answered at once, so that nothing need be undone when the caller goes away. */
   readonly hook: (question: HookQuestion) => boolean;
@@ -107,7 +112,8 @@ export class Connection {
       const reply = (reply: ControlMessage): void => {
         this.#send(encode(controlMessages, reply));
       };
-      this.#handlers.call(message, { signal: this.#signal, reply });
+      const unread = (): number => this.#socket.writableLength;
+      this.#handlers.call(message, { signal: this.#signal, reply, unread });
     } else {
       this.#refuse(`an unexpected ${message.type}`);
     }

@@ -10,24 +10,29 @@ import {
   type ProgressEvent,
   type ReplyOf,
 } from '../../src/protocol/methods.ts';
+import type { WatchEvent } from '../../src/protocol/watch.ts';
 import type { StreamKind } from '../../src/protocol/shim.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import type { JournalLine } from '../journal/record.ts';
 import { classifyLine } from '../classify/line/line.ts';
 import { cancel } from './cancelling.ts';
+import type { DashboardProcess } from './dashboard-process.ts';
 import type { Decider } from './decider.ts';
 import { below, matcher, slowest, type HistoryQuery } from './history-query.ts';
 import { environmentOf } from './request.ts';
 import type { Mandate } from '../lifecycle/health.ts';
 import type { StopKind } from './front.ts';
 import { toolchainFor } from './toolchain.ts';
+import type { Watchers } from './watchers.ts';
 import { jobsOf, problemsOf, statusOf, workerStatus, type StatusParts } from './status.ts';
 
 export type ControlParts = StatusParts & {
   readonly history: History;
   readonly learned: Learned;
   readonly decider: Decider;
+  readonly watchers: Watchers;
+  readonly dashboard: DashboardProcess;
   /** Begins to stop. */
   readonly stop: (how: StopKind) => void;
   /** ms that running jobs get by such a stop. */
@@ -36,7 +41,8 @@ export type ControlParts = StatusParts & {
 
 type Caller = {
   readonly signal: AbortSignal;
-  readonly progress: (event: ProgressEvent) => void;
+  readonly progress: (event: ProgressEvent | WatchEvent) => void;
+  readonly unread: () => number;
 };
 type Run<M extends ControlMethod> = (
   params: ParamsOf<M>,
@@ -109,13 +115,24 @@ export class Control {
       classifyLine: checked('classifyLine', (params) => ok(this.#classifyLine(params))),
       queue: checked('queue', () => ok(parts.line.list())),
       cancel: checked('cancel', (wish) => cancel(parts, wish)),
+      watch: checked('watch', async ({ recent = 0 }, { signal, progress, unread }) => {
+        await parts.watchers.watch({ signal, emit: progress, unread }, recent);
+        return ok({});
+      }),
+      dashboard: checked('dashboard', ({ action, port = 0 }) =>
+        action === 'stop' ? parts.dashboard.stop() : parts.dashboard.open(port),
+      ),
     };
   }
 
   /** Answers one call; every failure becomes a reply. */
   async handle(
     call: Extract<ControlMessage, { type: 'call' }>,
-    caller: { readonly signal: AbortSignal; readonly reply: (message: ControlMessage) => void },
+    caller: {
+      readonly signal: AbortSignal;
+      readonly reply: (message: ControlMessage) => void;
+      readonly unread: () => number;
+    },
   ): Promise<void> {
     const { request } = call;
     const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value), 'utf8');
@@ -123,6 +140,7 @@ export class Control {
     try {
       result = await this.#call(call, {
         signal: caller.signal,
+        unread: caller.unread,
         progress: (event) => {
           caller.reply({ type: 'event', request, json: json(event) });
         },

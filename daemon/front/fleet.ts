@@ -20,10 +20,9 @@ const FACTS_FRESH = 30_000;
 const PROBE_DEADLINE = 10_000;
 
 export type FleetHooks = {
-  readonly [Name in 'onPhase' | 'onJoined' | 'onDone' | 'onRecovered' | 'onDeath' | 'log']: (
-    worker: Worker,
-    ...rest: Parameters<WorkerHooks[Name]>
-  ) => void;
+  readonly [
+    Name in 'onPhase' | 'onJoined' | 'onDone' | 'onOutput' | 'onRecovered' | 'onDeath' | 'log'
+  ]: (worker: Worker, ...rest: Parameters<WorkerHooks[Name]>) => void;
 };
 
 /** `[breaker]`, in the units of the breaker. */
@@ -54,6 +53,7 @@ export class Fleet {
   readonly #ending = new Set<Worker>();
   #config: Config | undefined;
   #stopping = false;
+  #watched = false;
 
   constructor({ layout, mandates }: FleetParts, hooks: FleetHooks) {
     this.#layout = layout;
@@ -124,6 +124,12 @@ export class Fleet {
     }
   }
 
+  /** Whether somebody wants to see what jobs write. */
+  watch(on: boolean): void {
+    this.#watched = on;
+    for (const worker of this.all()) worker.watch(on);
+  }
+
   /** Ends every link within `deadlineMs`. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
@@ -171,6 +177,9 @@ export class Fleet {
       onDone: (done) => {
         this.#hooks.onDone(worker, done);
       },
+      onOutput: (output) => {
+        this.#hooks.onOutput(worker, output);
+      },
       onRecovered: (jobs) => {
         this.#hooks.onRecovered(worker, jobs);
       },
@@ -193,6 +202,7 @@ export class Fleet {
       hooks,
     });
     this.#members.set(id, { key: linkKey(config, id), worker });
+    if (this.#watched) worker.watch(true);
     worker.start();
   }
 }

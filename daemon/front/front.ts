@@ -20,6 +20,7 @@ import { ExperienceBook } from '../select/experience.ts';
 import { Book, newId } from './book.ts';
 import { Connection, type Asking, type ConnectionHandlers } from './connection.ts';
 import { Control } from './control.ts';
+import { DashboardProcess } from './dashboard-process.ts';
 import { Decider } from './decider.ts';
 import { Fallbacks } from './fallback.ts';
 import { Fleet } from './fleet.ts';
@@ -33,6 +34,8 @@ import { Seeing } from './seeing.ts';
 import { brokenReason, Settings } from './settings.ts';
 import { SpeedDesk } from './speed-desk.ts';
 import { statusOf, type StatusParts } from './status.ts';
+import { Watchers } from './watchers.ts';
+import { watchStateOf } from './watch-state.ts';
 import { answerWhere } from './where.ts';
 
 /** ms between looks at jobs whose link died and at configuration files that nobody asked about. */
@@ -92,6 +95,8 @@ export class Front {
   readonly #sockets = new Set<Socket>();
   readonly #memory = new Memory({ busy: () => this.#sockets.size > 0 });
   readonly #watch: HealthWatch;
+  readonly #watchers: Watchers;
+  readonly #dashboard: DashboardProcess;
   #timer: NodeJS.Timeout | undefined;
   #closing: string | undefined;
 
@@ -126,8 +131,13 @@ export class Front {
     const decider = new Decider({ ...shared, learned, experience, speeds, cores });
     const startedAt = new Date();
     const parts: StatusParts = { ...shared, book, seeing, speeds, version, startedAt };
+    this.#watchers = new Watchers({ fleet, history, state: () => watchStateOf(parts) });
+    this.#dashboard = new DashboardProcess(layout, (line) => {
+      logger.warn({ process: 'dashboard' }, line);
+    });
     const control = new Control({
       ...{ ...parts, history, learned, decider },
+      ...{ watchers: this.#watchers, dashboard: this.#dashboard },
       stop: options.onStop,
       stopMs: (how) => this.#stopMs(how),
     });
@@ -205,6 +215,7 @@ export class Front {
     if (how === 'handover') await this.#fleet.leave();
     else await this.#fleet.stop(this.#stopMs(how));
     clearInterval(this.#timer);
+    await this.#dashboard.stop();
     this.#keepLeases();
     this.#leases.close();
     this.#fallbacks.stop();
@@ -281,8 +292,10 @@ export class Front {
       { layout, mandates },
       {
         onPhase: (_, id, phase) => {
-          const job = this.#jobs.get(id);
-          if (job !== undefined) job.phase = phase;
+          this.#jobs.entered(id, phase);
+        },
+        onOutput: (_, output) => {
+          this.#watchers.wrote(output);
         },
         onJoined: (_, id, to) => {
           this.#jobs.joined(id, to);

@@ -18,6 +18,8 @@ export type Job = {
   /** ms for which its result may answer once more. */
   readonly reuseMs: number;
   phase: string;
+  /** The phases it went through, this one last; `since` as performance.now(). */
+  readonly steps: { readonly phase: string; readonly since: number }[];
   /** Its link died since: nothing may ever be heard of it. */
   orphan: boolean;
 };
@@ -58,9 +60,13 @@ export function jobOfMemo(memo: unknown): Job | undefined {
     key: '',
     reuseMs: 0,
     phase: 'running',
+    steps: [],
     orphan: false,
   };
 }
+
+/** Phases that are remembered of a job. */
+const MOST_STEPS = 32;
 
 /** Where a command with some key was sent. */
 export type Twin = { readonly worker: string; readonly job: string };
@@ -121,6 +127,16 @@ export class Jobs {
     if (job.reuseMs === 0) return;
     const forget = this.promise(job.key, { worker: job.worker, job: job.line.id });
     setTimeout(forget, job.reuseMs).unref();
+  }
+
+  /** It is in another phase from now on. */
+  entered(id: string, phase: string): void {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return;
+    job.phase = phase;
+    job.steps.push({ phase, since: performance.now() });
+    // Of one that waits again and again, the beginning and the end tell enough.
+    if (job.steps.length > MOST_STEPS) job.steps.splice(MOST_STEPS / 2, 1);
   }
 
   /** The run of job `to` serves this one too; '': it runs for itself after all. */

@@ -359,6 +359,7 @@ export class Question {
       key: planned.key,
       reuseMs: planned.reuseMs,
       phase: 'planned',
+      steps: [],
       orphan: false,
     };
     if (worker?.plan(planned, memoOf(job)) !== true) {

@@ -47,6 +47,22 @@ export function problemsOf(outcome: ConfigOutcome): StatusReply['config']['probl
   return outcome.ok ? [] : outcome.failure.problems.map(told);
 }
 
+/** Whether anything may leave, and what is wrong with the configuration, a line each. */
+export function configTroubles(settings: Settings): { enabled: boolean; problems: string[] } {
+  const outcome = settings.current();
+  const all = [
+    ...problemsOf(outcome),
+    ...settings.troubles.flatMap((each) => each.problems.map(told)),
+  ];
+  return {
+    enabled: outcome.ok && outcome.value.config.general.enabled,
+    problems: all.map(
+      ({ file, line, key, reason }) =>
+        `${file}${line > 0 ? `:${line}` : ''}: ${key === '' ? '' : `${key}: `}${reason}`,
+    ),
+  };
+}
+
 function wordsOf(health: Health): { reason: string; next: string } {
   if (health.kind === 'healthy') return { reason: '', next: '' };
   if (health.kind !== 'degraded') return { reason: health.reason, next: health.next };
@@ -54,7 +70,7 @@ function wordsOf(health: Health): { reason: string; next: string } {
   return { reason, next };
 }
 
-function factsOf(state: WorkerState): WorkerStatus['facts'] {
+export function factsOf(state: WorkerState): WorkerStatus['facts'] {
   if (state.kind !== 'connected') return null;
   const { hostname, system, arch, kernel, libc, cores, memory, user, node } = state.facts;
   const { sandbox, tools } = state.facts;
@@ -65,10 +81,11 @@ function factsOf(state: WorkerState): WorkerStatus['facts'] {
   };
 }
 
-export function workerStatus(
+/** What does not change merely because time passes. */
+export function steadyStatus(
   worker: Worker,
   { jobs, speeds }: Pick<StatusParts, 'jobs' | 'speeds'>,
-): WorkerStatus {
+): Omit<WorkerStatus, 'sinceMs' | 'facts'> {
   const { state, health } = worker;
   const now = performance.now();
   const connected = state.kind === 'connected' ? state : undefined;
@@ -84,7 +101,6 @@ export function workerStatus(
     ),
     load: connected?.load ?? null,
     ...wordsOf(health),
-    sinceMs: Math.round(now - state.since),
     slots: connected === undefined ? null : { ...connected.slots },
     jobs: jobs.countOn(worker.id),
     priority: worker.worker.priority,
@@ -93,8 +109,15 @@ export function workerStatus(
     clockOffsetMs: connected === undefined ? null : Number(connected.clockOffset) / 1e6,
     roundTripMs: connected?.roundTrip ?? null,
     speed: speeds.scoreOf(worker.id) ?? null,
-    facts: factsOf(state),
   };
+}
+
+export function workerStatus(
+  worker: Worker,
+  parts: Pick<StatusParts, 'jobs' | 'speeds'>,
+): WorkerStatus {
+  const sinceMs = Math.round(performance.now() - worker.state.since);
+  return { ...steadyStatus(worker, parts), sinceMs, facts: factsOf(worker.state) };
 }
 
 function localOf(leases: LeaseDesk): StatusReply['local'] {

@@ -44,6 +44,8 @@ export type WorkerHooks = {
   /** A job waits for the run of another, or ('') for none any more. */
   readonly onJoined: (job: string, to: string) => void;
   readonly onDone: (done: Extract<LinkToFront, { type: 'done' }>) => void;
+  /** A job wrote something; only while somebody watches. */
+  readonly onOutput: (output: Extract<LinkToFront, { type: 'output' }>) => void;
   /** A new link says what it took over from the one before. */
   readonly onRecovered: (jobs: Extract<LinkToFront, { type: 'recovered' }>['jobs']) => void;
   /** The link died with its knowledge of jobs. */
@@ -77,6 +79,7 @@ export class Worker {
   readonly #needed = new Set<string>();
   #link: LinkProcess | undefined;
   #listening = false;
+  #watched = false;
   #recovered = false;
   #kept: readonly KeptJob[] = [];
   #heardAt = 0;
@@ -159,9 +162,9 @@ export class Worker {
     this.#link = link;
     this.#bornAt = performance.now();
     this.#apply({ type: 'forked' });
-    const { config, worker } = this.#options;
-    link.send({ type: 'configure', worker, config });
+    link.send({ type: 'configure', worker: this.worker, config: this.#options.config });
     this.tellLogLevel();
+    if (this.#watched) link.send({ type: 'watch', on: true });
     this.#watch(link);
   }
 
@@ -233,6 +236,12 @@ export class Worker {
   /** Lets the link know which lines the log takes now. */
   tellLogLevel(): void {
     this.#send({ type: 'logLevel', level: this.#options.logLevel() });
+  }
+
+  /** Whether somebody wants to see what its jobs write. */
+  watch(on: boolean): void {
+    this.#watched = on;
+    this.#send({ type: 'watch', on });
   }
 
   cancel(job: string): boolean {
@@ -373,6 +382,9 @@ export class Worker {
         return;
       case 'joined':
         this.#options.hooks.onJoined(message.job, message.to);
+        return;
+      case 'output':
+        this.#options.hooks.onOutput(message);
         return;
       case 'done':
         this.#options.hooks.onDone(message);

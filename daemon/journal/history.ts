@@ -58,6 +58,8 @@ export class History {
   #complete = true;
   /** ms that a record is remembered. */
   #keptMs = Number.POSITIVE_INFINITY;
+  /** Hears of each record, while it is set. */
+  onRecord: ((line: JournalLine) => void) | undefined;
 
   private constructor(path: string, complain: Complain) {
     this.#path = path;
@@ -76,6 +78,7 @@ export class History {
   record(line: JournalLine): void {
     this.#remember(line);
     this.#file.append(lineText(line));
+    this.onRecord?.(line);
   }
 
   /** The record in memory whose id starts so. */

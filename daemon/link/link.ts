@@ -26,6 +26,7 @@ import type { LinkLog } from './link-log.ts';
 import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
+import { Tails } from './tails.ts';
 import { lostText } from './talk.ts';
 import { Twins } from './twins.ts';
 import { uploadWords } from './upload-words.ts';
@@ -77,6 +78,7 @@ export class Link {
   readonly #drops = new Map<string, NodeJS.Timeout>();
   readonly #kept: KeptJobs;
   readonly #twins = new Twins();
+  readonly #tails: Tails;
   readonly #errands: Errands;
   #beat: NodeJS.Timeout | undefined;
   readonly #memory = new Memory({ busy: () => this.#jobs.size > 0 });
@@ -88,6 +90,7 @@ export class Link {
     const { tell } = needs.log;
     this.#needs = needs;
     this.#tell = tell;
+    this.#tails = new Tails(tell);
     this.#parts = parts;
     this.#spool = new Spool(parts.store);
     this.#redo = new RedoJournal(join(needs.layout.cache, 'redo', needs.worker));
@@ -201,6 +204,9 @@ export class Link {
       case 'heard':
         this.#jobs.get(message.job)?.heard();
         return;
+      case 'watch':
+        this.#tails.watch(message.on);
+        return;
       case 'fetch':
         void this.#fetch(message.request, message.job);
         return;
@@ -225,6 +231,7 @@ export class Link {
     const placing = [...this.#jobs.values()].some((job) => job.state === 'returning');
     await this.#drain(placing ? PLACING_MS : LAST_WORDS_MS);
     clearInterval(this.#beat);
+    this.#tails.watch(false);
     await this.#client.stop();
     await this.#book.close();
     this.#parts.helper.close();
@@ -306,10 +313,12 @@ export class Link {
         this.#tell({ type: 'joined', job: plan.job, to });
       },
       report: (done) => {
+        this.#tails.end(plan.job);
         this.#tell(done);
       },
       closed: (kept) => {
         this.#jobs.delete(plan.job);
+        this.#tails.end(plan.job);
         if (kept) {
           this.#kept.reload(plan.job);
           this.#tellKept();
@@ -421,7 +430,9 @@ export class Link {
       return;
     }
     if (!('job' in message)) return;
-    const job = this.#jobs.get(message.job.toString('hex'));
+    const id = message.job.toString('hex');
+    const job = this.#jobs.get(id);
+    if (job !== undefined && message.type === 'out') this.#tails.wrote(id, message);
     if (job !== undefined) job.agentMessage(message);
     else if (message.type === 'result') this.#kept.agentMessage(message);
   }

@@ -83,6 +83,8 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'rch history --slow -n 5',
     'rch history -n 100 --json',
   ],
+  top: ['rch top'],
+  dashboard: ['rch dashboard', 'rch dashboard --open', 'rch dashboard --stop'],
   jobs: ['rch jobs'],
   'jobs fetch': ['rch jobs fetch 3f2a91c0'],
   exec: [

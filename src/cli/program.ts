@@ -8,6 +8,7 @@ import { perform, type Options } from './perform.ts';
 import { configCommands } from './program-config.ts';
 import { doctorCommand } from './program-doctor.ts';
 import { helpingCommands } from './program-help.ts';
+import { liveCommands } from './program-live.ts';
 import { workersCommands } from './program-workers.ts';
 import { hookCommands } from './program-hook.ts';
 import { queueCommands } from './program-queue.ts';
@@ -179,6 +180,7 @@ export function programFor(moduleUrl: string): Command {
   shimCommands(program, bind);
   hookCommands(program, bind);
   seeingCommands(program, bind);
+  liveCommands(program, bind);
   jobsCommands(program, bind);
   queueCommands(program, bind);
   doingCommands(program, bind);

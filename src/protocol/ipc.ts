@@ -165,6 +165,8 @@ export const frontToLink = z.discriminatedUnion('type', [
   }),
   /** Interrupts a job (rch cancel). */
   z.object({ type: z.literal('cancel'), job: z.string() }),
+  /** Somebody watches, or nobody does any more: `output` comes only while somebody does. */
+  z.object({ type: z.literal('watch'), on: z.boolean() }),
   /** Brings kept results here. */
   z.object({ type: z.literal('fetch'), request: z.number(), job: z.string() }),
   /** The front has written down how the job ended. */
@@ -349,6 +351,20 @@ export const linkToFront = z.discriminatedUnion('type', [
   }),
   /** A job begins nothing, since the run of `to` serves it too; '' when it runs for itself after all. */
   z.object({ type: z.literal('joined'), job: z.string(), to: z.string() }),
+  /** What a job wrote since the last of these, base64; `skipped`: something is left out before it. */
+  z.object({
+    type: z.literal('output'),
+    job: z.string(),
+    data: z.string(),
+    skipped: z.boolean(),
+  }),
   doneMessage,
 ]);
 export type LinkToFront = z.infer<typeof linkToFront>;
+
+/** What the process of the web page (daemon/dashboard) says to the front, once. */
+export const dashboardToFront = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('listening'), url: z.string() }),
+  z.object({ type: z.literal('failed'), reason: z.string() }),
+]);
+export type DashboardToFront = z.infer<typeof dashboardToFront>;

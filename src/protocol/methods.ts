@@ -472,6 +472,23 @@ export const controlMethods = {
     params: z.object({ job: z.string().min(1).optional(), all: z.boolean().optional() }),
     reply: z.object({ cancelled: z.array(cancelledJob) }),
   },
+  /**
+   * Emits watchEvent (watch.ts) until the connection closes, beginning with all that is, and the `recent` newest records.
+   * Whoever does not read misses output, and later gets what changed meanwhile.
+   */
+  watch: {
+    params: z.object({ recent: z.number().int().nonnegative().max(1000).default(50) }),
+    reply: nothing,
+  },
+  /** Starts the web page where it is not up, on that port of 127.0.0.1 (0: any), or ends it. */
+  dashboard: {
+    params: z.object({
+      action: z.enum(['open', 'stop']),
+      port: z.number().int().min(0).max(65_535).default(0),
+    }),
+    /** The link with its token; empty when there is no page now. `was`: it was up before. */
+    reply: z.object({ url: z.string(), was: z.boolean() }),
+  },
 } as const;
 
 export type ControlMethod = keyof typeof controlMethods;
