@@ -9,6 +9,7 @@ import { agentFacts, type AgentFacts, type HelloFacts } from '../../src/protocol
 import { FrameReader } from '../../src/protocol/frames.ts';
 import type { AgentConnection } from '../transport/transport.ts';
 import { ClockEstimate } from './clock-estimate.ts';
+import { holdBack } from './hold-back.ts';
 import { Liveness } from './liveness.ts';
 
 /** Questions after the agent's clock and life without a sign of it that end the connection. */
@@ -243,6 +244,7 @@ export class AgentClient {
   }
 
   #serve(session: Session, stream: Duplex, welcomed?: (facts: Result<AgentFacts>) => void): void {
+    const hold = holdBack(stream);
     const reader = new FrameReader(agentMessages, { passing: agentMessages.blob.number });
     stream.on('data', (chunk: Buffer) => {
       const messages = reader.push(chunk);
@@ -252,8 +254,11 @@ export class AgentClient {
       }
       for (const message of messages.value) {
         if (message.type === 'welcome') welcomed?.(parseFacts(message.json));
-        else if (message.type === 'blob') this.#takeBlob(stream, message);
-        else this.#receive(message);
+        else if (message.type === 'blob') {
+          this.#moved();
+          // The disk may be behind.
+          hold(this.#needs.events.blob(message));
+        } else this.#receive(message);
       }
     });
     const gone = (reason: string): void => {
@@ -300,15 +305,6 @@ export class AgentClient {
     if (pending.partial?.(message) === true) return;
     this.#pending.delete(message.request);
     pending.answered(message.type === 'refused' ? refusal(message) : ok(message));
-  }
-
-  /** Holds the stream back while the disk is behind. */
-  #takeBlob(stream: Duplex, blob: Extract<AgentMessage, { type: 'blob' }>): void {
-    stream.pause();
-    this.#moved();
-    void this.#needs.events.blob(blob).finally(() => {
-      stream.resume();
-    });
   }
 
   #lose(session: Session, reason: string): void {

@@ -30,6 +30,7 @@ async function conform(line: Line, args: readonly string[]): Promise<z.infer<typ
   expect(facts.faults).toEqual([]);
   expect(facts.refused).toEqual([]);
   expect(facts.shares.filter((share) => !share.enough)).toEqual([]);
+  expect(facts.remote).toBeGreaterThan(facts.runs / 2);
   expect(said.code).toBe(0);
   return facts;
 }

@@ -148,7 +148,7 @@ export async function selfTest(context: Context, options: SelfTestOptions): Prom
     const session = { context, client: client.value, workers: workers.value, options };
     const done = await runAll({ ...session, base: temporaryFolder() }, cases.value);
     if (!done.ok) return done;
-    const whole = options.case === undefined;
+    const whole = options.case === undefined && options.part.of === 1;
     const found = findings(sets.value, done.value, whole);
     return ok({
       facts: found,
