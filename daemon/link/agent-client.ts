@@ -68,6 +68,8 @@ type Session = {
   readonly connection: AgentConnection;
   readonly control: Duplex;
   bulk: Duplex | undefined;
+  /** Asks after the agent's life for as long as the session stands. */
+  beat: NodeJS.Timeout | undefined;
   readonly life: Liveness;
   /** When anything but an answer to a ping last moved, ms of the monotonic clock. */
   moved: number;
@@ -83,7 +85,6 @@ export class AgentClient {
   #nextRequest = 1;
   #stopped = false;
   #retry: NodeJS.Timeout | undefined;
-  #beat: NodeJS.Timeout | undefined;
 
   constructor(needs: ClientDependencies) {
     this.#needs = needs;
@@ -192,6 +193,7 @@ export class AgentClient {
       connection,
       control: control.value,
       bulk: undefined,
+      beat: undefined,
       life: new Liveness(this.#needs.heartbeatMs, performance.now()),
       moved: performance.now(),
     };
@@ -202,16 +204,19 @@ export class AgentClient {
       return failed;
     }
     const bulk = await connection.openStream();
+    // It was lost meanwhile, and that was told: all that follows is the next one's.
+    if (this.#session !== session) return ok(undefined);
     if (bulk.ok) {
       session.bulk = bulk.value;
       this.#serve(session, bulk.value);
       bulk.value.write(this.#hello(true));
     }
-    this.#attempt = 0;
-    this.#beat = setInterval(() => {
+    session.beat = setInterval(() => {
       this.#heartbeat(session);
     }, this.#needs.heartbeatMs);
     await this.#measureClock();
+    if (this.#session !== session) return ok(undefined);
+    this.#attempt = 0;
     this.#needs.events.connected(welcome.value);
     return ok(undefined);
   }
@@ -316,8 +321,8 @@ export class AgentClient {
   }
 
   #drop(failure: Failure): void {
-    clearInterval(this.#beat);
     const session = this.#session;
+    clearInterval(session?.beat);
     this.#session = undefined;
     session?.connection.close();
     for (const pending of this.#pending.values()) pending.answered({ ok: false, failure });

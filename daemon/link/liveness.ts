@@ -28,7 +28,7 @@ export class Liveness {
       this.#heardAt = Math.max(this.#heardAt, now - this.#beatMs);
     this.#lookedAt = now;
     const missed = Math.max(0, Math.round((now - this.#heardAt) / this.#beatMs) - 1);
-    this.#silent = missed > 0;
+    if (missed > 0) this.#silent = true;
     return missed;
   }
 }

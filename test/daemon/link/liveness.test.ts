@@ -28,3 +28,11 @@ it('blames nobody for a time in which this process stood still', () => {
   expect(life.missed(61_000)).toBe(0);
   expect(life.missed(62_000)).toBe(1);
 });
+
+it('tells the end of a silence though this process stood still in between', () => {
+  const life = new Liveness(1000, 0);
+  expect(life.missed(1000)).toBe(0);
+  expect(life.missed(2000)).toBe(1);
+  expect(life.missed(61_000)).toBe(0);
+  expect(life.heard(61_100)).toBe(true);
+});
