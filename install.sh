@@ -6,20 +6,34 @@ top=$(cd "$(dirname "$0")" && pwd)
 prefix=${HOME:?HOME is not set}/.local
 prefix_given=no
 demo=no
+fleet=no
+easy=no
+worker_only=no
+profile=yes
 uninstall=no
 purge=no
 
 usage() {
   cat <<'END'
-Usage: ./install.sh [--demo] [--prefix DIR] [--no-profile] [--uninstall [--purge]]
+Usage: ./install.sh [--demo] [--fleet] [--easy-mode] [--prefix DIR] [--no-profile] [--from-source]
+       ./install.sh --worker-only
+       ./install.sh --uninstall [--purge]
 
 Builds rch and installs it for this user. Shell profiles stay as they are: `rch shim install` adds the shims to
 PATH when you want them, and `rch shim uninstall` takes them out again.
 
   --demo        after the installation, build a small C and a small Rust project through the shims on a worker
                 that is a process of this machine, and show that the result equals a local build
+  --fleet       then find the machines of your ssh_config and ssh aliases, take those you pick as workers, and
+                install on them what they lack, after showing you what that is
+  --easy-mode   without a question: put the shims first on PATH in your shell profiles, add the hook of a coding agent
+                that is set up here, start the daemon with your session where systemd does that; with --fleet, take
+                every machine that may become a worker, with the host keys they show
+  --worker-only make this machine fit to be a worker of others, and say how they add it; nothing of rch is installed,
+                as the agent comes by itself with the first connection
   --prefix DIR  install to DIR/share/rch and DIR/bin (default: $XDG_DATA_HOME/rch and ~/.local/bin)
-  --no-profile  leave shell profiles as they are; that is so anyway
+  --no-profile  leave shell profiles as they are; that is so anyway, but for --easy-mode
+  --from-source build from the sources here; that is so anyway
   --uninstall   stop the daemon and remove everything but your configuration
   --purge       with --uninstall: remove the configuration too
   --help        this text
@@ -45,7 +59,11 @@ while [ $# -gt 0 ]; do
       prefix=${1#--prefix=}
       prefix_given=yes
       ;;
-    --no-profile) ;;
+    --fleet) fleet=yes ;;
+    --easy-mode) easy=yes ;;
+    --worker-only) worker_only=yes ;;
+    --no-profile) profile=no ;;
+    --from-source) ;;
     --uninstall) uninstall=yes ;;
     --purge) purge=yes ;;
     -h | --help)
@@ -83,6 +101,10 @@ made=$home/lib/made
 
 uninstall() {
   local node=$home/lib/node folders=() folder
+  if [ ! -f "$home/lib/layout.json" ]; then
+    say "no rch is installed in $home: nothing was removed (was it installed with --prefix?)"
+    return
+  fi
   [ -x "$node" ] || node=$(command -v node || true)
   if [ -f "$home/lib/rch.mjs" ] && [ -n "$node" ]; then
     "$node" "$home/lib/rch.mjs" hook uninstall --all || say "rch-hook could not be taken out of an agent's settings; see above"
@@ -92,9 +114,14 @@ uninstall() {
     # Where they are was decided when rch was installed.
     state=$(remembered state) cache=$(remembered cache) config=$(remembered config)
   fi
+  for folder in "$state" "$cache" "$config"; do
+    case $folder in
+      /*) ;;
+      *) die "$home/lib/layout.json names the folder \"$folder\": nothing was removed; install again, then uninstall" ;;
+    esac
+  done
   if [ -f "$made" ]; then mapfile -t folders <"$made"; fi
-  # Only what bears our name and holds our files goes.
-  [ ! -f "$home/lib/layout.json" ] || rm -rf "$home"
+  rm -rf "$home"
   if [ -f "$bin/rch" ] && grep -qF "$home/lib/rch.mjs" "$bin/rch"; then rm -f "$bin/rch"; fi
   rm -rf "$state" "$cache"
   say "removed $home, $bin/rch, $state and $cache"
@@ -115,9 +142,48 @@ if [ "$uninstall" = yes ]; then
   exit 0
 fi
 
+# Installs Debian packages ($1: what for; then their names): root does, others are told the command.
+install_packages() {
+  local what=$1
+  shift
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    say "installing Debian packages $what: $*"
+    apt-get update -q >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >/dev/null
+  elif command -v apt-get >/dev/null; then
+    die "missing: $*. Install them by: sudo apt-get install $*"
+  else
+    die "missing: $* (Debian's names). Install them with your package manager"
+  fi
+}
+
+# What a worker has: sshd, the build tools, and a way to give commands the paths of the caller.
+worker_only() {
+  local packages=() address
+  [ -x /usr/sbin/sshd ] || command -v sshd >/dev/null || packages+=(openssh-server)
+  command -v gcc >/dev/null || packages+=(gcc)
+  command -v g++ >/dev/null || packages+=(g++)
+  [ -e /usr/include/stdio.h ] || packages+=(libc6-dev)
+  command -v make >/dev/null || packages+=(make)
+  command -v cmake >/dev/null || packages+=(cmake)
+  command -v ninja >/dev/null || packages+=(ninja-build)
+  command -v meson >/dev/null || packages+=(meson)
+  command -v pkg-config >/dev/null || packages+=(pkg-config)
+  unshare --user --map-root-user --mount --pid --fork true 2>/dev/null || command -v bwrap >/dev/null || packages+=(bubblewrap)
+  [ ${#packages[@]} = 0 ] || install_packages 'for a worker' "${packages[@]}"
+  address=$(hostname -I 2>/dev/null | cut -d ' ' -f 1) || true
+  say "this machine is fit to be a worker. On your own machine:"
+  say "  rch workers add --id $(hostname | tr -c 'A-Za-z0-9_.\n-' '-' | cut -c 1-32) --host ${address:-$(hostname)} --user $(id -un)"
+  say "  rch workers setup ID    # compares its tools with yours, and tells what is missing still"
+}
+
 [ "$(uname -s)" = Linux ] || die "rch runs on Linux for now; this is $(uname -s)"
 
-# What is missing, as Debian packages; root installs them, others are told the command.
+if [ "$worker_only" = yes ]; then
+  worker_only
+  exit 0
+fi
+
 packages=()
 command -v cc >/dev/null || packages+=(gcc)
 echo '#include <stdio.h>' | cc -E - >/dev/null 2>&1 || packages+=(libc6-dev)
@@ -129,17 +195,7 @@ command -v ssh >/dev/null || packages+=(openssh-client)
 if [ "$demo" = yes ] && ! command -v cargo >/dev/null; then
   if [ "$(id -u)" = 0 ]; then packages+=(cargo); fi
 fi
-if [ ${#packages[@]} -gt 0 ]; then
-  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-    say "installing Debian packages: ${packages[*]}"
-    apt-get update -q >/dev/null
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >/dev/null
-  elif command -v apt-get >/dev/null; then
-    die "missing: ${packages[*]}. Install them by: sudo apt-get install ${packages[*]}"
-  else
-    die "missing: a C and C++ compiler, make, python3 or ssh. Install them with your package manager (Debian's names: ${packages[*]})"
-  fi
-fi
+[ ${#packages[@]} = 0 ] || install_packages 'to build rch' "${packages[@]}"
 
 # Shims linked with musl start six times as fast, where a processor's questions are slow (virtual machines).
 if ! command -v musl-gcc >/dev/null; then
@@ -198,6 +254,12 @@ END
 chmod 755 "$bin/rch.new"
 mv -f "$bin/rch.new" "$bin/rch"
 rch() { "$home/lib/node" "$home/lib/rch.mjs" "$@"; }
+# The ids of the workers that are reached by ssh, a line each.
+ssh_workers() {
+  rch workers list --json | "$node" -e '
+    for (const { id, transport } of JSON.parse(require("fs").readFileSync(0, "utf8"))) if (transport === "ssh") console.log(id);
+  ' || say "the workers cannot be listed; see above" >&2
+}
 rch shim install --no-profile >/dev/null
 if [ -S "$home/run/front.sock" ]; then rch daemon restart >/dev/null && say "restarted the daemon"; fi
 
@@ -205,15 +267,41 @@ say "installed:"
 say "  $home   the programs, the shims and the daemon's sockets"
 say "  $bin/rch   the command"
 say "  $config   your configuration (workers.toml, config.toml), made when you add a worker"
-say "no shell profile was changed"
+if [ "$easy" = yes ]; then
+  if [ "$profile" = no ]; then
+    say "no shell profile was changed"
+  else
+    rch shim install || say "the shims are not on your PATH yet; see above, then: rch shim install"
+  fi
+  [ ! -d "$HOME/.claude" ] || rch hook install || say "the hook is not installed; see above, then: rch hook install"
+  if systemctl --user show-environment >/dev/null 2>&1; then
+    rch daemon enable || say "the daemon will not start by itself at login; see above, then: rch daemon enable"
+  fi
+else
+  say "no shell profile was changed"
+fi
 case ":$PATH:" in
   *":$bin:"*) ;;
   *) say "note: $bin is not on your PATH; call $bin/rch, or add it" ;;
 esac
+if [ "$fleet" = yes ]; then
+  say ""
+  picks=() answers=() input=/dev/null
+  if [ "$easy" = yes ]; then picks=(--yes --accept-host-key) answers=(--yes); fi
+  if [ "$easy" = no ] && [ -t 0 ]; then input=/dev/tty; fi
+  before=$(ssh_workers)
+  rch workers discover "${picks[@]}" || say "no worker was added; later: rch workers discover"
+  while IFS= read -r id; do
+    # Those that were there are as their user wants them.
+    if [ -z "$id" ] || grep -qxF -e "$id" <<<"$before"; then continue; fi
+    say ""
+    rch workers setup "$id" "${answers[@]}" <$input || say "$id is left as it is; see above"
+  done <<<"$(ssh_workers)"
+fi
 if [ "$demo" = yes ]; then
   say ""
   rch demo
-else
+elif [ "$fleet" = no ]; then
   say ""
   say "next: rch workers add --id NAME --host HOST --user USER    then: rch shim install"
 fi

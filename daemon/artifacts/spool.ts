@@ -1,5 +1,5 @@
 /** Receives the contents of a return into a content store here, from whatever stream they come on. */
-import { fail, ok, type Result } from '../../src/base/result.ts';
+import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { type Brought, lengthOf, unpackBlob } from '../../src/protocol/pieces.ts';
 import type { Hash } from '../../src/tree/manifest.ts';
@@ -67,7 +67,7 @@ export class Spool {
     if (known !== undefined)
       return known.asker === asker && known.size === size ? known.at : undefined;
     this.#coming.set(hash, { size, asker, at: 0, ends: [], marks: [] });
-    this.#writing = this.#writing.then(async () => {
+    void this.#inTurn(hash, async () => {
       // What an earlier attempt left may be of another state of the file.
       await this.#store.abandon(hash, { drop: true });
       const begun = await this.#store.begin(hash, size);
@@ -106,7 +106,14 @@ export class Spool {
 
   /** Takes a blob; resolves when it was written, so that the reader can hold back. */
   take(blob: Blob): Promise<void> {
-    this.#writing = this.#writing.then(() => this.#write(blob));
+    return this.#inTurn(blob.hash.toString('hex'), () => this.#write(blob));
+  }
+
+  /** One after the other, whatever becomes of each: what cannot be dealt with will not come. */
+  #inTurn(hash: Hash, work: () => Promise<void>): Promise<void> {
+    this.#writing = this.#writing.then(work).catch((thrown: unknown) => {
+      this.#settle(hash, fail(messageOf(thrown)));
+    });
     return this.#writing;
   }
 

@@ -4,7 +4,7 @@
  * ```
  * RCH_HOOK     pre_transfer, post_compile or on_fallback
  * RCH_JOB      the id of the job
- * RCH_COMMAND  the command, quoted for a shell
+ * RCH_COMMAND  the command, quoted for a shell; its first 64 KiB
  * RCH_CWD      its working folder
  * RCH_PROJECT  the project's folder, which is the hook's working folder
  * RCH_WORKER   the worker (not for on_fallback)
@@ -13,7 +13,8 @@
  * RCH_BYPASS   1: what the hook calls runs here, without rch
  * ```
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import { messageOf } from '../../src/base/result.ts';
 
 export type HookName = 'pre_transfer' | 'post_compile' | 'on_fallback';
@@ -32,6 +33,8 @@ export type HookCall = {
   readonly signal: AbortSignal;
 };
 
+/** Bytes of a fact, at most: the kernel takes no string of an environment above 128 KiB. */
+const MOST_FACT = 64 * 1024;
 /** Bytes of the end of its output that are kept for the report of a failure. */
 const TAIL = 400;
 /** ms between SIGTERM and SIGKILL. */
@@ -42,7 +45,8 @@ const bytes = (raw: string): string => Buffer.from(raw, 'latin1').toString('utf8
 function environmentOf({ hook, env, facts }: HookCall): Record<string, string> {
   const given: Record<string, string> = {};
   for (const [name, value] of env) if (!name.startsWith('RCH_')) given[bytes(name)] = bytes(value);
-  for (const [name, value] of Object.entries(facts)) given[`RCH_${name}`] = bytes(value);
+  for (const [name, value] of Object.entries(facts))
+    given[`RCH_${name}`] = bytes(value.slice(0, MOST_FACT));
   return { ...given, RCH_HOOK: hook, RCH_BYPASS: '1' };
 }
 
@@ -62,18 +66,30 @@ function end(child: ChildProcess): NodeJS.Timeout {
   }, GRACE);
 }
 
+type Started = ChildProcessByStdio<null, Readable, Readable>;
+
+const start = (call: HookCall): Started =>
+  spawn('/bin/sh', ['-c', call.command], {
+    cwd: bytes(call.cwd),
+    env: environmentOf(call),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+
 /** Resolves when the hook has ended: to '' when it went well, else to what went wrong. */
 export function runHook(call: HookCall): Promise<string> {
   return new Promise((resolve) => {
     let tail = Buffer.alloc(0);
     let cut = '';
     let mercy: NodeJS.Timeout | undefined;
-    const child = spawn('/bin/sh', ['-c', call.command], {
-      cwd: bytes(call.cwd),
-      env: environmentOf(call),
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    });
+    let child: Started;
+    try {
+      child = start(call);
+    } catch (thrown) {
+      // What the kernel refuses at once (E2BIG) is thrown.
+      resolve(`cannot be run: ${messageOf(thrown)}`);
+      return;
+    }
     const stop = (why: string): void => {
       cut ||= why;
       mercy ??= end(child);
@@ -89,6 +105,8 @@ export function runHook(call: HookCall): Promise<string> {
     const done = (trouble: string): void => {
       clearTimeout(limit);
       clearTimeout(mercy);
+      // Of a group that was to end, what did not hear the first signal.
+      if (cut !== '') killGroup(child, 'SIGKILL');
       call.signal.removeEventListener('abort', abort);
       child.stdout.destroy();
       child.stderr.destroy();

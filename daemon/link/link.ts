@@ -9,7 +9,6 @@ import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { BlobPacker } from '../../src/protocol/blob-packer.ts';
 import { parseVitals, type AgentFacts, type HelloFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront } from '../../src/protocol/ipc.ts';
-import type { ShimMessage } from '../../src/protocol/shim.ts';
 import { FsHelper } from '../../src/tree/fs-helper.ts';
 import { Hasher } from '../../src/tree/hash.ts';
 import { Store } from '../../src/tree/store.ts';
@@ -19,6 +18,7 @@ import { JobFile, loadJobFiles } from '../journal/job-file.ts';
 import { RootBook } from '../sync/shared-root.ts';
 import type { AgentConnection, UploadProgress } from '../transport/transport.ts';
 import { AgentClient } from './agent-client.ts';
+import { EarlyCommits } from './early-commits.ts';
 import { Errands } from './errands.ts';
 import type { LinkManners } from './hello.ts';
 import { Job } from './job.ts';
@@ -27,7 +27,7 @@ import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
 import { Tails } from './tails.ts';
-import { lostText } from './talk.ts';
+import { unknownJob } from './talk.ts';
 import { Twins } from './twins.ts';
 import { uploadWords } from './upload-words.ts';
 import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
@@ -76,6 +76,7 @@ export class Link {
   readonly #redo: RedoJournal;
   readonly #jobs = new Map<string, Job>();
   readonly #drops = new Map<string, NodeJS.Timeout>();
+  readonly #early = new EarlyCommits();
   readonly #kept: KeptJobs;
   readonly #twins = new Twins();
   readonly #tails: Tails;
@@ -344,6 +345,7 @@ export class Link {
         job.forsake();
       }, PLAN_MS),
     );
+    this.#early.planned(id);
   }
 
   async #fetch(request: number, job: string): Promise<void> {
@@ -361,15 +363,19 @@ export class Link {
     await this.#parts.store.collect(SPOOL_BYTES, new Set());
   }
 
-  #opened(opening: Opening, launcher: Launcher): void {
+  #opened(opening: Opening, launcher: Launcher, mayWait = true): void {
     const id = opening.job.toString('hex');
     const job = this.#jobs.get(id);
+    if (job === undefined && opening.type === 'commit' && mayWait) {
+      this.#early.hold(id, launcher, () => {
+        this.#opened(opening, launcher, false);
+      });
+      return;
+    }
     if (job === undefined) {
-      launcher.finish(
-        opening.type === 'commit'
-          ? { type: 'local', reason: 'the plan was no longer there', notice: '', lease: 0n }
-          : this.#unknown(id, opening.type),
-      );
+      const kept = this.#kept.get(id)?.done?.outcome;
+      const { worker } = this.#needs;
+      launcher.finish(unknownJob({ worker, job: id, asked: opening.type, kept }));
       return;
     }
     clearTimeout(this.#drops.get(id));
@@ -377,16 +383,6 @@ export class Link {
     this.#needs.log.say('debug', `its launcher is here: ${opening.type}`, id);
     if (opening.type === 'commit') job.commit(launcher);
     else job.resume(launcher, opening);
-  }
-
-  /** For a launcher whose job is not here: a link before this one wrote down every job before it told the worker. */
-  #unknown(id: string, asked: 'resume' | 'rejoin'): ShimMessage {
-    const { worker } = this.#needs;
-    const kept = this.#kept.get(id)?.done?.outcome;
-    if (kept !== undefined) return { type: 'lost', text: lostText(worker, id, kept) };
-    const reason = `the link to ${worker} went away before it told the worker`;
-    if (asked === 'rejoin') return { type: 'local', reason, notice: '', lease: 0n };
-    return { type: 'lost', text: `the run on ${worker} was lost: nothing is known of it any more` };
   }
 
   #connected(facts: AgentFacts): void {

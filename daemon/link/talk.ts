@@ -129,3 +129,20 @@ export function lostText(worker: string, job: string, outcome: JobOutcome): stri
   if (!kept) return text;
   return `${text}; its results stay on ${worker}: rch jobs fetch ${job.slice(0, 8)}`;
 }
+
+/** For a launcher whose job is not here: a link before this one wrote down every job before it told the worker. */
+export function unknownJob(of: {
+  readonly worker: string;
+  readonly job: string;
+  readonly asked: 'commit' | 'resume' | 'rejoin';
+  /** How it ended, when its results are kept. */
+  readonly kept: JobOutcome | undefined;
+}): ShimMessage {
+  const { worker, job, asked, kept } = of;
+  if (kept !== undefined) return { type: 'lost', text: lostText(worker, job, kept) };
+  if (asked === 'commit')
+    return { type: 'local', reason: 'its plan was not there', notice: '', lease: 0n };
+  const reason = `the link to ${worker} went away before it told the worker`;
+  if (asked === 'rejoin') return { type: 'local', reason, notice: '', lease: 0n };
+  return { type: 'lost', text: `the run on ${worker} was lost: nothing is known of it any more` };
+}

@@ -30,7 +30,8 @@ export class AgentStream {
   }
 
   get closed(): boolean {
-    return this.#closed;
+    // Reading may stand still over a piece when the socket ends.
+    return this.#closed || this.#socket.destroyed;
   }
 
   /** Bytes that wait to be written. */
@@ -40,13 +41,13 @@ export class AgentStream {
 
   /** True when more may be sent at once; a closed stream swallows everything. */
   send(message: AgentMessage): boolean {
-    if (this.#closed) return true;
+    if (this.closed) return true;
     return this.#socket.write(encode(agentMessages, message));
   }
 
   /** Sends, and waits until the peer has room for more. False when the stream is closed. */
   async sendAndDrain(message: AgentMessage): Promise<boolean> {
-    if (this.send(message)) return !this.#closed;
+    if (this.send(message) || this.closed) return !this.closed;
     await new Promise<void>((resolve) => {
       const done = (): void => {
         this.#socket.off('drain', done);
@@ -56,7 +57,7 @@ export class AgentStream {
       this.#socket.on('drain', done);
       this.#socket.on('close', done);
     });
-    return !this.#closed;
+    return !this.closed;
   }
 
   close(): void {

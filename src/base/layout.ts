@@ -6,7 +6,7 @@
  * ```
  * home/lib/     rch.mjs rchd.mjs link.mjs rch-wkr.mjs, rch-shim rch-run rch-fs, native/, cases/, grafana.json, node -> the Node of the install, layout.json
  * home/shims/   cargo gcc make … -> ../lib/rch-shim
- * home/run/     front.sock, link-ID.sock, daemon.lock, stopped, hung          (0700)
+ * home/run/     front.sock, link-ID.sock, daemon.lock, stopped, hung, dashboard.html        (0700)
  * ```
  * layout.json remembers where configuration, state and cache are ({"config","state","cache"}, absolute).
  */

@@ -1,9 +1,14 @@
 /** `rch dashboard`: has the daemon serve its web page on the loopback of this machine, and shows the way there. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Layout } from '../base/layout.ts';
 import { ok, type Result } from '../base/result.ts';
 import { DaemonClient } from '../client/daemon-client.ts';
 import { ensureDaemon } from '../client/daemon-process.ts';
+import { replaceFile } from '../config/replace-file.ts';
 import type { Context, Outcome } from './report.ts';
 
 /** ms for the page to be up. */
@@ -16,9 +21,21 @@ export type DashboardWish = {
   readonly port: number;
 };
 
+const linkFile = ({ run }: Layout): string => join(run, 'dashboard.html');
+
+/** A file for the user alone that leads to the link: every account here sees the arguments of a process. */
+function writeLink(layout: Layout, url: string): Result<string> {
+  const file = linkFile(layout);
+  const html = `<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${url}"><title>rch</title><a href="${url}">rch</a>\n`;
+  const written = replaceFile(file, html, { mode: 0o600, always: true });
+  return written.ok ? ok(pathToFileURL(file).href) : written;
+}
+
 /** Shows a link in the user's browser. */
-async function openLink(url: string): Promise<Result<undefined>> {
-  const child = spawn('xdg-open', [url], { detached: true, stdio: 'ignore' });
+async function openLink(layout: Layout, url: string): Promise<Result<undefined>> {
+  const link = writeLink(layout, url);
+  if (!link.ok) return link;
+  const child = spawn('xdg-open', [link.value], { detached: true, stdio: 'ignore' });
   const failed = once(child, 'error').then(([error]) => error as Error);
   const begun = await Promise.race([once(child, 'spawn').then(() => undefined), failed]);
   child.unref();
@@ -45,6 +62,7 @@ async function stop({ layout }: Context): Promise<Outcome> {
   client.value.close();
   if (!reply.ok) return reply;
   const { was } = reply.value;
+  rmSync(linkFile(layout), { force: true });
   return ok({
     facts: { running: false, was },
     text: () => (was ? 'the page is gone' : 'the page was not up'),
@@ -65,7 +83,7 @@ export async function dashboard(context: Context, wish: DashboardWish): Promise<
   if (!reply.ok) return reply;
   const { url, was } = reply.value;
   if (wish.open && hasDesktop(context.env)) {
-    const opened = await openLink(url);
+    const opened = await openLink(context.layout, url);
     if (!opened.ok) context.note(opened.failure.reason);
   } else if (wish.open) context.note('there is no desktop here to open it on');
   return ok({

@@ -39,7 +39,7 @@ export async function trustProject(context: Context, named: string | undefined):
   const { layout } = context;
   const file = fileOf(context, named);
   if (!existsSync(file)) return fail(`there is no ${file}`, 'rch config init');
-  const layer = readLayer(file, projectFile);
+  const layer = readLayer(file, projectFile, { foreign: true });
   if (layer.value === undefined)
     return fail(layer.problems.map(describe).join('\n'), 'rch config edit --project');
   const keys = keysInNeed(layer.value);

@@ -1,4 +1,5 @@
 /** One file of configuration, read and checked by itself, so that each problem has its place. Never throws. */
+import { constants, lstatSync, statSync } from 'node:fs';
 import { cosmiconfigSync, type PublicExplorerSync } from 'cosmiconfig';
 import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
@@ -79,14 +80,35 @@ function check<S extends z.ZodType>(
   return { file, text, raw, value: undefined, problems };
 }
 
-/** Reads and checks a file; `prepare` changes what was read before it is checked. */
+/** The largest file of configuration, bytes. */
+const MOST_BYTES = 1024 * 1024;
+
+/** Throws for what would be read without end, or never: a device, a pipe, a huge file. */
+function mustBePlain(file: string, foreign: boolean): void {
+  const { size, mode } = foreign ? lstatSync(file) : statSync(file);
+  const kind = mode & constants.S_IFMT;
+  if (kind === constants.S_IFLNK)
+    throw new Error('it is a symbolic link: put the file itself there');
+  if (kind !== constants.S_IFREG) throw new Error('it is not a regular file');
+  if (size > MOST_BYTES) throw new Error(`it has ${size} bytes, of at most ${MOST_BYTES}`);
+}
+
+export type LayerOptions = {
+  /** Changes what was read before it is checked. */
+  readonly prepare?: Prepare | undefined;
+  /** The file came with a project: a link is not followed, as it may lead anywhere. */
+  readonly foreign?: boolean;
+};
+
+/** Reads and checks a file. */
 export function readLayer<S extends z.ZodType>(
   file: string,
   schema: S,
-  prepare = asItIs,
+  { prepare = asItIs, foreign = false }: LayerOptions = {},
 ): Layer<z.infer<S>> {
   let loaded: Loaded;
   try {
+    mustBePlain(file, foreign);
     const result = tomlExplorer().load(file);
     loaded = (result?.config as Loaded | undefined) ?? { text: '', table: {} };
   } catch (thrown) {

@@ -135,9 +135,11 @@ export function readLayers(layout: Layout, env: Environment, projectDir?: string
   return {
     system,
     user,
-    workers: readLayer(place, workersFileShape, withDefaults),
+    workers: readLayer(place, workersFileShape, { prepare: withDefaults }),
     project:
-      projectDir === undefined ? undefined : readLayer(projectConfigFile(projectDir), projectFile),
+      projectDir === undefined
+        ? undefined
+        : readLayer(projectConfigFile(projectDir), projectFile, { foreign: true }),
     environment: environmentLayer(env),
   };
 }

@@ -55,7 +55,7 @@ function lower(one: Priority, other: Priority | undefined): Priority {
   return priorities[at] ?? one;
 }
 
-/** Without trust, a project can only make less happen. */
+/** Without trust, a project can only make less happen; how long its commands run and on how many cores, it says itself. */
 export function withProject(config: Config, file: ProjectConfig, trusted: boolean): Config {
   const project = trusted ? file : restricted(file);
   const { hooks, execution, transfer } = project;

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { trustFile, type Layout } from '../base/layout.ts';
 import type { Result } from '../base/result.ts';
@@ -13,10 +14,14 @@ const trustedFile = z.object({ file: z.string(), sha256: z.string(), at: z.strin
 export type TrustedFile = z.infer<typeof trustedFile>;
 const shape = z.object({ version: z.literal(1), files: z.array(trustedFile) });
 
-/** The file that a path leads to: a link in a repository must not lend its target's trust another place. */
+/**
+ * The file's place: its project, whatever way led there, and its name in it. No link inside the project is followed,
+ * which would lend one repository the trust in another.
+ */
 function canonical(file: string): string {
+  const folder = dirname(file);
   try {
-    return realpathSync(file);
+    return join(realpathSync(dirname(folder)), basename(folder), basename(file));
   } catch {
     return file;
   }

@@ -70,6 +70,19 @@ it('lets a hook that fails or takes too long change nothing, and reports it', as
   ]);
 });
 
+it('survives a command that is longer than the kernel takes for a hook', async () => {
+  await setUp("[hooks]\npost_compile = 'printenv RCH_COMMAND | wc -c > long'\n");
+  rmSync(join(project, 'out'), { force: true });
+  const goals = Array.from({ length: 800 }, () => `${'./'.repeat(100)}out`);
+  const ended = await world.run(['make', ...goals], {
+    cwd: project,
+    env: { RCH_FORCE_REMOTE: '1' },
+  });
+  expect([ended.code, ended.stderr.toString()]).toEqual([0, '']);
+  expect(await newest()).toMatchObject({ decision: 'remote', exit: 0 });
+  expect(readFileSync(join(project, 'long'), 'utf8').trim()).toBe(String(64 * 1024 + 1));
+});
+
 it('runs nothing of a file that nobody trusts, and says so', async () => {
   await setUp("[hooks]\npost_compile = 'touch ran'\n[execution.env]\nSPEED = 'x'\n", '', false);
   const ended = await make();

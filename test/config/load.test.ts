@@ -208,6 +208,6 @@ group('problems', () => {
 
   it('is a failure, not an exception, when a file cannot be read', () => {
     mkdirSync(join(layout.config, 'config.toml'), { recursive: true });
-    expect(refused()[0]).toContain('EISDIR');
+    expect(refused()[0]).toContain('it is not a regular file');
   });
 });

@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -57,7 +66,7 @@ it('keeps what restricts without any trust', () => {
   expect(project.preferredWorker).toBeUndefined();
 });
 
-it('trusts a file by where it is: a link to it in another repository is that file', () => {
+it('trusts a file by where its project is, whatever way leads there', () => {
   trust(layout, file, text);
   symlinkSync(join(home, 'p'), join(home, 'q'));
   expect(isTrusted(layout, join(home, 'q', '.rch', 'config.toml'), text)).toBe(true);
@@ -65,6 +74,32 @@ it('trusts a file by where it is: a link to it in another repository is that fil
   const other = join(home, 'r', '.rch', 'config.toml');
   writeFileSync(other, text);
   expect(isTrusted(layout, other, text)).toBe(false);
+});
+
+it('lends no trust by a link inside another project: not to the file, nor to its folder', () => {
+  trust(layout, file, text);
+  const foreign = join(home, 'foreign');
+  mkdirSync(foreign);
+  symlinkSync(join(home, 'p', '.rch'), join(foreign, '.rch'));
+  const loaded = loadConfig(layout, { HOME: home }, foreign);
+  expect(loaded).toMatchObject({ ok: true, value: { config: { hooks: { preTransfer: '' } } } });
+  rmSync(join(foreign, '.rch'));
+  mkdirSync(join(foreign, '.rch'));
+  symlinkSync(file, join(foreign, '.rch', 'config.toml'));
+  const linked = loadConfig(layout, { HOME: home }, foreign);
+  expect(linked.ok ? '' : linked.failure.reason).toContain('it is a symbolic link');
+});
+
+it.each(['a pipe', 'a folder', 'a file without end'])('refuses %s in place of a file', (kind) => {
+  rmSync(file);
+  if (kind === 'a pipe') execFileSync('mkfifo', [file]);
+  else if (kind === 'a folder') mkdirSync(file);
+  else {
+    writeFileSync(file, '');
+    truncateSync(file, 2 ** 40);
+  }
+  const loaded = loadConfig(layout, { HOME: home }, join(home, 'p'));
+  expect(loaded.ok ? '' : loaded.failure.reason).toMatch(/it is not a regular file|of at most/);
 });
 
 it('trusts nothing when its own file is damaged, and keeps that file to the user', () => {

@@ -95,8 +95,8 @@ it('installs with the demo, says where, and uninstalls without a trace', async (
   expect(said.out).toContain(`${home}/.local/bin/rch`);
   expect(said.out).toContain('no shell profile was changed');
   expect(said.out).toMatch(/C with make: make -j2\n +where +on worker embedded/);
-  expect(said.out).not.toMatch(/\bNO\b/);
-  expect(said.code).toBe(0);
+  expect(said.out, said.out).not.toMatch(/\bNO\b/);
+  expect(said.code, said.out).toBe(0);
   expect(readFileSync(join(home, '.bashrc'), 'utf8')).toBe('# mine\n');
 
   const pid = await daemonPid();
@@ -133,13 +133,35 @@ it('upgrades in place: the files are new, the daemon is restarted, configuration
   expect(existsSync(join(home, '.local/share/rch'))).toBe(false);
 });
 
-it('installs where --prefix says', async () => {
+it('installs where --prefix says; by --easy-mode with all that one may want, which goes without a trace too', async () => {
   const prefix = join(home, 'a prefix');
-  expect((await install('--prefix', prefix)).code).toBe(0);
+  mkdirSync(join(home, '.claude'));
+  mkdirSync(join(home, '.ssh'), { mode: 0o700 });
+  // A machine that nobody reaches: it is told, and becomes no worker.
+  writeFileSync(join(home, '.ssh/config'), 'Host gone.invalid\n');
+  const before = snapshot(home);
+  const easy = await install('--prefix', prefix, '--easy-mode', '--fleet');
+  expect(easy.code, easy.out).toBe(0);
+  expect(easy.out).toMatch(/gone\.invalid .*unreachable/);
+  expect(existsSync(join(home, '.config/rch/workers.toml'))).toBe(false);
+  expect(readFileSync(join(home, '.bashrc'), 'utf8')).toContain('a prefix/share/rch');
+  expect(readFileSync(join(home, '.claude/settings.json'), 'utf8')).toContain('rch-hook');
   const said = await run(join(prefix, 'bin/rch'), ['version']);
   expect(said.out).toContain(join(prefix, 'share/rch'));
+  // A folder where nothing of ours is: what is known of elsewhere is not touched.
+  const wrong = await install('--uninstall', '--purge');
+  expect(wrong.out).toContain('nothing was removed');
+  expect(existsSync(join(home, '.local/state/rch'))).toBe(true);
   await install('--prefix', prefix, '--uninstall', '--purge');
-  expect(existsSync(prefix)).toBe(false);
+  expect(differences(before, snapshot(home))).toEqual([]);
+});
+
+it('makes a machine a worker by --worker-only, with nothing of rch on it', async () => {
+  const before = snapshot(home);
+  const said = await install('--worker-only');
+  expect(said.code, said.out).toBe(0);
+  expect(said.out).toMatch(/\n {2}rch workers add --id [\w.-]+ --host \S+ --user \S+\n/);
+  expect(differences(before, snapshot(home))).toEqual([]);
 });
 
 it('says what it takes and what it does not understand', async () => {

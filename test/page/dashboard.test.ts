@@ -1,5 +1,14 @@
 /** The web page in a real browser, over a build on a worker. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import axe from 'axe-core';
@@ -150,10 +159,31 @@ it('filters, drains and cancels, the latter two after a question', async () => {
   expect(await browser.value(text('#running li'))).toBe('');
 });
 
+it('is opened on a desktop by a file for the user alone, since arguments are seen by every account', async () => {
+  const bin = join(project, 'bin');
+  const asked = join(project, 'asked');
+  mkdirSync(bin);
+  writeFileSync(
+    join(bin, 'xdg-open'),
+    `#!/bin/sh\nprintf %s "$*" > ${asked}.new\nmv ${asked}.new ${asked}\n`,
+    {
+      mode: 0o755,
+    },
+  );
+  const PATH = `${bin}:${process.env['PATH'] ?? ''}`;
+  await world.rch(['dashboard', '--open'], { PATH, DISPLAY: ':0' });
+  await expect.poll(() => existsSync(asked)).toBe(true);
+  const link = readFileSync(asked, 'utf8');
+  expect(link).toMatch(/^file:.*dashboard\.html$/);
+  expect(statSync(new URL(link)).mode & 0o777).toBe(0o600);
+  await browser.go(link);
+  await browser.sees(`${text('#connection')} === 'live'`);
+});
+
 it('asks nobody but its own server, and nothing is complained of', () => {
   const { origin } = new URL(url);
   const elsewhere = browser.requests.filter(
-    (each) => !each.startsWith(`${origin}/`) && !each.startsWith('data:'),
+    (each) => !each.startsWith(`${origin}/`) && !/^data:|^file:.*\/dashboard\.html$/.test(each),
   );
   expect(elsewhere).toEqual([]);
   expect(browser.complaints).toEqual([]);

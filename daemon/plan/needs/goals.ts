@@ -4,6 +4,9 @@ import { expand, mergedVariables, type Makefile, type Scope } from './makefile.t
 /** A target whose name is made by a function or a substitution reference. */
 const computed = /\$[({][^)}]*[\s:,]|\$\$|`/;
 
+/** Without the `./` that make takes off the front of a name, however often it is there (`parse_file_seq` of GNU make). */
+const plainName = (name: string): string => name.replace(/^(\.\/+)+/, '');
+
 function patternOf(target: string): RegExp {
   const [before = '', after = ''] = target
     .split('%', 2)
@@ -30,11 +33,11 @@ export function goalsWithoutRule(
     for (const each of found.split(/\s+/)) {
       if (each === '.DEFAULT' || each === '%') return [];
       if (each.includes('%')) patterns.push(patternOf(each));
-      else names.add(each.replace(/^\.\//, ''));
+      else names.add(plainName(each));
     }
   }
   return goals.filter((goal) => {
-    const plain = goal.replace(/^\.\//, '');
+    const plain = plainName(goal);
     // lib.a(member) and names with a variable are left to make.
     if (/[()$%]/.test(plain) || plain === '') return false;
     return !names.has(plain) && !patterns.some((pattern) => pattern.test(plain));

@@ -52,7 +52,9 @@ export function configValidate(context: Context, named: string | undefined): Out
     const file = resolve(named);
     if (!existsSync(file)) return fail(`there is no ${file}`, 'rch config path');
     const { schema, prepare } = schemaOf(file);
-    return report([{ file, exists: true, problems: readLayer(file, schema, prepare).problems }]);
+    return report([
+      { file, exists: true, problems: readLayer(file, schema, { prepare }).problems },
+    ]);
   }
   const layers = layersHere(context);
   const files = filesOf(layers).map(({ file, problems }) => ({

@@ -37,9 +37,9 @@ const apt: Manager = {
   ],
   older: ['--allow-downgrades'],
   pin: equals,
-  // It ends with 0 for a package that was removed, too.
+  // It ends with 0 for a package that was removed, too, and names one of each architecture.
   query: (name) =>
-    `[ "$(dpkg-query -W -f '\${db:Status-Status}' ${name} 2>/dev/null)" = installed ]`,
+    `dpkg-query -W -f '\${db:Status-Status}\\n' ${name} 2>/dev/null | grep -qx installed`,
   root: true,
   packages: {
     gcc: ['gcc', 'libc6-dev'],

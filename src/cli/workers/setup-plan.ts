@@ -1,7 +1,7 @@
 /** What would make a worker fit, decided from what its shell said. Does nothing. */
 import { fail, ok, type Result } from '../../base/result.ts';
 import { installScript, managerOf, packagesOf, type Manager } from './managers.ts';
-import type { Step } from './step.ts';
+import { quoted, type Step } from './step.ts';
 import type { Survey } from './survey.ts';
 
 export type Plan = {
@@ -122,7 +122,7 @@ function lingerStep(user: string): Step {
     id: 'linger',
     what: `loginctl enable-linger ${user}`,
     why: 'logind ends what a session leaves behind, and so the agent between two connections',
-    script: `loginctl enable-linger ${user}`,
+    script: `loginctl enable-linger ${quoted(user)}`,
     root: true,
   };
 }

@@ -3,6 +3,7 @@
  * what `rch workers setup` has to know. Nothing there is changed.
  */
 import { fail, ok, type Result } from '../../base/result.ts';
+import { printable } from '../render/text.ts';
 import { runScript, type ShellOptions, type ShellPlace } from './remote-shell.ts';
 
 export const managerNames = ['apt-get', 'dnf', 'pacman', 'zypper', 'apk', 'brew'] as const;
@@ -116,7 +117,7 @@ export function parseSurvey(text: string): Omit<Survey, 'tookMs'> | undefined {
   const lines = text
     .slice(from, till)
     .split('\n')
-    .map((line) => line.trim());
+    .map((line) => printable(line.trim()));
   const value = (key: string): string =>
     lines
       .find((line) => line.startsWith(`${key} `))
@@ -138,7 +139,8 @@ export function parseSurvey(text: string): Omit<Survey, 'tookMs'> | undefined {
     ...{ namespaces: value('namespaces') === 'yes', bubblewrap: value('bubblewrap') === 'yes' },
     closed: lines
       .filter((line) => line.startsWith('closed '))
-      .map((line) => line.slice('closed '.length)),
+      .map((line) => line.slice('closed '.length))
+      .filter((setting) => /^[a-z_.]+=\d+$/.test(setting)),
     ...{ restricted: value('restricted') === 'yes', systemd: value('systemd') === 'yes' },
     ...{ kills: value('kills') === 'yes', lingers: value('lingers') === 'yes' },
   };

@@ -10,6 +10,7 @@ describe('a goal that no makefile speaks of', () => {
   it.each<[string, string, boolean]>([
     ['all: a\na:\n\ttrue\n', 'nope', true],
     ['all: a\na:\n\ttrue\n', './a', false],
+    ['all: a\na:\n\ttrue\n', './././/a', false],
     ['NAME = app\n$(NAME): x\n\ttrue\n', 'app', false],
     ['NAME = app\n$(NAME): x\n\ttrue\n', 'nope', true],
     ['test-%:\n\ttrue\n', 'test-x', false],
