@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { z } from 'zod';
 
@@ -39,6 +40,16 @@ const keys = {
   Tab: { key: 'Tab', code: 'Tab', windowsVirtualKeyCode: 9 },
 } as const;
 
+/** Whether any process of the group is left. */
+function isGroup(id: number): boolean {
+  try {
+    process.kill(-id, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export class Browser {
   readonly #child: ChildProcess;
   readonly #folder: string;
@@ -67,6 +78,7 @@ export class Browser {
     const folder = mkdtempSync(join(tmpdir(), 'rch-browser-'));
     const child = spawn('chromium', [...flags, `--user-data-dir=${folder}`], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      detached: true,
       env: { ...process.env, HOME: folder, TMPDIR: folder },
     });
     const browser = new Browser(child, folder);
@@ -151,8 +163,12 @@ export class Browser {
 
   async close(): Promise<void> {
     const gone = once(this.#child, 'close');
-    this.#child.kill('SIGKILL');
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error('the browser never started');
+    // With its children, which write into its folder as long as they live.
+    process.kill(-pid, 'SIGKILL');
     await gone;
+    for (let looks = 0; looks < 250 && isGroup(pid); looks++) await pause(20);
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
