@@ -119,9 +119,12 @@ export function hasProgram(plan: JobPlan, path: RawPath): boolean {
     return entry.kind !== 'file' || (entry.mode & 0o111) !== 0;
   }
   if ([...plan.spec.hide, '/tmp', '/var/tmp'].some((folder) => isBelow(path, folder))) return false;
+  const raw = Buffer.from(path, 'latin1');
   try {
-    accessSync(Buffer.from(path, 'latin1'), constants.X_OK);
-    return statSync(Buffer.from(path, 'latin1')).isFile();
+    // Most are not there, and an exception costs more than the look.
+    if (statSync(raw, { throwIfNoEntry: false })?.isFile() !== true) return false;
+    accessSync(raw, constants.X_OK);
+    return true;
   } catch {
     return false;
   }
