@@ -38,6 +38,13 @@ static bool check_run_folder(void) {
   return true;
 }
 
+/* The same, made where it is missing. Somebody else's, or open to others: mkdir fails. */
+static bool make_run_folder(void) {
+  char path[PATH_MAX];
+  if (check_run_folder()) return true;
+  return errno == ENOENT && join_path(path, self.home, "run") && mkdir(path, 0700) == 0 && check_run_folder();
+}
+
 static bool run_path(char *into, const char *name) {
   return run_folder[0] && join_path(into, run_folder, name);
 }
@@ -119,13 +126,10 @@ static _Noreturn void become_daemon(const char *node, const char *program) {
 
 /* Starts the daemon in the background, unless the user stopped it, and does not wait for it. */
 static void start_daemon(void) {
-  char node[PATH_MAX], program[PATH_MAX], path[PATH_MAX];
+  char node[PATH_MAX], program[PATH_MAX];
   if (!join_path(node, self.home, "lib/node") || !join_path(program, self.home, "lib/rchd.mjs")) return;
   if (access(node, X_OK) < 0 || access(program, R_OK) < 0) return;
-  if (!run_folder[0]) {
-    /* Missing: made. Somebody else's, or open to others: mkdir fails, and nothing is started. */
-    if (!join_path(path, self.home, "run") || mkdir(path, 0700) < 0 || !check_run_folder()) return;
-  }
+  if (!run_folder[0] && !make_run_folder()) return;
   if (run_has("stopped") || !may_start()) return;
   pid_t child = fork();
   if (child == 0) {

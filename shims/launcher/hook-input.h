@@ -8,31 +8,41 @@
 #define RCH_LAUNCHER_HOOK_INPUT_H
 #include "json.h"
 
-/* Claude Code: PreToolUse of code.claude.com/docs/en/hooks. Gemini CLI: BeforeTool of its docs/hooks/reference.md. */
+/*
+ * Claude Code: PreToolUse and SessionStart of code.claude.com/docs/en/hooks. Gemini CLI: BeforeTool of its
+ * docs/hooks/reference.md. `start`: what is told once, when a session begins, with a file named by the variable `file`
+ * whose lines every shell of the session reads first; NULL where there is no such thing.
+ */
 struct hook_agent {
-  const char *name, *tool, *event, *field;
+  const char *name, *tool, *event, *field, *start, *file;
 };
 static const struct hook_agent hook_agents[] = {
-    {"claude", "Bash", "PreToolUse", "updatedInput"},
-    {"gemini", "run_shell_command", "BeforeTool", "tool_input"},
+    {"claude", "Bash", "PreToolUse", "updatedInput", "SessionStart", "CLAUDE_ENV_FILE"},
+    {"gemini", "run_shell_command", "BeforeTool", "tool_input", NULL, NULL},
 };
 
-/* Spans of the input; `cwd` may be missing. */
+/* Spans of the input; `cwd` and `session` may be missing, and so are `input` and `command` where a session begins. */
 struct hook_call {
-  struct rch_bytes input, command, cwd;
+  struct rch_bytes input, command, cwd, session;
 };
 
 static bool hook_is_string(struct rch_bytes text) { return text.at && text.n >= 2 && text.at[0] == '"'; }
 
-/* Whether the text is a call of the agent's shell, whole and well-formed. */
+/* Whether the text is a call of the agent's shell, or the beginning of a session, whole and well-formed. */
 static bool hook_parse(const struct hook_agent *agent, struct rch_bytes text, struct hook_call *call) {
   struct json_want top[] = {
-      {"tool_name", {0}}, {"tool_input", {0}}, {"cwd", {0}}, {"hook_event_name", {0}}};
+      {"tool_name", {0}}, {"tool_input", {0}}, {"cwd", {0}}, {"hook_event_name", {0}}, {"session_id", {0}}};
   struct json_want input[] = {{"command", {0}}};
-  if (!json_text(text, top, 4) || !json_is(top[0].value, agent->tool)) return false;
+  if (!json_text(text, top, 5)) return false;
+  struct rch_bytes session = hook_is_string(top[4].value) ? top[4].value : (struct rch_bytes){0};
+  if (agent->start && top[3].value.at && json_is(top[3].value, agent->start)) {
+    *call = (struct hook_call){.session = session};
+    return true;
+  }
+  if (!json_is(top[0].value, agent->tool)) return false;
   if (top[3].value.at && !json_is(top[3].value, agent->event)) return false;
   if (!top[1].value.at || !json_text(top[1].value, input, 1) || !hook_is_string(input[0].value)) return false;
-  *call = (struct hook_call){top[1].value, input[0].value, {0}};
+  *call = (struct hook_call){.input = top[1].value, .command = input[0].value, .session = session};
   if (hook_is_string(top[2].value)) call->cwd = top[2].value;
   return true;
 }

@@ -1,9 +1,12 @@
 /*
- * The launcher under the name rch-hook: an agent runs it before each shell command, with the call as JSON on standard
- * input. Whatever is in the way ends in no answer and exit code 0: the agent goes on as though we were not there.
+ * The launcher under the name rch-hook: an agent runs it when a session begins, and before each shell command, with the
+ * call as JSON on standard input. Whatever is in the way ends in no answer and exit code 0: the agent goes on as though we were not there.
  */
 #ifndef RCH_LAUNCHER_HOOK_H
 #define RCH_LAUNCHER_HOOK_H
+#include <ctype.h>
+#include <dirent.h>
+
 #include "daemon.h"
 #include "hook-input.h"
 
@@ -101,6 +104,67 @@ static bool hook_wants(const struct hook_call *call, struct rch_bytes prefix) {
   return wants;
 }
 
+/* The mark of a session whose shells have the shims on PATH: run/sessions/ID. */
+static bool session_path(char *into, const struct hook_call *call) {
+  char name[64 + sizeof "sessions/"] = "sessions/";
+  size_t n = strlen(name);
+  struct rch_bytes id = hook_text(call->session);
+  bool good = id.n > 0 && n + id.n < sizeof name;
+  for (size_t i = 0; good && i < id.n; i++) good = isalnum(id.at[i]) || (i && id.at[i] && strchr("-_.", id.at[i]));
+  if (good) memcpy(name + n, id.at, id.n);
+  free((void *)id.at);
+  return good && run_path(into, name);
+}
+
+static bool session_has_shims(const struct hook_call *call) {
+  char path[PATH_MAX];
+  return check_run_folder() && session_path(path, call) && access(path, F_OK) == 0;
+}
+
+/* Marks of sessions that began so long ago go. */
+#define SESSION_S (90 * 24 * 3600)
+
+static void mark_session(const struct hook_call *call) {
+  char folder[PATH_MAX], path[PATH_MAX];
+  struct stat mark;
+  struct dirent *entry;
+  if (!make_run_folder() || !run_path(folder, "sessions") || !session_path(path, call)) return;
+  if (mkdir(folder, 0700) < 0 && errno != EEXIST) return;
+  DIR *all = opendir(folder);
+  while (all && (entry = readdir(all)))
+    if (entry->d_name[0] != '.' && fstatat(dirfd(all), entry->d_name, &mark, AT_SYMLINK_NOFOLLOW) == 0 &&
+        !is_fresh(&mark, SESSION_S))
+      unlinkat(dirfd(all), entry->d_name, 0);
+  if (all) closedir(all);
+  int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return;
+  futimens(fd, NULL);
+  close(fd);
+}
+
+/* The largest file of lines that is added to, bytes. */
+#define SESSION_FILE_BYTES (1 << 20)
+
+/* Has every shell of the session begin with the shims on PATH, so that no line need be changed. */
+static void begin_session(const struct hook_agent *agent, const struct hook_call *call, struct rch_bytes prefix) {
+  const char *file = getenv(agent->file);
+  struct rch_buffer have = {0}, line = {0};
+  struct stat info;
+  int fd = file && file[0] == '/' ? open(file, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600) : -1;
+  bool good = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size < SESSION_FILE_BYTES &&
+              rch_room(&have, (size_t)info.st_size + 1);
+  ssize_t n = good ? read(fd, have.at, (size_t)info.st_size) : -1;
+  if (n > 0 && have.at[n - 1] != '\n') hook_put(&line, "\n");
+  rch_put_raw(&line, prefix.at, prefix.n - 2); /* without the `; ` */
+  hook_put(&line, "\n");
+  if (n >= 0 && !line.failed &&
+      (memmem(have.at, (size_t)n, line.at, line.n) || write(fd, line.at, line.n) == (ssize_t)line.n))
+    mark_session(call);
+  close_fd(&fd);
+  free(have.at);
+  free(line.at);
+}
+
 static void hook_run(const struct hook_agent *agent) {
   struct rch_buffer in = {0}, prefix = {0}, out = {0};
   struct hook_call call;
@@ -108,7 +172,9 @@ static void hook_run(const struct hook_agent *agent) {
   walk_path("rch-hook", NULL);
   if (self.has_shim_folder && !self.path && hook_prefix(&prefix, self.shims) && hook_read(agent, &in, &call)) {
     struct rch_bytes before = {prefix.at, prefix.n};
-    if (hook_wants(&call, before) && hook_answer(&out, agent, &call, before)) hook_write(&out);
+    if (!call.command.at) begin_session(agent, &call, before);
+    else if (!session_has_shims(&call) && hook_wants(&call, before) && hook_answer(&out, agent, &call, before))
+      hook_write(&out);
   }
   free(in.at);
   free(prefix.at);

@@ -55,7 +55,13 @@ function lower(one: Priority, other: Priority | undefined): Priority {
   return priorities[at] ?? one;
 }
 
-/** Without trust, a project can only make less happen; how long its commands run and on how many cores, it says itself. */
+/** The shorter of two limits; 0 is none. */
+function shorter(ours: number, theirs: number | undefined): number {
+  const limits = [ours, theirs ?? 0].filter((limit) => limit > 0);
+  return limits.length === 0 ? 0 : Math.min(...limits);
+}
+
+/** Without trust, a project can only make less happen; how many cores its commands use, it says itself. */
 export function withProject(config: Config, file: ProjectConfig, trusted: boolean): Config {
   const project = trusted ? file : restricted(file);
   const { hooks, execution, transfer } = project;
@@ -91,7 +97,9 @@ export function withProject(config: Config, file: ProjectConfig, trusted: boolea
     },
     execution: {
       ...config.execution,
-      timeoutSec: execution.timeoutSec ?? config.execution.timeoutSec,
+      timeoutSec: trusted
+        ? (execution.timeoutSec ?? config.execution.timeoutSec)
+        : shorter(config.execution.timeoutSec, execution.timeoutSec),
       cores: execution.cores ?? config.execution.cores,
       env: { ...config.execution.env, ...execution.env },
     },

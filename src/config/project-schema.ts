@@ -89,7 +89,7 @@ export const projectFile = z.strictObject({
     .strictObject({
       timeoutSec: key(
         z.number().int().min(0).optional(),
-        "in place of the user's `execution.timeout_sec`",
+        "in place of the user's `execution.timeout_sec`; a longer one waits for `rch trust`",
         { plan: 'same', shown: "the user's" },
       ),
       cores: key(

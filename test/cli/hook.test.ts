@@ -79,7 +79,7 @@ function facts(...args: string[]): unknown {
   return outcome.ok ? outcome.value.facts : undefined;
 }
 
-type Group = { matcher: string; hooks: { type: string; command: string }[] };
+type Group = { matcher?: string; hooks: { type: string; command: string }[] };
 const groups = (event = 'PreToolUse', file = settings): Group[] =>
   (JSON.parse(get(file)) as { hooks: Record<string, Group[]> }).hooks[event] ?? [];
 
@@ -107,6 +107,9 @@ describe('install', () => {
       matcher: 'Bash',
       hooks: [{ type: 'command', command: program, timeout: 5 }],
     });
+    expect(groups('SessionStart')).toEqual([
+      { hooks: [{ type: 'command', command: program, timeout: 5 }] },
+    ]);
     const before = JSON.parse(rich) as { hooks: { PreToolUse: Group[] } };
     expect(all.slice(1)).toEqual(before.hooks.PreToolUse);
     const others = (text: string): unknown => ({ ...(JSON.parse(text) as object), hooks: null });
@@ -114,7 +117,10 @@ describe('install', () => {
     // Every byte outside of our entry is as it was.
     const entry = get().indexOf('\t\t\t{ "matcher": "Bash"');
     const from = rich.indexOf('\t\t\t{ "matcher": "Bash"');
-    expect(get().slice(entry)).toBe(rich.slice(from));
+    const rest = get()
+      .slice(entry)
+      .replace(/,\s*"SessionStart": \[[^]*?\n\t\t\]/, '');
+    expect(rest).toBe(rich.slice(from));
     expect(get().startsWith(rich.slice(0, from))).toBe(true);
   });
 
@@ -329,6 +335,10 @@ describe('status', () => {
     const ours = { matcher: 'Bash', hooks: [{ type: 'command', command: program, timeout: 5 }] };
     put(JSON.stringify({ hooks: { PreToolUse: [{ matcher: '', hooks: [dcg] }, ours] } }));
     expect(hook('status').out).toContain('other hooks stand before it');
+    put(JSON.stringify({ hooks: { PreToolUse: [ours] } }));
+    expect(hook('status').out).toContain('not for the beginning of sessions');
+    expect(hook('install').out).toContain('renewed');
+    expect(hook('status').out).toContain(`${settings}: installed\n`);
     put(JSON.stringify({ disableAllHooks: true, hooks: { PreToolUse: [ours] } }));
     expect(hook('status').out).toContain('the file turns all hooks off');
     put('{');

@@ -66,6 +66,23 @@ it('keeps what restricts without any trust', () => {
   expect(project.preferredWorker).toBeUndefined();
 });
 
+it('shortens a limit without trust, and lengthens it with it', () => {
+  const limit = (ours: number, theirs: number, trusted: boolean): number => {
+    const user = join(layout.config, 'config.toml');
+    mkdirSync(layout.config, { recursive: true });
+    writeFileSync(user, `[execution]\ntimeout_sec = ${ours}\n`);
+    const said = `[execution]\ntimeout_sec = ${theirs}\n`;
+    writeFileSync(file, said);
+    if (trusted) trust(layout, file, said);
+    return config().execution.timeoutSec;
+  };
+  expect(limit(60, 30, false)).toBe(30);
+  expect(limit(60, 90, false)).toBe(60);
+  expect(limit(60, 0, false)).toBe(60);
+  expect(limit(0, 90, false)).toBe(90);
+  expect(limit(60, 90, true)).toBe(90);
+});
+
 it('trusts a file by where its project is, whatever way leads there', () => {
   trust(layout, file, text);
   symlinkSync(join(home, 'p'), join(home, 'q'));

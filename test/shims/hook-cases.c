@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
     /* Exactly as long as the input, so that the sanitizer sees any read past it. */
     uint8_t *input = malloc(length ? length : 1);
     if (!input || !read_all(input, length)) return 2;
-    if (hook_parse(agent, (struct rch_bytes){input, length}, &call)) {
+    if (hook_parse(agent, (struct rch_bytes){input, length}, &call) && call.command.at) {
       uint8_t *plain = malloc(call.command.n), *cwd = malloc(call.cwd.n ? call.cwd.n : 1);
       json_decode(call.command, plain);
       if (call.cwd.at) json_decode(call.cwd, cwd);

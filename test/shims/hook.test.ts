@@ -1,11 +1,15 @@
 /** rch-hook as a process: what it asks, what it says, and that nothing makes it fail. */
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -62,6 +66,73 @@ describe('rch-hook', () => {
     copyFileSync(patientProgram, join(world.home, 'lib', 'rch-shim-patient'));
     symlinkSync('../rch-shim-patient', hook);
   }
+
+  describe('at the beginning of a session', () => {
+    const start = (session: unknown): string =>
+      JSON.stringify({ session_id: session, hook_event_name: 'SessionStart', source: 'startup' });
+    const line = (): string => `export PATH='${join(world.home, 'shims')}':"$PATH"\n`;
+    let file: string;
+    let env: Record<string, string>;
+    beforeEach(() => {
+      file = join(world.home, 'session.sh');
+      env = { CLAUDE_ENV_FILE: file };
+    });
+    const marks = (): string[] => {
+      const folder = world.run('sessions');
+      return existsSync(folder) ? readdirSync(folder) : [];
+    };
+
+    it('gives its shells the shims, once, and then changes no line of it', async () => {
+      patient();
+      writeFileSync(file, 'export A=1');
+      for (let times = 0; times < 2; times++)
+        expect(await ask(start('s'), { env })).toMatchObject(silent);
+      expect(readFileSync(file, 'utf8')).toBe(`export A=1\n${line()}`);
+      expect(execFileSync('sh', ['-c', `. '${file}'; echo "$A $PATH"`]).toString()).toMatch(
+        new RegExp(`^1 ${join(world.home, 'shims')}:`),
+      );
+      // No daemon is asked: it would be waited for.
+      await world.listen('front.sock');
+      expect(await ask(call('cargo build'))).toMatchObject(silent);
+      expect(marks()).toEqual(['s']);
+    });
+
+    it('forgets sessions of long ago', async () => {
+      mkdirSync(world.run('sessions'), { mode: 0o700 });
+      for (const [name, day] of [
+        ['old', 100],
+        ['young', 10],
+      ] as const) {
+        writeFileSync(world.run(`sessions/${name}`), '');
+        const then = Date.now() / 1000 - day * 86_400;
+        utimesSync(world.run(`sessions/${name}`), then, then);
+      }
+      await ask(start('s'), { env });
+      expect(marks().sort()).toEqual(['s', 'young']);
+    });
+
+    it.each<[string, (shims: string) => Record<string, string>]>([
+      ['no file', () => ({})],
+      ['a folder in place of the file', () => ({ CLAUDE_ENV_FILE: '/tmp' })],
+      ['a relative path', () => ({ CLAUDE_ENV_FILE: 'x' })],
+      ['the shims on PATH already', (shims) => ({ ...env, PATH: `${shims}:/usr/bin:/bin` })],
+      ['RCH_BYPASS', () => ({ ...env, RCH_BYPASS: '1' })],
+    ])('does nothing with %s', async (_, given) => {
+      const end = await ask(start('s'), { env: given(join(world.home, 'shims')) });
+      expect(end).toMatchObject(silent);
+      expect(existsSync(file)).toBe(false);
+      expect(marks()).toEqual([]);
+    });
+
+    it.each(['', '../x', 'a/b', '.hidden', 'x'.repeat(65), 'a\u0000b', 7, null])(
+      'marks no session with the name %j',
+      async (session) => {
+        expect(await ask(start(session), { env })).toMatchObject(silent);
+        expect(readFileSync(file, 'utf8')).toBe(line());
+        expect(marks()).toEqual([]);
+      },
+    );
+  });
 
   it('asks the daemon about the line, and puts the shims before it', async () => {
     patient();

@@ -53,6 +53,8 @@ function rowCheck(context: Context, agent: AgentName, row: HookRow): Check[] {
   if (row.command !== entryFor(context.layout, point).command)
     return [failed(at, `${row.file} names another installation: ${row.command ?? ''}`, how)];
   if (!row.first) return [warn(at, `other hooks stand before it in ${row.file}`, how)];
+  if (!row.whole)
+    return [warn(at, `it is not told of the beginning of sessions by ${row.file}`, how)];
   return [pass(at, `in ${row.file}`)];
 }
 

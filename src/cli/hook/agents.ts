@@ -22,6 +22,8 @@ export type Point = {
   readonly folder: string;
   readonly event: string;
   readonly matcher: string;
+  /** Told once at the beginning of a session, where every shell of it can be given the shims; then no line is changed. */
+  readonly start: string | undefined;
   /** What rch-hook is called with. */
   readonly args: string;
   /** More members of the entry. */
@@ -42,10 +44,11 @@ const claude: Point = {
   folder: '.claude',
   event: 'PreToolUse',
   matcher: 'Bash',
+  start: 'SessionStart',
   args: '',
   entry: { timeout: 5 },
   rules:
-    "Claude Code's rules look at the line as it will run: allow, ask and deny rules still decide on each of your commands, and the export before them needs a yes of its own.",
+    'Each new session has the shims on the PATH of its shells, and no command is changed: the rules decide as they did before.',
 };
 
 /** docs/hooks/reference.md of Gemini CLI, as of 2026; hooks run before its policy; timeout in ms. */
@@ -58,6 +61,7 @@ const gemini: Point = {
   folder: '.gemini',
   event: 'BeforeTool',
   matcher: 'run_shell_command',
+  start: undefined,
   args: ' gemini',
   entry: { name: 'rch', timeout: 5000 },
   rules:

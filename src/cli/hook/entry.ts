@@ -22,8 +22,12 @@ type Groups = { readonly root: JsonNode; readonly list: JsonNode | undefined };
 const empty = '{}';
 const textOf = (text: string): string => (text.trim() === '' ? empty : text);
 
+/** Each event that we have a group in, the one before a command first. */
+const eventsOf = ({ event, start }: Point): string[] =>
+  start === undefined ? [event] : [event, start];
+
 /** The list of groups of the event; a failure when the file is not laid out as an agent reads it. */
-function groupsOf(text: string, point: Point): Result<Groups> {
+function groupsOf(text: string, event: string): Result<Groups> {
   const parsed = parseJsonText(text);
   if (!parsed.ok) {
     const { reason, line, column } = parsed.flaw;
@@ -34,12 +38,12 @@ function groupsOf(text: string, point: Point): Result<Groups> {
   const hooks = memberOf(root, 'hooks');
   if (hooks === undefined) return ok({ root, list: undefined });
   if (hooks.kind !== 'object') return fail('"hooks" is no object');
-  const list = memberOf(hooks, point.event);
+  const list = memberOf(hooks, event);
   if (list === undefined) return ok({ root, list });
-  if (list.kind !== 'array') return fail(`"hooks.${point.event}" is no list`);
+  if (list.kind !== 'array') return fail(`"hooks.${event}" is no list`);
   for (const [at, group] of list.items.entries())
     if (memberOf(group, 'hooks')?.kind !== 'array')
-      return fail(`"hooks.${point.event}[${at}].hooks" is no list`);
+      return fail(`"hooks.${event}[${at}].hooks" is no list`);
   return ok({ root, list });
 }
 
@@ -63,10 +67,10 @@ function placesIn(list: JsonNode | undefined): Place[] {
 }
 
 /** Takes every hook of ours out, and each group that held nothing else. */
-function withoutOurs(text: string, point: Point): Result<string> {
+function withoutOurs(text: string, event: string): Result<string> {
   let rest = text;
   for (;;) {
-    const groups = groupsOf(rest, point);
+    const groups = groupsOf(rest, event);
     if (!groups.ok) return groups;
     const { list } = groups.value;
     const [place] = placesIn(list);
@@ -79,29 +83,37 @@ function withoutOurs(text: string, point: Point): Result<string> {
   }
 }
 
-function groupFor({ point, command }: Entry): unknown {
-  return { matcher: point.matcher, hooks: [{ type: 'command', command, ...point.entry }] };
+function groupFor({ point, command }: Entry, event: string): unknown {
+  const hooks = [{ type: 'command', command, ...point.entry }];
+  return event === point.event ? { matcher: point.matcher, hooks } : { hooks };
 }
 
-/** The text with our hook before all others of its event; the same text where it stands there already. */
-export function withEntry(before: string, entry: Entry): Result<string> {
-  const { point } = entry;
-  const found = groupsOf(textOf(before), point);
+/** The text with our hook before all others of the event; the same text where it stands there already. */
+function withGroup(before: string, entry: Entry, event: string): Result<string> {
+  const found = groupsOf(textOf(before), event);
   if (!found.ok) return found;
-  const group = groupFor(entry);
+  const group = groupFor(entry, event);
   const first = itemsOf(found.value.list)[0];
   const alone = placesIn(found.value.list).length === 1;
   if (alone && first !== undefined && JSON.stringify(valueOf(first)) === JSON.stringify(group))
     return ok(before);
-  const rest = withoutOurs(textOf(before), point);
+  const rest = withoutOurs(textOf(before), event);
   if (!rest.ok) return rest;
-  const groups = groupsOf(rest.value, point);
+  const groups = groupsOf(rest.value, event);
   if (!groups.ok) return groups;
   const { root, list } = groups.value;
   if (list !== undefined) return ok(withFirstItem(rest.value, list, group));
   const hooks = memberOf(root, 'hooks');
-  if (hooks !== undefined) return ok(withMember(rest.value, hooks, point.event, [group]));
-  return ok(withMember(rest.value, root, 'hooks', { [point.event]: [group] }));
+  if (hooks !== undefined) return ok(withMember(rest.value, hooks, event, [group]));
+  return ok(withMember(rest.value, root, 'hooks', { [event]: [group] }));
+}
+
+/** The text with our hook before all others of its events; the same text where it stands there already. */
+export function withEntry(before: string, entry: Entry): Result<string> {
+  let text = ok(before) as Result<string>;
+  for (const event of eventsOf(entry.point))
+    text = text.ok ? withGroup(text.value, entry, event) : text;
+  return text;
 }
 
 /** Takes a member out of an object when it holds nothing. */
@@ -122,22 +134,27 @@ export function withoutEntry(
   point: Point,
   before: string | undefined,
 ): Result<string> {
-  const rest = withoutOurs(textOf(text), point);
-  if (!rest.ok) return rest;
-  if (rest.value === textOf(text)) return ok(text);
+  let left = textOf(text);
   const was = before === undefined ? undefined : parseJsonText(textOf(before));
   const hooks = was?.ok === true ? memberOf(was.value, 'hooks') : undefined;
-  let left = rest.value;
-  if (hooks === undefined || memberOf(hooks, point.event) === undefined)
-    left = withoutEmpty(left, ['hooks', point.event]);
-  if (hooks === undefined) left = withoutEmpty(left, ['hooks']);
-  return ok(left);
+  for (const event of eventsOf(point)) {
+    const rest = withoutOurs(left, event);
+    if (!rest.ok) return rest;
+    const changed = rest.value !== left;
+    left = rest.value;
+    if (changed && (hooks === undefined || memberOf(hooks, event) === undefined))
+      left = withoutEmpty(left, ['hooks', event]);
+  }
+  if (left === textOf(text)) return ok(text);
+  return ok(hooks === undefined ? withoutEmpty(left, ['hooks']) : left);
 }
 
 /** What a settings file says about our hook. */
 export type EntryState = {
   /** The command of ours, or null. */
   readonly command: string | null;
+  /** It is told of the beginning of sessions too, where the agent tells of them. */
+  readonly whole: boolean;
   /** No other hook of the event stands before it. */
   readonly first: boolean;
   /** The file turns all hooks off. */
@@ -157,14 +174,24 @@ function spanningRules(root: JsonNode): string[] {
 }
 
 export function entryState(text: string, point: Point): Result<EntryState> {
-  const groups = groupsOf(textOf(text), point);
-  if (!groups.ok) return groups;
-  const [place] = placesIn(groups.value.list);
-  const off = memberOf(groups.value.root, 'disableAllHooks');
+  const places: Place[] = [];
+  let whole = true;
+  let root: JsonNode | undefined;
+  for (const event of eventsOf(point)) {
+    const groups = groupsOf(textOf(text), event);
+    if (!groups.ok) return groups;
+    const found = placesIn(groups.value.list);
+    whole &&= found.length > 0;
+    places.push(...found);
+    ({ root } = groups.value);
+  }
+  const [place] = places;
+  const off = root === undefined ? undefined : memberOf(root, 'disableAllHooks');
   return ok({
     command: place?.command ?? null,
+    whole,
     first: place?.group === 0 && place.hook === 0,
     disabled: off?.kind === 'scalar' && off.value === true,
-    spanning: spanningRules(groups.value.root),
+    spanning: root === undefined ? [] : spanningRules(root),
   });
 }

@@ -157,7 +157,7 @@ function installed(
           ? ['note: the entry names a folder of yours; --local keeps it out of what others share']
           : []),
         point.rules,
-        'With `rch shim install` no command is changed at all: where the shims are on PATH, the hook says nothing.',
+        'With `rch shim install` none of this is needed: where the shims are on PATH, the hook does nothing.',
       ].join('\n'),
   };
 }

@@ -14,6 +14,8 @@ export type HookRow = {
   readonly file: string;
   readonly installed: boolean;
   readonly first: boolean;
+  /** It is told of the beginning of sessions too. */
+  readonly whole: boolean;
   readonly command: string | null;
   readonly disabled: boolean;
   readonly spanning: readonly string[];
@@ -24,7 +26,14 @@ export type HookRow = {
 function rowOf(context: Context, point: Point, scope: Scope): HookRow | undefined {
   const file = fileFor(context, point, scope);
   if (!file.ok) return undefined;
-  const none = { installed: false, first: false, command: null, disabled: false, spanning: [] };
+  const none = {
+    installed: false,
+    first: false,
+    whole: false,
+    command: null,
+    disabled: false,
+    spanning: [],
+  };
   const read = readSettings(file.value);
   if (!read.ok) return { scope, file: file.value, ...none, problem: read.failure.reason };
   const state = entryState(read.value ?? '', point);
@@ -45,9 +54,11 @@ function lineOf(row: HookRow, wanted: string): string {
           ? 'installed, but the file turns all hooks off'
           : row.command !== wanted
             ? 'installed by another installation: rch hook install renews it'
-            : row.first
-              ? 'installed'
-              : 'installed, but other hooks stand before it: rch hook install mends that';
+            : !row.first
+              ? 'installed, but other hooks stand before it: rch hook install mends that'
+              : row.whole
+                ? 'installed'
+                : 'installed, but not for the beginning of sessions: rch hook install mends that';
   return `${row.scope.padEnd(8)}${printable(row.file)}: ${said}`;
 }
 
@@ -86,7 +97,7 @@ export function hookStatus(context: Context, agent: AgentName): Outcome {
         ...(missing ? [colors.red(`${program} is missing: rch hook install`)] : []),
         onPath
           ? 'the shims are on this PATH: for an agent started here, the hook has nothing to do'
-          : 'the shims are not on this PATH: the hook puts them before the commands that they stand for',
+          : 'the shims are not on this PATH: the hook puts them there',
       ].join('\n'),
     exit: rows.some((row) => row.problem !== '') ? exitCodes.failed : exitCodes.done,
   });
