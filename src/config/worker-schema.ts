@@ -100,5 +100,14 @@ export const workersFileShape = z.strictObject({
           });
         seen.add(worker.id);
       }
+      const here = workers.flatMap(({ enabled, transport }, index) =>
+        enabled && transport === 'embedded' ? [index] : [],
+      );
+      for (const index of here.slice(1))
+        context.addIssue({
+          code: 'custom',
+          path: [index, 'transport'],
+          message: 'only one worker can be embedded: two would be the same process of this machine',
+        });
     }),
 });

@@ -39,3 +39,15 @@ it('builds both projects on the embedded worker with equal results, and leaves n
   const history = (await line.facts(['history', '-n', '9'])) as { decision: string }[];
   expect(history.map((row) => row.decision)).toEqual(['remote', 'remote']);
 });
+
+it('takes the embedded worker that the user has, and leaves it as it was', async () => {
+  line.world.writeConfig('workers.toml', '[[workers]]\nid = "mine"\ntransport = "embedded"\n');
+  const facts = (await line.facts(['demo'])) as Facts;
+  expect(facts.builds.map((built) => built.worker)).toEqual(facts.builds.map(() => 'mine'));
+  expect(facts.ok).toBe(true);
+  const { workers } = (await line.facts(['status'])) as { workers: { id: string }[] };
+  expect(workers.map(({ id }) => id)).toEqual(['mine']);
+  const second = await line.say(['workers', 'add', '--id', 'b', '--transport', 'embedded']);
+  expect(second.code).not.toBe(0);
+  expect(second.err).toContain('only one worker can be embedded, and mine is');
+});

@@ -157,6 +157,11 @@ group('workers', () => {
     expect(refused()).toEqual([`${file}:1:1: workers[0].host: an ssh worker needs a host`]);
     fleet('[[workers]]\nid = "a"\nhost = "h"\n\n[[workers]]\nid = "a"\nhost = "h"\n');
     expect(refused()).toEqual([`${file}:6:1: workers[1].id: there is already a worker "a"`]);
+    const here = 'transport = "embedded"\n';
+    fleet(`[[workers]]\nid = "a"\n${here}\n[[workers]]\nid = "b"\n${here}`);
+    expect(refused()[0]).toContain('workers[1].transport: only one worker can be embedded');
+    fleet(`[[workers]]\nid = "a"\n${here}\n[[workers]]\nid = "b"\nenabled = false\n${here}`);
+    expect(loaded().workers).toHaveLength(2);
   });
 });
 

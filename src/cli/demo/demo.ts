@@ -61,10 +61,7 @@ export async function demo(context: Context, keep: boolean): Promise<Outcome> {
   context.note('starting the daemon, with a worker that is a process of this machine …');
   const client = await ensureDaemon(layout, { explicit: true });
   if (!client.ok) return client;
-  const worker = markWorker(
-    layout,
-    config.value.config.workers.map((each) => each.id),
-  );
+  const worker = markWorker(layout, config.value.config.workers);
   mkdirSync(layout.cache, { recursive: true, mode: 0o700 });
   const base = mkdtempSync(join(layout.cache, 'demo-'));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)

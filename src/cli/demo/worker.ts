@@ -5,11 +5,19 @@ import { startTimeOf } from '../../base/processes.ts';
 import { fail, type Result } from '../../base/result.ts';
 import type { DaemonClient } from '../../client/daemon-client.ts';
 import { progressEvent, type WorkerStatus } from '../../protocol/methods.ts';
+import type { WorkerConfig } from '../../config/worker-schema.ts';
 import type { Context } from '../report.ts';
 
-/** Has the daemon take up a worker for as long as this process lives, or until `forgetWorker`. */
-export function markWorker(layout: Layout, taken: readonly string[]): string {
-  const id = taken.includes('embedded') ? `demo-${process.pid}` : 'embedded';
+/**
+ * The id of the user's own embedded worker, if there is one: two would be the same. Else has the daemon take one up for as
+ * long as this process lives, or until `forgetWorker`.
+ */
+export function markWorker(layout: Layout, workers: readonly WorkerConfig[]): string {
+  const own = workers.find(({ enabled, transport }) => enabled && transport === 'embedded');
+  if (own !== undefined) return own.id;
+  const id = workers.some((worker) => worker.id === 'embedded')
+    ? `demo-${process.pid}`
+    : 'embedded';
   writeFileSync(demoMark(layout), `${process.pid} ${startTimeOf(process.pid) ?? ''} ${id}\n`, {
     mode: 0o600,
   });

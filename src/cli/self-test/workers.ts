@@ -23,9 +23,10 @@ export async function workersFor(
 ): Promise<Result<Workers>> {
   const config = loadConfig(context.layout, context.env);
   if (!config.ok) return config;
-  const known = config.value.config.workers.filter((each) => each.enabled).map((each) => each.id);
+  const { workers } = config.value.config;
+  const known = workers.filter((each) => each.enabled).map((each) => each.id);
   const ours = asked === undefined && known.length === 0;
-  const ids = ours ? [markWorker(context.layout, known)] : asked === undefined ? known : [asked];
+  const ids = ours ? [markWorker(context.layout, workers)] : asked === undefined ? known : [asked];
   if (ours) await client.call('reload', {}, { timeoutMs: 10_000 });
   const found = new Set<string>();
   let good = false;

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline/promises';
 import { fail, ok, type Result } from '../../base/result.ts';
 import { loadConfig } from '../../config/load.ts';
 import { readText } from '../../config/replace-file.ts';
-import { workerId } from '../../config/worker-schema.ts';
+import { workerId, type WorkerConfig } from '../../config/worker-schema.ts';
 import { withWorker, writeWorkersFile, type WorkerEntry } from '../../config/workers-file.ts';
 import type { Context, Outcome } from '../report.ts';
 import { acceptHostKey, hostKeyOf, type HostKey } from './host-key.ts';
@@ -102,12 +102,18 @@ function entryOf(worker: NewWorker): WorkerEntry {
 }
 
 /** What can be wrong before anybody is asked. */
-function checkArguments(worker: NewWorker, known: readonly string[]): Result<undefined> {
+function checkArguments(worker: NewWorker, known: readonly WorkerConfig[]): Result<undefined> {
   const id = workerId.safeParse(worker.id);
   if (!id.success)
     return fail(`"${worker.id}" cannot be a worker's id: ${id.error.issues[0]?.message ?? ''}`);
-  if (known.includes(worker.id))
+  if (known.some((other) => other.id === worker.id))
     return fail(`there is already a worker "${worker.id}"`, `rch workers remove ${worker.id}`);
+  const here = known.find(({ enabled, transport }) => enabled && transport === 'embedded');
+  if (worker.transport === 'embedded' && here !== undefined)
+    return fail(
+      `only one worker can be embedded, and ${here.id} is`,
+      `rch workers remove ${here.id}`,
+    );
   if (worker.transport === 'ssh' && worker.host === undefined)
     return fail('an ssh worker needs --host', 'rch workers add --id NAME --host HOST --user USER');
   if (worker.transport !== 'command' && worker.command.length > 0)
@@ -123,10 +129,7 @@ export async function addWorker(context: Context, worker: NewWorker): Promise<Ou
   const { layout, env } = context;
   const config = loadConfig(layout, env);
   if (!config.ok) return config;
-  const checked = checkArguments(
-    worker,
-    config.value.config.workers.map((each) => each.id),
-  );
+  const checked = checkArguments(worker, config.value.config.workers);
   if (!checked.ok) return checked;
   const host = worker.transport === 'ssh' ? worker.host : undefined;
   const key = host === undefined ? undefined : await trustedKey(context, worker, host);
