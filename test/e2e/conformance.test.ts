@@ -71,7 +71,7 @@ describe.skipIf(noFleet !== undefined)(
     let fleet: Fleet;
     let remote: Line;
     beforeAll(async () => {
-      fleet = await Fleet.up('conform', 1, all ? { packages: ['clang'] } : {});
+      fleet = await Fleet.up('conform', 1, all ? { packages: ['clang', 'llvm'] } : {});
       remote = await Line.create(fleet.workersToml());
       remote.world.writeConfig('known_hosts', fleet.knownHosts());
     }, 900_000);
