@@ -116,13 +116,16 @@ static bool take_answer(struct wire *front, const struct frame *frame) {
 static _Noreturn void ask(int fd) {
   struct wire front;
   struct frame frame;
-  int64_t deadline = now_ms() + ACK_MS;
+  int64_t patience = now_ms() + BUSY_ACK_MS, deadline = now_ms() + ACK_MS;
   wire_open(&front, fd);
   if (!put_ask(&front.out)) run_unleased(&front);
-  while (wire_await(&front, deadline, &frame)) {
-    if (!take_answer(&front, &frame)) run_unleased(&front);
-    deadline = now_ms() + FRONT_SILENCE_MS;
-  }
+  do {
+    while (wire_await(&front, deadline, &frame)) {
+      if (!take_answer(&front, &frame)) run_unleased(&front);
+      patience = deadline = now_ms() + FRONT_SILENCE_MS;
+    }
+    deadline = now_ms() + BUSY_LOOK_MS;
+  } while (!front.closed && deadline < patience && peer_is_busy(front.fd));
   if (!front.closed) remember_hung();
   run_unleased(&front);
 }

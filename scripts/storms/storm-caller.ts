@@ -84,14 +84,15 @@ export class Caller {
     return childSeconds(this.#shell.pid) - before;
   }
 
-  /** What the daemon wrote down about its last builds, oldest first; more than it ran, when one was asked for twice. */
-  recorded(history: readonly HistoryRow[]): HistoryRow[] {
+  /** What the daemon wrote down about its builds since `since` (ms), oldest first; of one that it was not asked, nothing. */
+  recorded(history: readonly HistoryRow[], since: number): HistoryRow[] {
     const { cargo, worktree, name, builds } = this.#options;
     const own = cargo
       ? ({ cwd }: HistoryRow): boolean => cwd === join(worktree, 'crate')
       : ({ argv }: HistoryRow): boolean => argv.includes(`CALLER=${name}`);
     // The warming up came before.
-    return history.filter(own).slice(0, builds).reverse();
+    const late = history.filter((row) => own(row) && Date.parse(row.startedAt) >= since);
+    return late.slice(0, builds).reverse();
   }
 
   leave(): Promise<void> {

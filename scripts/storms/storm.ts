@@ -234,13 +234,14 @@ async function report(
     : { make: 0, cargo: 0 };
   const filesBefore = openFiles(await daemonPid(world));
   say(`${options.callers} callers, ${options.builds} builds each, seed ${options.seed}`);
+  const since = Date.now();
   const storm = await blow(ground, callers, options);
   say(`over after ${storm.seconds.toFixed(0)} s; looking at what is left`);
   const wrong = checkBuilds(storm.all, marks);
   wrong.push(...(await stillRuns(ground)));
   const history = await world.history(10_000);
   const workers = checkSlots(ground, history, wrong);
-  const recorded = callers.map((caller) => caller.recorded(history));
+  const recorded = callers.map((caller) => caller.recorded(history, since));
   const rows = recorded.flat();
   // One whose launcher went on by itself before it committed has no end there.
   const remote = rows.filter(({ decision, exit }) => decision === 'remote' && exit !== null);

@@ -95,18 +95,30 @@ static char **texts_of(struct rch_list list) {
   return texts;
 }
 
-/* Parent and start time (field 22, clock ticks since boot) of a process, by proc(5); pid 0 is ourselves. */
-static bool process_stat(pid_t pid, pid_t *parent, uint64_t *start) {
-  char path[40] = "/proc/self/stat", text[1024];
+/* The fields of /proc/PID/stat from the ')' on that ends the name, which may hold anything; NULL without such a process. */
+static char *read_stat(pid_t pid, char *text, size_t room) {
+  char path[40] = "/proc/self/stat";
   if (pid) snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  ssize_t n = read(fd, text, sizeof text - 1);
+  if (fd < 0) return NULL;
+  ssize_t n = read(fd, text, room - 1);
   close(fd);
-  if (n <= 0) return false;
+  if (n <= 0) return NULL;
   text[n] = 0;
-  /* The second field is a name in parentheses and may hold anything: the last ')' ends it. */
-  char *at = strrchr(text, ')');
+  return strrchr(text, ')');
+}
+
+/* Its state, a letter of proc(5). */
+static bool process_state(pid_t pid, char *state) {
+  char text[1024], *at = read_stat(pid, text, sizeof text);
+  if (!at || at[1] != ' ' || !at[2]) return false;
+  *state = at[2];
+  return true;
+}
+
+/* Parent and start time (field 22, clock ticks since boot) of a process, by proc(5); pid 0 is ourselves. */
+static bool process_stat(pid_t pid, pid_t *parent, uint64_t *start) {
+  char text[1024], *at = read_stat(pid, text, sizeof text);
   if (!at) return false;
   for (int field = 3; field <= 22; field++) {
     at = strchr(at + 1, ' ');

@@ -11,6 +11,9 @@
 
 /* The question must be acknowledged within this. */
 #define ACK_MS 250
+/* One that is at work, or waits for a CPU, gets so long; it is looked at this often. */
+#define BUSY_ACK_MS 2000
+#define BUSY_LOOK_MS 50
 /* After it, and until the answer, heartbeats come every 2 s: so long a silence is a daemon that hangs. */
 #define FRONT_SILENCE_MS 10000
 /* A daemon that did not acknowledge is left alone for so long. */
@@ -60,6 +63,15 @@ static bool is_fresh(const struct stat *mark, int seconds) {
   clock_gettime(CLOCK_REALTIME, &now);
   int64_t age = now.tv_sec - mark->st_mtim.tv_sec;
   return age >= 0 && age < seconds;
+}
+
+/* Whether the process at the other end runs, or would if it had a CPU or its disk: it is no hung one, on a busy machine. */
+static bool peer_is_busy(int fd) {
+  struct ucred peer;
+  socklen_t n = sizeof peer;
+  char state;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && process_state(peer.pid, &state) &&
+         (state == 'R' || state == 'D');
 }
 
 static bool daemon_is_hung(void) {

@@ -51,6 +51,8 @@ export type HistoryRow = {
   readonly phases: Readonly<Record<string, number>>;
   readonly bytes: { readonly sent: number; readonly received: number; readonly output: number };
   readonly joined?: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
 };
 
 export class World {

@@ -14,7 +14,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SHIM_PROTOCOL } from '../../src/protocol/shim.ts';
+import { encode } from '../../src/protocol/codec.ts';
+import { SHIM_PROTOCOL, shimMessages } from '../../src/protocol/shim.ts';
 import { LauncherWorld, question, type Run } from './launcher-rig.ts';
 
 async function outputOf(run: Run): Promise<string> {
@@ -318,6 +319,27 @@ describe.each(['plain', 'sanitized'] as const)(
         const { peer } = await question(front);
         peer.send({ type: 'local', reason: '', notice: '', lease: 0n });
         expect(await outputOf(run)).toBe('real gcc three\n');
+      });
+
+      it('waits for a daemon that is at work on a busy machine', async () => {
+        const answer = { type: 'local', reason: '', notice: 'it answered', lease: 0n } as const;
+        const busy = world.start('python3', [
+          '-c',
+          `import socket,sys,time
+s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(8); print("up",flush=True)
+k,_=s.accept(); end=time.time()+0.8
+while time.time()<end: pass
+k.sendall(bytes.fromhex(sys.argv[2])); sys.stdin.read()`,
+          world.run('front.sock'),
+          encode(shimMessages, answer).toString('hex'),
+        ]);
+        await busy.sees('up');
+        const end = await world.call('gcc', ['x'], { env: { RCH_VERBOSE: '1' } }).end;
+        expect(end.stdout.toString()).toBe('real gcc x\n');
+        expect(end.stderr.toString()).toContain('it answered');
+        expect(existsSync(world.run('hung'))).toBe(false);
+        busy.child.stdin?.end();
+        await busy.end;
       });
 
       it('never blocks on a stopped daemon whose queue is full', async () => {
