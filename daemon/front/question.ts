@@ -1,5 +1,6 @@
 /** One launcher's question, from its arrival to the answer. */
 import { linkSocket, type Layout } from '../../src/base/layout.ts';
+import { ownTurn } from '../../src/base/own-turn.ts';
 import { watcherOf } from '../../src/base/processes.ts';
 import { ownView } from '../../src/base/view.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
@@ -207,6 +208,8 @@ export class Question {
       return;
     }
     this.#beat();
+    // To look at a project takes long: sixteen that come at once would keep the seventeenth from being heard.
+    await ownTurn();
     const decision = await decider.weigh(request, quick, {
       signal: this.#left.signal,
       tried: tried?.reasons ?? new Map(),
