@@ -117,6 +117,7 @@ static _Noreturn void ask(int fd) {
   struct wire front;
   struct frame frame;
   int64_t patience = now_ms() + BUSY_ACK_MS, deadline = now_ms() + ACK_MS;
+  int asleep = 0;
   wire_open(&front, fd);
   if (!put_ask(&front.out)) run_unleased(&front);
   do {
@@ -125,7 +126,7 @@ static _Noreturn void ask(int fd) {
       patience = deadline = now_ms() + FRONT_SILENCE_MS;
     }
     deadline = now_ms() + BUSY_LOOK_MS;
-  } while (!front.closed && deadline < patience && peer_is_busy(front.fd));
+  } while (!front.closed && deadline < patience && peer_is_busy(front.fd, &asleep));
   if (!front.closed) remember_hung();
   run_unleased(&front);
 }

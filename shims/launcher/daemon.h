@@ -11,9 +11,10 @@
 
 /* The question must be acknowledged within this. */
 #define ACK_MS 250
-/* One that is at work, or waits for a CPU, gets so long; it is looked at this often. */
+/* One that is at work, or waits for a CPU, gets so long; it is looked at this often, and may be found asleep so often. */
 #define BUSY_ACK_MS 2000
 #define BUSY_LOOK_MS 50
+#define BUSY_ASLEEP 3
 /* After it, and until the answer, heartbeats come every 2 s: so long a silence is a daemon that hangs. */
 #define FRONT_SILENCE_MS 10000
 /* A daemon that did not acknowledge is left alone for so long. */
@@ -65,13 +66,18 @@ static bool is_fresh(const struct stat *mark, int seconds) {
   return age >= 0 && age < seconds;
 }
 
-/* Whether the process at the other end runs, or would if it had a CPU or its disk: it is no hung one, on a busy machine. */
-static bool peer_is_busy(int fd) {
+/*
+ * Whether the process at the other end may be no hung one, but one on a busy machine: it runs, or would if it had a CPU or
+ * its disk, or was found asleep (it waits for a thread of its own) less than BUSY_ASLEEP times in a row.
+ */
+static bool peer_is_busy(int fd, int *asleep) {
   struct ucred peer;
   socklen_t n = sizeof peer;
   char state;
-  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && process_state(peer.pid, &state) &&
-         (state == 'R' || state == 'D');
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0 || !process_state(peer.pid, &state)) return false;
+  if (state == 'R' || state == 'D') *asleep = 0;
+  else if (state != 'S') return false;
+  return (*asleep)++ < BUSY_ASLEEP;
 }
 
 static bool daemon_is_hung(void) {
