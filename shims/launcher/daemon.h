@@ -86,13 +86,17 @@ static bool daemon_is_hung(void) {
   return run_path(path, "hung") && stat(path, &mark) == 0 && is_fresh(&mark, HUNG_S);
 }
 
-static void remember_hung(void) {
-  char path[PATH_MAX];
-  if (!run_path(path, "hung")) return;
-  int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+/* A file whose time is now. */
+static void set_mark(const char *path) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return;
   futimens(fd, NULL);
   close(fd);
+}
+
+static void remember_hung(void) {
+  char path[PATH_MAX];
+  if (run_path(path, "hung")) set_mark(path);
 }
 
 /* Whether this caller may start the daemon: one in STARTING_S, agreed on under flock(2) of home/run/starting. */

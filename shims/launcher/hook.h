@@ -1,6 +1,7 @@
 /*
  * The launcher under the name rch-hook: an agent runs it when a session begins, and before each shell command, with the
- * call as JSON on standard input. Whatever is in the way ends in no answer and exit code 0: the agent goes on as though we were not there.
+ * call as JSON on standard input. Whatever is in the way ends in no answer and exit code 0: the agent goes on as though we
+ * were not there.
  */
 #ifndef RCH_LAUNCHER_HOOK_H
 #define RCH_LAUNCHER_HOOK_H
@@ -136,10 +137,7 @@ static void mark_session(const struct hook_call *call) {
         !is_fresh(&mark, SESSION_S))
       unlinkat(dirfd(all), entry->d_name, 0);
   if (all) closedir(all);
-  int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0) return;
-  futimens(fd, NULL);
-  close(fd);
+  set_mark(path);
 }
 
 /* The largest file of lines that is added to, bytes. */

@@ -83,6 +83,10 @@ export const workerConfig = z
   });
 export type WorkerConfig = z.infer<typeof workerConfig>;
 
+/** It is the process of this machine, of which there is one. */
+export const isEmbedded = ({ enabled, transport }: WorkerConfig): boolean =>
+  enabled && transport === 'embedded';
+
 /** What the user's workers.toml may hold. */
 export const workersFileShape = z.strictObject({
   defaults: z.strictObject(workerDefaults).prefault({}),
@@ -100,9 +104,7 @@ export const workersFileShape = z.strictObject({
           });
         seen.add(worker.id);
       }
-      const here = workers.flatMap(({ enabled, transport }, index) =>
-        enabled && transport === 'embedded' ? [index] : [],
-      );
+      const here = workers.flatMap((worker, index) => (isEmbedded(worker) ? [index] : []));
       for (const index of here.slice(1))
         context.addIssue({
           code: 'custom',

@@ -5,7 +5,7 @@ import { startTimeOf } from '../../base/processes.ts';
 import { fail, type Result } from '../../base/result.ts';
 import type { DaemonClient } from '../../client/daemon-client.ts';
 import { progressEvent, type WorkerStatus } from '../../protocol/methods.ts';
-import type { WorkerConfig } from '../../config/worker-schema.ts';
+import { isEmbedded, type WorkerConfig } from '../../config/worker-schema.ts';
 import type { Context } from '../report.ts';
 
 /**
@@ -13,7 +13,7 @@ import type { Context } from '../report.ts';
  * long as this process lives, or until `forgetWorker`.
  */
 export function markWorker(layout: Layout, workers: readonly WorkerConfig[]): string {
-  const own = workers.find(({ enabled, transport }) => enabled && transport === 'embedded');
+  const own = workers.find(isEmbedded);
   if (own !== undefined) return own.id;
   const id = workers.some((worker) => worker.id === 'embedded')
     ? `demo-${process.pid}`

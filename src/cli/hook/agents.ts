@@ -32,7 +32,7 @@ export type Point = {
   readonly rules: string;
 };
 
-/** code.claude.com/docs/en/hooks and /permissions, as of October 2026 (Claude Code 2.1.29x); timeout in seconds. */
+/** code.claude.com/docs/en/hooks and /permissions, seen with Claude Code 2.1.197; timeout in seconds. */
 const claude: Point = {
   title: 'Claude Code',
   file: (scope, { config, project }) =>

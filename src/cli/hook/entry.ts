@@ -110,10 +110,10 @@ function withGroup(before: string, entry: Entry, event: string): Result<string> 
 
 /** The text with our hook before all others of its events; the same text where it stands there already. */
 export function withEntry(before: string, entry: Entry): Result<string> {
-  let text = ok(before) as Result<string>;
-  for (const event of eventsOf(entry.point))
-    text = text.ok ? withGroup(text.value, entry, event) : text;
-  return text;
+  return eventsOf(entry.point).reduce<Result<string>>(
+    (text, event) => (text.ok ? withGroup(text.value, entry, event) : text),
+    ok(before),
+  );
 }
 
 /** Takes a member out of an object when it holds nothing. */

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline/promises';
 import { fail, ok, type Result } from '../../base/result.ts';
 import { loadConfig } from '../../config/load.ts';
 import { readText } from '../../config/replace-file.ts';
-import { workerId, type WorkerConfig } from '../../config/worker-schema.ts';
+import { isEmbedded, workerId, type WorkerConfig } from '../../config/worker-schema.ts';
 import { withWorker, writeWorkersFile, type WorkerEntry } from '../../config/workers-file.ts';
 import type { Context, Outcome } from '../report.ts';
 import { acceptHostKey, hostKeyOf, type HostKey } from './host-key.ts';
@@ -108,7 +108,7 @@ function checkArguments(worker: NewWorker, known: readonly WorkerConfig[]): Resu
     return fail(`"${worker.id}" cannot be a worker's id: ${id.error.issues[0]?.message ?? ''}`);
   if (known.some((other) => other.id === worker.id))
     return fail(`there is already a worker "${worker.id}"`, `rch workers remove ${worker.id}`);
-  const here = known.find(({ enabled, transport }) => enabled && transport === 'embedded');
+  const here = known.find(isEmbedded);
   if (worker.transport === 'embedded' && here !== undefined)
     return fail(
       `only one worker can be embedded, and ${here.id} is`,
