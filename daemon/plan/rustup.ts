@@ -173,7 +173,11 @@ export function missingComponent(
     : `the target ${absent} is not installed in this toolchain`;
 }
 
-/** What of RUSTUP_HOME travels, and what lies outside it. `share/doc` and `share/man` change no build. */
+/**
+ * What of RUSTUP_HOME travels, and what lies outside it. `share/doc` and `share/man` change no build. Since rustup 1.29
+ * each call of a proxy makes sure that `update-hashes` is there (get_hash_file in its src/config.rs), and fails where
+ * it can't be made.
+ */
 export function toolchainParts(toolchain: Toolchain): {
   readonly only: string[];
   readonly skip: string[];
@@ -181,6 +185,7 @@ export function toolchainParts(toolchain: Toolchain): {
 } {
   const { home, name, folder } = toolchain;
   const only = isFile(`${home}/settings.toml`) ? ['settings.toml'] : [];
+  if (isFolder(`${home}/update-hashes`)) only.push('update-hashes');
   if (name !== undefined) only.push(`toolchains/${name}`);
   const within = folder.startsWith(`${home}/`) ? folder.slice(home.length + 1) : undefined;
   if (within === undefined) return { only, skip: [], outside: folder };

@@ -53,7 +53,13 @@ beforeEach(() => {
     RUSTUP_HOME: process.env['RUSTUP_HOME'] ?? join(process.env['HOME'] ?? '/root', '.rustup'),
     CARGO_HOME: process.env['CARGO_HOME'] ?? join(process.env['HOME'] ?? '/root', '.cargo'),
   };
-  for (const name of ['XDG_DATA_HOME', 'XDG_CONFIG_HOME', 'XDG_STATE_HOME', 'XDG_CACHE_HOME'])
+  for (const name of [
+    'XDG_DATA_HOME',
+    'XDG_CONFIG_HOME',
+    'XDG_STATE_HOME',
+    'XDG_CACHE_HOME',
+    'RUSTUP_AUTO_INSTALL',
+  ])
     Reflect.deleteProperty(env, name);
 });
 afterEach(() => {

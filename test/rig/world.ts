@@ -78,7 +78,8 @@ export class World {
       USER: process.env['USER'] ?? 'root',
       RUSTUP_HOME: process.env['RUSTUP_HOME'] ?? join(process.env['HOME'] ?? '/root', '.rustup'),
       CARGO_HOME: process.env['CARGO_HOME'] ?? join(process.env['HOME'] ?? '/root', '.cargo'),
-      ...pass('RUSTUP_TOOLCHAIN', 'CARGO_HTTP_CAINFO', 'SSL_CERT_FILE', 'RUSTUP_AUTO_INSTALL'),
+      // Not RUSTUP_AUTO_INSTALL: rustup does more where it isn't switched off, and nobody's is.
+      ...pass('RUSTUP_TOOLCHAIN', 'CARGO_HTTP_CAINFO', 'SSL_CERT_FILE'),
     };
   }
 

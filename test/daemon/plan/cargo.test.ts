@@ -234,18 +234,18 @@ describe.skipIf(!cargo)('cargo', () => {
     },
   );
 
-  it('carries a toolchain that is a symlink with what it points to', async () => {
+  it('carries a toolchain that is a symlink with what it points to, and what rustup looks for', async () => {
     const home = process.env['RUSTUP_HOME'] ?? `${process.env['HOME'] ?? ''}/.rustup`;
     const names = existsSync(`${home}/toolchains`) ? readdirSync(`${home}/toolchains`) : [];
     const real = names.find((name) => name.startsWith('stable'));
     if (real === undefined) return;
-    const mine = folderWith({ 'toolchains/.keep': '' });
+    const mine = folderWith({ 'toolchains/.keep': '', 'update-hashes/mine': '0', 'tmp/left': '' });
     symlinkSync(`${home}/toolchains/${real}`, `${mine}/toolchains/mine`);
     const cwd = project(plain);
     put(cwd, { 'rust-toolchain.toml': '[toolchain]\nchannel = "mine"\n' });
     const plan = await planned('cargo build', { cwd, env: { RUSTUP_HOME: mine } });
     expect(plan.roots).toContainEqual(
-      expect.objectContaining({ path: mine, only: ['toolchains/mine'] }),
+      expect.objectContaining({ path: mine, only: ['toolchains/mine', 'update-hashes'] }),
     );
     expect(rootPaths(plan, 'readOnly')).toContain(`${home}/toolchains/${real}`);
   });
@@ -315,7 +315,11 @@ describe.skipIf(!isolated)('what is carried of cargo', () => {
       ),
       'src/main.rs': 'fn main() { println!("{}", itoa::Buffer::new().format(gd::one())); }\n',
     });
-    const env = { ...process.env, CARGO_HOME: home, RUSTUP_HOME: rustup, RCH_BYPASS: '1' };
+    const env: NodeJS.ProcessEnv = {
+      ...process.env,
+      ...{ CARGO_HOME: home, RUSTUP_HOME: rustup, RCH_BYPASS: '1' },
+    };
+    delete env['RUSTUP_AUTO_INSTALL'];
     const fetched = spawnSync('cargo', ['fetch'], { cwd, env, encoding: 'utf8' });
     if (fetched.status !== 0) throw new Error(`the registry is out of reach: ${fetched.stderr}`);
     const plan = await planned('cargo build', {
