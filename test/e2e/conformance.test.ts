@@ -4,6 +4,7 @@
  * RCH_TEST_ALL is set (scripts/test --all).
  */
 import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { Line } from '../cli/rig.ts';
@@ -41,6 +42,12 @@ function half(): string {
   const head = execFileSync('git', ['rev-parse', 'HEAD'], { cwd: import.meta.dirname });
   return `${(Number.parseInt(head.toString().slice(0, 1), 16) % 2) + 1}/2`;
 }
+/** The package of python's headers where this machine has it: a case compiles an extension against them. */
+function pythonHere(): string[] {
+  return readdirSync('/usr/include').some((name) => name.startsWith('python3.'))
+    ? ['libpython3-dev']
+    : [];
+}
 const extent = all ? ['--full'] : ['--quick', '--part', half()];
 const tools = (...names: string[]): string[] => (all ? [] : ['--tool', ...names]);
 
@@ -71,7 +78,8 @@ describe.skipIf(noFleet !== undefined)(
     let fleet: Fleet;
     let remote: Line;
     beforeAll(async () => {
-      fleet = await Fleet.up('conform', 1, all ? { packages: ['clang', 'llvm'] } : {});
+      const packages = [...(all ? ['clang', 'llvm'] : []), ...pythonHere()];
+      fleet = await Fleet.up('conform', 1, { packages });
       remote = await Line.create(fleet.workersToml());
       remote.world.writeConfig('known_hosts', fleet.knownHosts());
     }, 900_000);

@@ -92,7 +92,8 @@ test('a watcher is told of everything, then of what changes, from the start of a
   await watcher.sees('the end', ({ watched }) => watched.records.length === 1);
   expect(watcher.watched.records[0]).toMatchObject({ id: job.job, exit: 3 });
   await watcher.sees('no job', ({ watched }) => watched.jobs.length === 0);
-  expect(watcher.output).toContain('…end');
+  // Output is told after all else.
+  await watcher.sees('its last output', ({ output }) => output.endsWith('…end'));
   await link.expect('heard');
 
   clients.splice(0).forEach((client) => {
