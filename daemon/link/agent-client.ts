@@ -84,6 +84,8 @@ export class AgentClient {
   #attempt = 0;
   #nextRequest = 1;
   #stopped = false;
+  /** The agent is of another version than ours. */
+  #foreign = false;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(needs: ClientDependencies) {
@@ -92,6 +94,19 @@ export class AgentClient {
 
   get connected(): boolean {
     return this.#session !== undefined;
+  }
+
+  /** Whether the agent is of another version: it was there, and had jobs, when we came. */
+  get foreign(): boolean {
+    return this.connected && this.#foreign;
+  }
+
+  /** Gives up the connection for a new one. */
+  renew(reason: string): void {
+    if (this.#session === undefined || this.#stopped) return;
+    this.#drop({ reason });
+    this.#needs.events.disconnected({ reason });
+    void this.#connect();
   }
 
   /** Connects, and goes on connecting until `stop`. */
@@ -217,6 +232,7 @@ export class AgentClient {
     await this.#measureClock();
     if (this.#session !== session) return ok(undefined);
     this.#attempt = 0;
+    this.#foreign = welcome.value.agent !== connection.agent;
     this.#needs.events.connected(welcome.value);
     return ok(undefined);
   }

@@ -37,6 +37,9 @@ const PLAN_MS = 5000;
 /** For jobs that are ended by force to tell their callers, and for what is being placed to get done, ms. */
 const LAST_WORDS_MS = 2000;
 const PLACING_MS = 30_000;
+/** An agent of another version is left for our own once nothing ran for so long; again after the second, ms. */
+const RENEW_MS = 3000;
+const RENEW_AGAIN_MS = 600_000;
 /** Bytes of returned contents kept for the next return. */
 const SPOOL_BYTES = 2e9;
 
@@ -83,6 +86,8 @@ export class Link {
   readonly #errands: Errands;
   #beat: NodeJS.Timeout | undefined;
   readonly #memory = new Memory({ busy: () => this.#jobs.size > 0 });
+  #renewal: NodeJS.Timeout | undefined;
+  #renewed = 0;
   #epochsThere: Readonly<Record<string, string>> = {};
   #server: Server | undefined;
   #drained: (() => void) | undefined;
@@ -232,6 +237,7 @@ export class Link {
     const placing = [...this.#jobs.values()].some((job) => job.state === 'returning');
     await this.#drain(placing ? PLACING_MS : LAST_WORDS_MS);
     clearInterval(this.#beat);
+    clearTimeout(this.#renewal);
     this.#tails.watch(false);
     await this.#client.stop();
     await this.#book.close();
@@ -357,8 +363,22 @@ export class Link {
     }
   }
 
+  /** Somebody else may need the agent that is there: then it stays, and is looked at again much later. */
+  #renewSoon(): void {
+    if (!this.#client.foreign) return;
+    clearTimeout(this.#renewal);
+    const since = performance.now() - this.#renewed;
+    const wait = this.#renewed === 0 ? RENEW_MS : Math.max(RENEW_MS, RENEW_AGAIN_MS - since);
+    this.#renewal = setTimeout(() => {
+      if (this.#jobs.size > 0 || !this.#client.foreign) return;
+      this.#renewed = performance.now();
+      this.#client.renew('its agent makes room for one of this version');
+    }, wait);
+  }
+
   /** Between jobs: what was learned is written down, and old returns go. */
   async #idle(): Promise<void> {
+    this.#renewSoon();
     await this.#book.save();
     await this.#parts.store.collect(SPOOL_BYTES, new Set());
   }
@@ -398,6 +418,7 @@ export class Link {
       this.#needs.log.say('info', 'the connection is back', id);
       job.agentBack();
     }
+    if (this.#jobs.size === 0) this.#renewSoon();
   }
 
   #disconnected(reason: string, next: string): void {

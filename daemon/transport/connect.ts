@@ -45,11 +45,13 @@ async function reachSsh(worker: WorkerConfig, needs: TransportNeeds): Promise<Re
 
 class Connection implements AgentConnection {
   readonly closed: Promise<string>;
+  readonly agent: string;
   readonly #reach: Reach;
   readonly #script: string;
   #first: Duplex | undefined;
 
   constructor(reach: Reach, hash: string) {
+    this.agent = hash;
     this.#reach = reach;
     this.#script = `${BASE}; exec "$b/agents/${hash}/start" attach`;
     this.closed = reach.closed;

@@ -5,6 +5,8 @@ import type { Result } from '../../src/base/result.ts';
 
 /** A connection to one worker's agent. When it is closed, all its streams are. */
 export interface AgentConnection {
+  /** The hash of the agent that was asked for. While jobs run there under another version's, that one answers. */
+  readonly agent: string;
   /** A new stream to the agent, positioned after AGENT_MAGIC. */
   openStream(): Promise<Result<Duplex>>;
   close(): void;

@@ -31,7 +31,7 @@ async function wishOf(): Promise<{ wish: Wish; facts: AgentFacts }> {
   const local = await machineFacts(['make'], { path: process.env['PATH'] ?? '/usr/bin:/bin' });
   const facts: AgentFacts = {
     ...local,
-    ...{ user: 'builder', uid: 2000, folder: '/home/builder', node: process.version },
+    ...{ user: 'builder', uid: 2000, folder: '/home/builder', node: process.version, agent: '' },
     ...{ sandbox: { method: 'namespaces', mend: '' }, roots: {} },
     ...{ totalSlots: 32, usedSlots: 0, ownSlots: 0 },
   };

@@ -1,5 +1,5 @@
 /** One job from `run` to `finish`: its turns at the trees, its slots, its process, its result. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { nowNs } from '../base/clock.ts';
 import { fail, messageOf, never, type Result } from '../base/result.ts';
@@ -16,8 +16,8 @@ import { watchFiles, type Finished } from './finished.ts';
 import { discard, type AgentFolder } from './folder.ts';
 import { type JobEvent, type JobState, type ToolEnd, transition } from './job.ts';
 import { coveredIn, environmentChange, type JobPlan, type PlannedRoot } from './job-plan.ts';
-import { processName } from './lock.ts';
 import type { Log } from './log.ts';
+import { writeOwner } from './orphans.ts';
 import { slotsOf, type Listener, type Owner } from './owner.ts';
 import { resultParts } from './result-parts.ts';
 import {
@@ -29,7 +29,7 @@ import {
   windowOf,
 } from './result.ts';
 import { prepare } from './run-spec.ts';
-import { Runner } from './runner.ts';
+import type { Runner, Runners } from './runner.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { SlotLease, Slots } from './slots.ts';
 import { Streams } from './streams.ts';
@@ -40,7 +40,9 @@ import { kindOf, usageOf } from './usage.ts';
 export type JobNeeds = {
   readonly owner: Owner;
   readonly folder: AgentFolder;
+  /** `rch-run`, and processes of it. */
   readonly runner: string;
+  readonly runners: Runners;
   readonly sandbox: () => Promise<Sandbox>;
   readonly slots: Slots;
   readonly helper: FsHelper;
@@ -230,16 +232,18 @@ export class ActiveJob {
   }
 
   #start(sandbox: Sandbox, lease: SlotLease): void {
-    const { folder, runner } = this.#needs;
+    const { folder, runner, runners } = this.#needs;
     this.#shift = this.owner.clock.shift;
     mkdirSync(folder.jobs, { recursive: true, mode: 0o700 });
     const prepared = prepare(this.plan, { folder: this.#folder, runner, sandbox, lease });
     for (const { root, readOnly } of this.plan.roots) {
       if (readOnly) continue;
       root.addCaches(this.plan.spec.caches);
-      root.jobBegins();
     }
-    this.#runner = new Runner(prepared.argv, prepared.spec, {
+    this.#runner = runners.take(prepared.argv);
+    // Before the tool can do anything: whoever sweeps after us must know whose trees it may have changed.
+    writeOwner(this.#folder, this.#runner.pid, this.plan);
+    this.#runner.start(prepared.spec, {
       message: (message) => {
         this.#hear(message);
       },
@@ -248,8 +252,6 @@ export class ActiveJob {
       },
     });
     for (const message of this.#early.splice(0)) this.#runner.send(message);
-    if (this.#runner.pid !== undefined)
-      writeFileSync(join(this.#folder, 'owner'), processName(this.#runner.pid));
   }
 
   #hear(message: RunMessage): void {
@@ -447,7 +449,8 @@ export class ActiveJob {
       for (const { root, readOnly } of this.plan.roots) {
         if (readOnly) continue;
         const result = this.results.find((each) => each.root === root);
-        root.jobEnds(outcome === 'untouched' || (outcome === 'settled' && isSettled(result)));
+        const known = outcome === 'untouched' || (outcome === 'settled' && isSettled(result));
+        if (!known) root.distrust();
       }
       void discard(this.#needs.folder, this.#folder);
     }

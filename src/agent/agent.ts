@@ -14,14 +14,16 @@ import { benchmark } from './benchmark.ts';
 import { collect, type Collected, heldBytes } from './collect.ts';
 import { Contents } from './contents.ts';
 import { emptyTrash, sweepFolder, type AgentFolder } from './folder.ts';
-import { Jobs, sweepOrphans, type JobsNeeds } from './jobs.ts';
+import { Jobs, type JobsNeeds } from './jobs.ts';
 import { Kept } from './kept.ts';
 import { LoadWatch } from './load.ts';
 import type { Log } from './log.ts';
 import { Memory } from '../base/memory.ts';
+import { sweepOrphans } from './orphans.ts';
 import { Owner, slotsOf } from './owner.ts';
 import type { Root } from './root.ts';
 import { Roots } from './roots.ts';
+import { Runners } from './runner.ts';
 import { findSandbox, type Sandbox } from './sandbox.ts';
 import { Session } from './session.ts';
 import { Slots } from './slots.ts';
@@ -38,6 +40,8 @@ export type AgentNeeds = {
   readonly lib: string;
   readonly log: Log;
   readonly version: string;
+  /** Tells versions apart: the hash that its socket is named by. */
+  readonly name: string;
   /** PATH for tools and package managers. */
   readonly path: string;
   /** Sandbox methods not to use. */
@@ -61,6 +65,7 @@ export class Agent {
   readonly #needs: AgentNeeds;
   readonly #roots: Roots;
   readonly #hasher: Hasher;
+  readonly #runners: Runners;
   readonly #slots: Slots;
   readonly #probe = new MachineProbe();
   readonly #owners = new Map<string, Owner>();
@@ -86,11 +91,13 @@ export class Agent {
     this.#hasher = hasher;
     this.#roots = new Roots(needs.folder, { helper: this.helper, hasher: this.#hasher });
     const runner = join(needs.lib, 'rch-run');
+    this.#runners = new Runners(runner);
     this.#sandbox = this.#findSandbox();
     this.kept = new Kept(needs.folder, (bytes) => this.room(bytes));
     const jobs: JobsNeeds = {
       folder: needs.folder,
       runner,
+      runners: this.#runners,
       sandbox: () => this.#sandbox,
       slots: this.#slots,
       helper: this.helper,
@@ -102,6 +109,7 @@ export class Agent {
         void this.#tellState();
       },
       ended: () => {
+        this.#runners.ready();
         this.maybeCollect();
         this.#checkIdle();
       },
@@ -198,6 +206,7 @@ export class Agent {
       uid: user.uid,
       folder: folder.path,
       node: process.version,
+      agent: this.#needs.name,
       sandbox: { method: sandbox.method, mend: sandbox.mend },
       totalSlots: slotsOf(owner.hello, this.#slots.cores),
       usedSlots: this.#slots.used,
@@ -266,6 +275,7 @@ export class Agent {
   close(): void {
     clearInterval(this.#lookTimer);
     this.jobs.killAll();
+    this.#runners.rest();
     for (const session of [...this.#sessions.values()]) session.end();
     this.helper.close();
     void this.#hasher.close();
@@ -274,6 +284,7 @@ export class Agent {
   /** Frees memory of trees that nobody uses now. */
   #unload(): void {
     for (const root of this.#roots.all) if (root.turns.idle) void root.unload();
+    this.#runners.rest();
   }
 
   #limit(): number {

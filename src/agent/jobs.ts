@@ -1,13 +1,8 @@
 /** All jobs of the agent, whoever wants them. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { AgentMessage } from '../protocol/agent.ts';
 import { ActiveJob, type JobNeeds } from './active-job.ts';
 import { isBelow } from './caches.ts';
-import { discard, type AgentFolder } from './folder.ts';
 import { planJob, type PlannedRoot } from './job-plan.ts';
-import { aliveOf } from './lock.ts';
-import type { Log } from './log.ts';
 import type { Owner } from './owner.ts';
 import type { Others } from './result.ts';
 import type { Roots } from './roots.ts';
@@ -104,29 +99,5 @@ export class Jobs {
 
   killAll(): void {
     for (const job of this.all) job.kill();
-  }
-}
-
-/** Ends what an agent that died left behind: processes still running, and the jobs' folders. Gives their names. */
-export async function sweepOrphans(folder: AgentFolder, log: Log): Promise<string[]> {
-  const names = readdirSync(folder.jobs);
-  for (const name of names) {
-    const path = join(folder.jobs, name);
-    const pid = aliveOf(ownerOf(path));
-    if (pid !== undefined) {
-      log(`ending the orphan ${pid} of job ${name}`);
-      // rch-run leads a session of its own; its end is that of the job's namespace.
-      process.kill(pid, 'SIGKILL');
-    }
-    await discard(folder, path);
-  }
-  return names;
-}
-
-function ownerOf(path: string): string {
-  try {
-    return readFileSync(join(path, 'owner'), 'utf8');
-  } catch {
-    return '';
   }
 }

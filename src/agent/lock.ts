@@ -1,13 +1,22 @@
-/** One agent a socket: a lock file that names its holder, judged by whether that very process is alive. */
+/** One agent a folder: a lock file that names its holder, judged by whether that very process is alive. */
 import { connect } from 'node:net';
-import { linkSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startTimeOf } from '../base/processes.ts';
-import { fail, ok, type Result } from '../base/result.ts';
+import { fail, ok, type Failure, type Result } from '../base/result.ts';
 
 /** How long a socket may take to answer a probe, ms. */
 const PROBE_MS = 2000;
 
-/** `PID STARTTIME`, as lock and owner files hold it. */
+/** `PID STARTTIME`, as owner files hold it; lock files have the path of a socket after it. */
 export function processName(pid: number): string {
   return `${pid} ${startTimeOf(pid)?.toString() ?? ''}\n`;
 }
@@ -43,9 +52,12 @@ export type Lock = {
   readonly release: () => void;
 };
 
-/** Takes the lock at `path`, or says who holds it. */
-export function takeLock(path: string): Result<Lock> {
-  const own = processName(process.pid);
+/** The one that has the lock: its pid, and the socket it serves. */
+export type Holder = { readonly pid: number; readonly socket: string };
+
+/** Takes the lock at `path` for an agent that serves `socket`, or says who holds it. */
+export function takeLock(path: string, socket: string): Result<Lock, Failure & Partial<Holder>> {
+  const own = `${processName(process.pid)}${socket}\n`;
   const candidate = `${path}.${process.pid}`;
   writeFileSync(candidate, own, { mode: 0o600 });
   try {
@@ -53,13 +65,47 @@ export function takeLock(path: string): Result<Lock> {
       if (tryLink(candidate, path)) return ok(lockAt(path, own));
       const holder = textOf(path);
       if (holder === undefined) continue;
-      const pid = aliveOf(holder);
-      if (pid !== undefined) return fail(`process ${pid} is the agent here`);
+      const [name = '', serves = ''] = holder.split('\n');
+      const pid = aliveOf(name);
+      if (pid !== undefined) {
+        const reason = `process ${pid} is the agent here`;
+        return { ok: false, failure: { reason, pid, socket: serves } };
+      }
       removeStale(path, holder);
     }
     return fail(`${path} cannot be taken`);
   } finally {
     unlinkSync(candidate);
+  }
+}
+
+/** What asks an agent to leave its folder to another, which it does as soon as nobody needs it. */
+export const LEAVE = 'SIGUSR2';
+/** How long one that was asked may take, and between two looks, ms. */
+const LEAVE_MS = 3000;
+const LOOK_MS = 20;
+
+/**
+ * Takes the lock as `takeLock` does. An agent of another version that is there is asked to leave; where it stays,
+ * because jobs run or somebody is connected, `socket` leads to it from now on: what runs goes on, and slots and trees
+ * have one master.
+ */
+export async function succeed(path: string, socket: string): Promise<Result<Lock>> {
+  const till = performance.now() + LEAVE_MS;
+  const asked = new Set<number>();
+  for (;;) {
+    const lock = takeLock(path, socket);
+    if (lock.ok) return lock;
+    const { pid, socket: other } = lock.failure;
+    if (pid === undefined || other === undefined || other === socket) return lock;
+    if (!asked.has(pid)) process.kill(pid, LEAVE);
+    asked.add(pid);
+    if (performance.now() > till) {
+      rmSync(socket, { force: true });
+      symlinkSync(other, socket);
+      return lock;
+    }
+    await sleep(LOOK_MS);
   }
 }
 

@@ -4,11 +4,11 @@
  * node rch-wkr.mjs serve --folder F --socket S [--parent PID] [--idle SECONDS] [--without METHOD]
  * node rch-wkr.mjs version
  * ```
- * `serve` stays until it was idle for SECONDS (900), PID is gone, or SIGTERM. Exit code 0 then, and when another
- * agent serves the socket already; 1 when it cannot serve, with the reason on stderr. It prints `ready` and a
+ * `serve` stays until it was idle for SECONDS (900), PID is gone, SIGTERM, or SIGUSR2 where nobody needs it. Exit code
+ * 0 then, and when another agent has the folder and stays: then S leads to that one. 1 when it cannot serve, with the reason on stderr. It prints `ready` and a
  * newline on stdout once the socket answers. `--without` names a sandbox method not to use (tests).
  */
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startTimeOf } from '../base/processes.ts';
@@ -16,6 +16,7 @@ import { RunFolder } from '../base/run-folder.ts';
 import { messageOf } from '../base/result.ts';
 import { Agent } from './agent.ts';
 import { openFolder } from './folder.ts';
+import { LEAVE, succeed } from './lock.ts';
 import { openLog } from './log.ts';
 import { AgentServer } from './server.ts';
 
@@ -64,25 +65,36 @@ async function serve(options: ServeOptions): Promise<void> {
   const run = RunFolder.create(dirname(options.socket));
   if (!run.ok) leave(run.failure.reason);
   const log = openLog(folder.value.log);
+  // Before anything is swept: what runs may be another agent's.
+  const lock = await succeed(join(folder.value.run, 'agent.lock'), options.socket);
+  if (!lock.ok) {
+    log(lock.failure.reason);
+    process.stderr.write(`rch-wkr: ${lock.failure.reason}\n`);
+    process.exit(0);
+  }
   const agent = await Agent.open({
     folder: folder.value,
     lib: dirname(fileURLToPath(import.meta.url)),
     log,
     version,
+    name: basename(options.socket, '.sock'),
     path: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     without: options.without,
   });
-  if (!agent.ok) leave(agent.failure.reason);
+  if (!agent.ok) {
+    lock.value.release();
+    leave(agent.failure.reason);
+  }
   const server = await AgentServer.listen(
-    options.socket,
     run.value.address(options.socket),
+    lock.value,
     agent.value,
   );
   if (!server.ok) {
     log(server.failure.reason);
     agent.value.close();
     process.stderr.write(`rch-wkr: ${server.failure.reason}\n`);
-    process.exit(/another agent|is the agent here/.test(server.failure.reason) ? 0 : 1);
+    process.exit(/another agent/.test(server.failure.reason) ? 0 : 1);
   }
   const stop = (reason: string): void => {
     log(`stopping: ${reason}`);
@@ -110,12 +122,22 @@ async function serve(options: ServeOptions): Promise<void> {
   process.stdout.write('ready\n');
 }
 
+/** Nobody needs it for so long; or at once when another version waits for its place. */
 function leaveWhenIdle(agent: Agent, seconds: number, stop: (reason: string) => void): void {
+  let asked = false;
+  const makeRoom = (): void => {
+    if (asked && agent.idle) stop('another version takes its place');
+  };
+  process.on(LEAVE, () => {
+    asked = true;
+    makeRoom();
+  });
   const timer = setTimeout(() => {
     if (agent.idle) stop('nobody needs it');
   }, seconds * 1000);
   agent.onIdle = () => {
     timer.refresh();
+    makeRoom();
   };
 }
 

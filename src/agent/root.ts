@@ -42,9 +42,7 @@ export class Root {
   #tree: Tree | undefined;
   #wholeBytes = 0;
   #short: Promise<unknown> = Promise.resolve();
-  /** What the tree is at as long as this process lives; on disk it is 0 while jobs use the tree. */
   #epoch: bigint;
-  #jobs = 0;
   #doubts = 0;
   /** Epochs that the tree has been at since somebody last doubted it. */
   readonly #line = new Set<bigint>();
@@ -152,20 +150,7 @@ export class Root {
   /** Until the next `agree` the tree is at no epoch, also after a crash. */
   placing(): void {
     this.#epoch = 0n;
-    this.#saveEpoch();
-  }
-
-  /** A job may change the tree from now on; should this process die meanwhile, nobody vouches for it. */
-  jobBegins(): void {
-    this.#jobs += 1;
-    this.#saveEpoch();
-  }
-
-  /** The job is gone. What it left is known, or the tree is distrusted. */
-  jobEnds(known: boolean): void {
-    this.#jobs -= 1;
-    if (known) this.#saveEpoch();
-    else this.distrust();
+    if (this.#meta.epoch !== '0') this.#save({ epoch: '0' });
   }
 
   /**
@@ -189,7 +174,7 @@ export class Root {
     this.#epoch = now.doubts === this.#doubts ? epoch : 0n;
     if (this.#epoch !== 0n) this.#line.add(this.#epoch);
     for (const old of this.#line) if (this.#line.size > MOST_EPOCHS) this.#line.delete(old);
-    this.#save({ epoch: this.#lastingEpoch(), manifestBytes, bytes, lastUse: Date.now() });
+    this.#save({ epoch: this.#epoch.toString(), manifestBytes, bytes, lastUse: Date.now() });
   }
 
   /** A whole sync: other than by appending, the old manifest counts for nothing. */
@@ -232,15 +217,6 @@ export class Root {
     this.#agreed = undefined;
     this.#tree = undefined;
     await tree?.close();
-  }
-
-  #lastingEpoch(): string {
-    return this.#jobs > 0 ? '0' : this.#epoch.toString();
-  }
-
-  #saveEpoch(): void {
-    const epoch = this.#lastingEpoch();
-    if (epoch !== this.#meta.epoch) this.#save({ epoch });
   }
 
   #save(change: Partial<RootMeta>): void {

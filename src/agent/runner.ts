@@ -14,15 +14,19 @@ export type RunnerEvents = {
 /** Diagnostics of `rch-run` itself that are kept, bytes. */
 const MOST_WORDS = 4096;
 
+/** rch-run, or a program that runs it with descriptor 3 kept. */
+export type RunnerArgv = readonly [string, ...string[]];
+
 export class Runner {
   readonly #child: ChildProcess;
   readonly #channel: Duplex;
+  #events: RunnerEvents | undefined;
+  #gone = false;
   /** What rch-run (or bubblewrap around it) said on its own stderr. */
   words = '';
 
-  /** `argv`: rch-run, or a program that runs it with descriptor 3 kept. */
-  constructor(argv: readonly [string, ...string[]], spec: RunSpec, events: RunnerEvents) {
-    const [program, ...rest] = argv;
+  /** The process waits for its spec. */
+  constructor([program, ...rest]: RunnerArgv) {
     const child = spawn(program, rest, {
       cwd: '/',
       env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
@@ -35,12 +39,25 @@ export class Runner {
     child.stderr?.on('data', (data: Buffer) => {
       this.words = (this.words + data.toString('utf8')).slice(0, MOST_WORDS);
     });
-    this.#listen(events);
-    this.#send(spec);
+    this.#listen();
   }
 
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  /** Whether the process is there and has not been given a spec. */
+  get waits(): boolean {
+    const { pid, exitCode, signalCode } = this.#child;
+    const lives = pid !== undefined && exitCode === null && signalCode === null;
+    return lives && !this.#gone && this.#events === undefined;
+  }
+
+  /** Gives it its job; where the process could not be made, or is gone, `gone` follows. */
+  start(spec: RunSpec, events: RunnerEvents): void {
+    this.#events = events;
+    if (this.#gone) setImmediate(events.gone);
+    else this.#send(spec);
   }
 
   send(message: RunMessage): void {
@@ -62,23 +79,66 @@ export class Runner {
     this.#channel.write(encode(runMessages, message));
   }
 
-  #listen(events: RunnerEvents): void {
+  #listen(): void {
     const reader = new FrameReader(runMessages);
-    let over = false;
     const gone = (): void => {
-      if (over) return;
-      over = true;
-      events.gone();
+      if (this.#gone) return;
+      this.#gone = true;
+      this.#events?.gone();
     };
     this.#channel.on('data', (chunk: Buffer) => {
       const messages = reader.push(chunk);
       if (!messages.ok) this.kill();
-      else for (const message of messages.value) events.message(message);
+      else for (const message of messages.value) this.#events?.message(message);
     });
     this.#child.on('close', gone);
     this.#child.on('error', (error) => {
       this.words = error.message;
       if (this.#child.pid === undefined) gone();
     });
+  }
+}
+
+/** ms after the end of a job that the next process is made: what the job still has to say goes first. */
+const AFTER = 5;
+
+/** Keeps one process ready: to make one from a program of our size holds up everything else for some 4 ms. */
+export class Runners {
+  readonly #program: string;
+  #spare: Runner | undefined;
+  #making: NodeJS.Timeout | undefined;
+  /** Whether the last job would have been served by a process that was ready. */
+  #wanted = false;
+
+  /** `program`: `rch-run`. */
+  constructor(program: string) {
+    this.#program = program;
+  }
+
+  /** A process for a job; the one that is ready, where it needs no other words. */
+  take(argv: RunnerArgv): Runner {
+    const spare = this.#spare;
+    this.#wanted = argv.length === 1 && argv[0] === this.#program;
+    if (!this.#wanted || spare?.waits !== true) return new Runner(argv);
+    this.#spare = undefined;
+    return spare;
+  }
+
+  /** A job has ended: another may come. */
+  ready(): void {
+    if (!this.#wanted) return;
+    this.#making ??= setTimeout(() => {
+      this.#making = undefined;
+      if (this.#spare?.waits !== true) this.#spare = new Runner([this.#program]);
+    }, AFTER).unref();
+  }
+
+  /** There will be no job for a while. */
+  rest(): void {
+    clearTimeout(this.#making);
+    this.#making = undefined;
+    this.#wanted = false;
+    this.#spare?.kill();
+    this.#spare = undefined;
   }
 }

@@ -5,7 +5,7 @@ import { fail, messageOf, ok, type Result } from '../base/result.ts';
 import { AGENT_PROTOCOL, type AgentMessage } from '../protocol/agent.ts';
 import { helloFacts, type HelloFacts } from '../protocol/facts.ts';
 import type { Agent } from './agent.ts';
-import { answers, type Lock, takeLock } from './lock.ts';
+import { answers, type Lock } from './lock.ts';
 import { isPlainName } from './roots.ts';
 import { AgentStream } from './stream.ts';
 
@@ -36,27 +36,22 @@ export class AgentServer {
     this.#lock = lock;
   }
 
-  /**
-   * Listens on `address`, the agent's alone: fails when another agent is there. `socket` is the same as a path,
-   * for the lock beside it.
-   */
-  static async listen(socket: string, address: string, agent: Agent): Promise<Result<AgentServer>> {
-    const lock = takeLock(`${socket}.lock`);
-    if (!lock.ok) return lock;
+  /** Listens on `address` for the agent that has the `lock` of its folder, which is given back in the end. */
+  static async listen(address: string, lock: Lock, agent: Agent): Promise<Result<AgentServer>> {
     if (await answers(address)) {
-      lock.value.release();
-      return fail(`another agent answers on ${socket}`);
+      lock.release();
+      return fail(`another agent answers on ${address}`);
     }
     rmSync(address, { force: true });
     const server = createServer();
-    const listening = new AgentServer(server, lock.value);
+    const listening = new AgentServer(server, lock);
     server.on('connection', (connection) => {
       listening.#accept(connection, agent);
     });
     const bound = await bind(server, address);
-    if (bound.ok && lock.value.held()) return ok(listening);
+    if (bound.ok && lock.held()) return ok(listening);
     server.close();
-    lock.value.release();
+    lock.release();
     return bound.ok ? fail('another agent took the lock') : bound;
   }
 

@@ -1,4 +1,5 @@
 /** The temporary folders of a job's own, and what it leaves in them: that comes back, for at home it would be there. */
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Hasher } from '../tree/hash.ts';
@@ -61,6 +62,25 @@ function mountsIn(plan: JobPlan, folder: RawPath): RawPath[] {
     .map((path) => path.slice(folder.length + 1));
 }
 
+/** Whether a folder has nothing but what was mounted in it, and the way there: a look that costs less than a scan. */
+function isUntouched(folder: Buffer, mounts: readonly RawPath[]): boolean {
+  let entries;
+  try {
+    entries = readdirSync(folder, { withFileTypes: true, encoding: 'buffer' });
+  } catch {
+    // The tool closed it.
+    return false;
+  }
+  return entries.every((entry) => {
+    const name = entry.name.toString('latin1');
+    if (mounts.includes(name)) return true;
+    const below = mounts.filter((mount) => isBelow(mount, name));
+    if (below.length === 0 || !entry.isDirectory()) return false;
+    const inner = below.map((mount) => mount.slice(name.length + 1));
+    return isUntouched(Buffer.concat([folder, Buffer.from('/'), entry.name]), inner);
+  });
+}
+
 /** What the tool left; `tooMuch` names the folder in which there is more than is brought back. */
 export async function collectTemporaries(
   needs: TemporaryNeeds,
@@ -70,6 +90,7 @@ export async function collectTemporaries(
   for (const { path, part } of temporariesOf(needs.plan)) {
     const root = Buffer.from(join(needs.folder, part));
     const skip = mountsIn(needs.plan, path);
+    if (isUntouched(root, skip)) continue;
     const tree = Tree.open({ helper: needs.helper, hasher: needs.hasher, root, skip });
     const snapshot = await tree.refresh();
     await tree.close();

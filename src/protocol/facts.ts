@@ -48,6 +48,8 @@ export const agentFacts = machineFacts.extend({
   /** Absolute path of the agent's folder. */
   folder: z.string(),
   node: z.string(),
+  /** Which agent it is: the hash of its programs, '' from one that does not say. */
+  agent: z.string().default(''),
   sandbox: sandboxFacts,
   totalSlots: z.number().int(),
   usedSlots: z.number().int(),

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import {
   existsSync,
@@ -599,6 +600,37 @@ test('an agent that dies leaves no job behind, and the next one trusts no tree i
   const facts = agentFacts.parse(JSON.parse(peer.welcome?.json.toString() ?? ''));
   expect(facts.roots).toEqual({ root: '0' });
   expect(readdirSync(join(folder, 'jobs'))).toEqual([]);
+});
+
+test('an agent of another version is served in place of one that has jobs, and takes over when that is idle', async () => {
+  const agentOf = ({ welcome }: AgentPeer): string =>
+    agentFacts.parse(JSON.parse(welcome?.json.toString() ?? '')).agent;
+  await synced({ a: file('1') }, ['1']);
+  const job = start('echo on; read -r word; echo "$word" > a', {
+    spec: { roots, streams: [StreamKind.pipe, StreamKind.pipe, StreamKind.pipe] },
+  });
+  await peer.control.take('out');
+  const { folder } = agent;
+  const newer = await startAgent({ folder, name: 'newer' });
+  expect(newer.child.exitCode).toBe(0);
+  expect(newer.said).toContain('is the agent here');
+  peer.close();
+  peer = await AgentPeer.connect(newer.socket);
+  expect(agentOf(peer)).toBe('test');
+  peer.send({
+    ...{ type: 'attach', job, stdoutAt: 3n, stderrAt: 0n, terminalAt: 0n, stdinAt: 0n },
+  });
+  peer.send({ type: 'stdin', job, offset: 0n, data: Buffer.from('done\n') });
+  expect((await peer.follow(job)).end).toMatchObject({ kind: 0, value: 0 });
+  expect(readFileSync(tree('a'), 'utf8')).toBe('done\n');
+  peer.send({ type: 'finish', job });
+  const { child } = agent;
+  const left = once(child, 'exit');
+  peer.close();
+  expect(await left).toEqual([0, null]);
+  agent = await startAgent({ folder, name: 'newer' });
+  peer = await AgentPeer.connect(agent.socket);
+  expect(agentOf(peer)).toBe('newer');
 });
 
 const root = process.getuid?.() === 0;

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { layoutFor } from '../../src/base/layout.ts';
@@ -195,6 +195,32 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     expect(await daemonPid()).not.toBe(before);
     await build.over();
     await ranOnce(folder);
+  });
+
+  it('goes on when rch is upgraded under it, and builds after it have the new agent', async () => {
+    const agents = async (): Promise<string[]> => {
+      const list = await scene.fleet.inside(scene.worker, 'ps', '-eo', 'args');
+      return [...list.matchAll(/agents\/(\w+)\/rch-wkr\.mjs serve/g)].map(([, hash = '']) => hash);
+    };
+    const before = await agents();
+    expect(before).toHaveLength(1);
+    const folder = scene.project('upgraded', echo);
+    const build = new Talking(folder);
+    build.say('first');
+    await build.heard();
+    appendFileSync(join(scene.world.data, 'lib', 'rch-wkr.mjs'), '\n// Another version.\n');
+    await scene.world.rch(['daemon', 'restart']);
+    build.say('after');
+    await build.heard();
+    expect(await agents()).toEqual(before);
+    await build.over();
+    await ranOnce(folder);
+    await until(async () => {
+      const now = await agents();
+      return now.length === 1 && now[0] !== before[0];
+    }, 'was the agent replaced');
+    await within(scene.world.rch(['workers', 'probe', 'worker1']));
+    await scene.buildsThere(scene.project('after-upgrade'));
   });
 
   it('runs once, and here, when its link is killed while it prepares', async () => {

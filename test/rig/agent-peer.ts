@@ -38,9 +38,9 @@ export class RunningAgent {
   readonly child: ChildProcess;
   said = '';
 
-  constructor(folder: string, child: ChildProcess) {
+  constructor(folder: string, socket: string, child: ChildProcess) {
     this.folder = folder;
-    this.socket = join(folder, 'run', 'test.sock');
+    this.socket = socket;
     this.child = child;
   }
 
@@ -63,6 +63,8 @@ export class RunningAgent {
 
 export type AgentOptions = {
   readonly folder?: string;
+  /** What its socket is named by. */
+  readonly name?: string;
   readonly arguments?: readonly string[];
   /** PATH in place of this process's. */
   readonly path?: string;
@@ -71,13 +73,13 @@ export type AgentOptions = {
 /** Starts an agent and waits until it is ready, or has ended. */
 export async function startAgent(options: AgentOptions = {}): Promise<RunningAgent> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'rch-agent-test-'));
-  const socket = join(folder, 'run', 'test.sock');
+  const socket = join(folder, 'run', `${options.name ?? 'test'}.sock`);
   const argv = [join(lib, 'rch-wkr.mjs'), 'serve', '--folder', folder, '--socket', socket];
   const child = spawn(process.execPath, [...argv, ...(options.arguments ?? [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...(options.path === undefined ? {} : { PATH: options.path }) },
   });
-  const agent = new RunningAgent(folder, child);
+  const agent = new RunningAgent(folder, socket, child);
   child.stderr.on('data', (data: Buffer) => {
     agent.said += data.toString();
   });

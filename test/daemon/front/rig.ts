@@ -181,6 +181,7 @@ export async function agentFactsLikeHere(
     uid: 2000,
     folder: '/home/builder/.cache/rch-wkr',
     node: process.version,
+    agent: '',
     sandbox: { method: 'namespaces', mend: '' },
     totalSlots: 8,
     usedSlots: 0,

@@ -67,6 +67,7 @@ async function start(opening: (streams: readonly AgentEnd[]) => Promise<void>) {
   const told: string[] = [];
   const streams: AgentEnd[] = [];
   const connection = (): AgentConnection => ({
+    agent: '',
     openStream: async () => {
       const stream = new AgentEnd(facts);
       streams.push(stream);

@@ -26,6 +26,7 @@ function worker(more: Partial<AgentFacts> = {}): AgentFacts {
     uid: 1,
     folder: '/w',
     node: 'v20',
+    agent: '',
     sandbox: { method: 'namespaces', mend: '' },
     totalSlots: 4,
     usedSlots: 0,

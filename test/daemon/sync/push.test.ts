@@ -29,6 +29,7 @@ async function connected(): Promise<AgentClient> {
         const sockets = new Set<ReturnType<typeof connect>>();
         return Promise.resolve(
           ok({
+            agent: 'test',
             openStream: async () => {
               const socket = connect(agent.socket);
               sockets.add(socket);
