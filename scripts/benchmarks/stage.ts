@@ -65,6 +65,9 @@ export class Stage {
   }
 
   static async set(verbose: boolean): Promise<Stage> {
+    // As a user's projects: below a home. Of /tmp a job has its own, in which the way to its roots has to be made.
+    process.env['TMPDIR'] = join(Stage.kept, 'tmp');
+    mkdirSync(process.env['TMPDIR'], { recursive: true });
     const fleet = await Fleet.up('bench', 1, { packages: ['rsync'] });
     try {
       // More slots than cores: the benchmark of four streaming builds has them all on one worker.

@@ -31,6 +31,7 @@ import {
 import { prepare } from './run-spec.ts';
 import type { Runner, Runners } from './runner.ts';
 import type { Sandbox } from './sandbox.ts';
+import type { ShimFolders } from './shim-folders.ts';
 import type { SlotLease, Slots } from './slots.ts';
 import { Streams } from './streams.ts';
 import { collectTemporaries } from './temporaries.ts';
@@ -43,6 +44,7 @@ export type JobNeeds = {
   /** `rch-run`, and processes of it. */
   readonly runner: string;
   readonly runners: Runners;
+  readonly shims: ShimFolders;
   readonly sandbox: () => Promise<Sandbox>;
   readonly slots: Slots;
   readonly helper: FsHelper;
@@ -232,10 +234,10 @@ export class ActiveJob {
   }
 
   #start(sandbox: Sandbox, lease: SlotLease): void {
-    const { folder, runner, runners } = this.#needs;
+    const { folder, runner, runners, shims } = this.#needs;
     this.#shift = this.owner.clock.shift;
     mkdirSync(folder.jobs, { recursive: true, mode: 0o700 });
-    const prepared = prepare(this.plan, { folder: this.#folder, runner, sandbox, lease });
+    const prepared = prepare(this.plan, { folder: this.#folder, runner, shims, sandbox, lease });
     for (const { root, readOnly } of this.plan.roots) {
       if (readOnly) continue;
       root.addCaches(this.plan.spec.caches);

@@ -26,6 +26,7 @@ import { Roots } from './roots.ts';
 import { Runners } from './runner.ts';
 import { findSandbox, type Sandbox } from './sandbox.ts';
 import { Session } from './session.ts';
+import { ShimFolders } from './shim-folders.ts';
 import { Slots } from './slots.ts';
 import type { AgentStream } from './stream.ts';
 
@@ -98,6 +99,7 @@ export class Agent {
       folder: needs.folder,
       runner,
       runners: this.#runners,
+      shims: new ShimFolders(needs.folder.shims),
       sandbox: () => this.#sandbox,
       slots: this.#slots,
       helper: this.helper,

@@ -5,7 +5,8 @@
  * run/           sockets and locks of the running agents
  * store/         contents by hash
  * trees/WORKSTATION/ROOT/   meta.json, manifest, stats, t/ (the tree itself)
- * jobs/ID/       what one job needs while it runs: tmp/, shims/, passwd, group, owner
+ * jobs/ID/       what one job needs while it runs: tmp/, passwd, group, owner
+ * shims/HASH/    links to tools (src/agent/shim-folders.ts), made anew by each agent
  * kept/ID/       results of a job that could not be returned (src/agent/kept.ts)
  * log/           agent.log
  * ```
@@ -22,6 +23,7 @@ export type AgentFolder = {
   readonly store: string;
   readonly trees: string;
   readonly jobs: string;
+  readonly shims: string;
   readonly kept: string;
   readonly log: string;
   /** What is being removed: renamed here first, so that a cut in the middle leaves nothing that looks whole. */
@@ -51,6 +53,7 @@ export function openFolder(path: string): Result<AgentFolder> {
     store: join(path, 'store'),
     trees: join(path, 'trees'),
     jobs: join(path, 'jobs'),
+    shims: join(path, 'shims'),
     kept: join(path, 'kept'),
     log: join(path, 'log'),
     trash: join(path, 'trash'),
@@ -95,8 +98,9 @@ export async function emptyTrash(folder: AgentFolder): Promise<void> {
   for (const name of readdirSync(folder.trash)) await empty(join(folder.trash, name));
 }
 
-/** What agents before left besides: a measurement that was cut short. */
+/** What agents before left besides: a measurement that was cut short, and links that are made anew. */
 export async function sweepFolder(folder: AgentFolder): Promise<void> {
   for (const name of readdirSync(folder.path))
     if (name.startsWith('benchmark-')) await discard(folder, join(folder.path, name));
+  for (const name of readdirSync(folder.shims)) await discard(folder, join(folder.shims, name));
 }

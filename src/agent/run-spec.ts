@@ -13,6 +13,7 @@ import { MountFlag, SandboxMethod, type RunSpec } from '../protocol/run.ts';
 import { shimTargets, type JobPlan } from './job-plan.ts';
 import { bubblewrapArguments, planMounts, type Mount } from './mounts.ts';
 import { here, type Sandbox } from './sandbox.ts';
+import type { ShimFolders } from './shim-folders.ts';
 import type { SlotLease } from './slots.ts';
 import { standIns } from './stand-ins.ts';
 import { temporariesOf } from './temporaries.ts';
@@ -26,6 +27,7 @@ export type SpecNeeds = {
   /** The job's own folder, not made yet. */
   readonly folder: string;
   readonly runner: string;
+  readonly shims: ShimFolders;
   readonly sandbox: Sandbox;
   readonly lease: SlotLease;
 };
@@ -44,10 +46,8 @@ function asText(path: string): string {
 
 function makeFolder(plan: JobPlan, folder: string): void {
   const temporaries = temporariesOf(plan).map(({ part }) => part);
-  for (const part of ['', 'shims', ...temporaries]) mkdirSync(join(folder, part), { mode: 0o700 });
+  for (const part of ['', ...temporaries]) mkdirSync(join(folder, part), { mode: 0o700 });
   for (const part of ['tmp', 'vartmp']) chmodSync(join(folder, part), 0o1777);
-  for (const [name, target] of shimTargets(plan))
-    symlinkSync(bytes(target), Buffer.concat([Buffer.from(`${folder}/shims/`), bytes(name)]));
 }
 
 /** Folders of the caller's and the worker's user that the job must not see. Temporary ones are replaced anyway. */
@@ -77,7 +77,7 @@ function openRoot(source: string, path: string, folder: string): Mount[] {
 }
 
 /** The mounts of this job. */
-function viewOf(plan: JobPlan, folder: string): ReturnType<typeof planMounts> {
+function viewOf(plan: JobPlan, { folder, shims }: SpecNeeds): ReturnType<typeof planMounts> {
   const { shimDir, open } = plan.spec;
   const isOpen = (path: string): boolean => open.includes(path);
   return planMounts({
@@ -98,7 +98,7 @@ function viewOf(plan: JobPlan, folder: string): ReturnType<typeof planMounts> {
       target: path,
       flags: 0,
     })),
-    shims: join(folder, 'shims'),
+    shims: shimDir === '' ? '' : shims.of(shimTargets(plan)),
     shimDir,
   });
 }
@@ -142,7 +142,7 @@ export function prepare(plan: JobPlan, needs: SpecNeeds): Prepared {
   const spec = baseSpec(plan, needs.lease);
   const files = standIns(plan.spec);
   if (needs.sandbox.method === 'namespaces') {
-    const mounts = viewOf(plan, needs.folder);
+    const mounts = viewOf(plan, needs);
     return {
       argv: [needs.runner],
       spec: {
@@ -167,7 +167,7 @@ export function prepare(plan: JobPlan, needs: SpecNeeds): Prepared {
     const [program, ...rest] = bubblewrapArguments(
       {
         program: needs.sandbox.bubblewrap,
-        mounts: viewOf(plan, needs.folder),
+        mounts: viewOf(plan, needs),
         hide: hidden(plan),
         files: written,
         host: plan.spec.machine.host,
