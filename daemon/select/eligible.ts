@@ -30,18 +30,34 @@ function seriesOf(version: string): string {
   return /^(?:\d+:)?(\d+\.\d+)/.exec(version)?.[1] ?? version;
 }
 
+type Packages = MachineFacts['packages'];
+
+/** By the packages of a worker, as it told them: which differ from those here. Neither list ever changes. */
+const compared = new WeakMap<Packages, { readonly here: Packages; readonly names: Set<string> }>();
+
+/** Names of packages of which only one side has any, or the two have different versions. */
+function differing(here: Packages, there: Packages): ReadonlySet<string> {
+  const known = compared.get(there);
+  if (known?.here === here) return known.names;
+  const all = [...Object.keys(here), ...Object.keys(there)];
+  const names = new Set(all.filter((name) => here[name] !== there[name]));
+  compared.set(there, { here, names });
+  return names;
+}
+
+type PackageRequirement = Extract<Requirement, { kind: 'package' }>;
+
 function packageReason(
-  requirement: Extract<Requirement, { kind: 'package' }>,
+  { name, exact, why }: PackageRequirement,
   local: MachineFacts,
   worker: AgentFacts,
 ): string | undefined {
-  const { name, why } = requirement;
   if (worker.packageManager !== local.packageManager)
     return `packages are kept by ${worker.packageManager} there and by ${local.packageManager} here; ${why}`;
   const here = local.packages[name];
   const there = worker.packages[name];
   if (here === there) return undefined;
-  if (requirement.exact === 'series' && here !== undefined && there !== undefined)
+  if (exact === 'series' && here !== undefined && there !== undefined)
     if (seriesOf(here) === seriesOf(there)) return undefined;
   if (there === undefined) return `the worker lacks the package ${name} ${here ?? ''}; ${why}`;
   if (here === undefined)
@@ -80,13 +96,53 @@ function reasonOf(
   }
 }
 
+type Numbered<T extends Requirement> = { readonly at: number; readonly requirement: T };
+
+type Sorted = {
+  /** Names of the tools. */
+  readonly tools: readonly string[];
+  readonly packages: ReadonlyMap<string, readonly Numbered<PackageRequirement>[]>;
+  readonly others: readonly Numbered<Requirement>[];
+};
+
+/** A list of requirements never changes, and is asked of each worker. */
+const sortedLists = new WeakMap<readonly Requirement[], Sorted>();
+
+function sorted(requirements: readonly Requirement[]): Sorted {
+  const known = sortedLists.get(requirements);
+  if (known !== undefined) return known;
+  const packages = new Map<string, Numbered<PackageRequirement>[]>();
+  const others: Numbered<Requirement>[] = [];
+  for (const [at, requirement] of requirements.entries()) {
+    if (requirement.kind !== 'package') others.push({ at, requirement });
+    else
+      packages.set(requirement.name, [
+        ...(packages.get(requirement.name) ?? []),
+        { at, requirement },
+      ]);
+  }
+  const tools = requirements.flatMap((each) => (each.kind === 'tool' ? [each.name] : []));
+  const list = { tools: [...new Set(tools)], packages, others };
+  sortedLists.set(requirements, list);
+  return list;
+}
+
 /** The first reason why the worker may not run the command, or undefined when it may. */
 export function eligible(
   requirements: readonly Requirement[],
   local: MachineFacts,
   worker: AgentFacts,
 ): string | undefined {
-  for (const requirement of requirements) {
+  const { packages, others } = sorted(requirements);
+  // Hundreds of packages may be required, and few differ.
+  const names =
+    worker.packageManager === local.packageManager
+      ? differing(local.packages, worker.packages)
+      : packages.keys();
+  const doubtful: Numbered<Requirement>[] = [...others];
+  for (const name of names) doubtful.push(...(packages.get(name) ?? []));
+  doubtful.sort((a, b) => a.at - b.at);
+  for (const { requirement } of doubtful) {
     const reason = reasonOf(requirement, local, worker);
     if (reason !== undefined) return reason;
   }
@@ -94,6 +150,6 @@ export function eligible(
 }
 
 /** The tools that facts must have before these requirements can be judged. */
-export function toolsOf(requirements: readonly Requirement[]): string[] {
-  return [...new Set(requirements.flatMap((each) => (each.kind === 'tool' ? [each.name] : [])))];
+export function toolsOf(requirements: readonly Requirement[]): readonly string[] {
+  return sorted(requirements).tools;
 }

@@ -90,9 +90,11 @@ function shippedToolchain(stage: Stage): string {
   for (const workstation of readdirSync(stage.seen(home)))
     for (const key of readdirSync(stage.seen(join(home, workstation)))) {
       const folder = join(home, workstation, key);
-      const meta = stage.seen(join(folder, 'meta.json'));
-      if (existsSync(meta) && existsSync(stage.seen(join(folder, 't', 'bin', 'rustc'))))
-        return join(folder, 't');
+      const toolchains = join(folder, 't', 'toolchains');
+      if (!existsSync(stage.seen(toolchains))) continue;
+      for (const name of readdirSync(stage.seen(toolchains)))
+        if (existsSync(stage.seen(join(toolchains, name, 'bin', 'rustc'))))
+          return join(toolchains, name);
     }
   throw new Error('the worker has no toolchain of ours');
 }
