@@ -4,7 +4,7 @@
  * Usage: protocol-header FILE
  */
 import { writeFileSync } from 'node:fs';
-import { asking } from '../src/base/asking.ts';
+import { asking, probeFile } from '../src/base/asking.ts';
 import type { FieldType, MessageTable } from '../src/protocol/codec.ts';
 import { MAX_FRAME } from '../src/protocol/frames.ts';
 import { MountFlag, runMessages, SandboxMethod } from '../src/protocol/run.ts';
@@ -273,6 +273,7 @@ writeFileSync(
     ...constants('END', EndKind),
     ...constants('MOUNT', MountFlag),
     ...constants('SANDBOX', SandboxMethod),
+    `static const char rch_probe[] = ${JSON.stringify(probeFile)};`,
     ...Object.entries(asking).map(([name, list]) => words(`asking_${name}`, list)),
     ...table('shim', shimMessages),
     ...table('run', runMessages),

@@ -1,4 +1,5 @@
 /** gcc, clang and their kin: what a call reads and writes, and whether it is more than a question. */
+import { probeFile } from '../../src/base/asking.ts';
 import {
   cppSource,
   equalled,
@@ -251,7 +252,10 @@ function noOf(call: Call): LocalVerdict | undefined {
   return undefined;
 }
 
-const probe = /(^|\/)(conftest|testCCompiler|CMakeC(XX)?CompilerId|sanitycheckc)[^/]*$/;
+const probe = new RegExp(
+  `(^|/)(${probeFile}|testCCompiler|CMakeC(XX)?CompilerId|sanitycheckc)[^/]*$`,
+);
+export const PROBE = 'a probe of a configure step is too small to gain';
 const scratch = /CMakeFiles\/(CMakeScratch|CMakeTmp)|meson-private\//;
 
 /** A guess at the time here, in ms. */
@@ -264,10 +268,9 @@ function tooSmallOf(call: Call, cwd: string): string | undefined {
   if (call.mode === 'preprocess') return 'preprocessing alone is too little to gain';
   if (call.dependencies === 'only') return 'listing dependencies is too little to gain';
   const isProbe = (name: string): boolean => probe.test(name) || scratch.test(name);
-  const every = call.sources.length > 0 && call.sources.every(isProbe);
-  return every || scratch.test(cwd)
-    ? 'a probe of a configure step is too small to gain'
-    : undefined;
+  const files = call.sources.length > 0 ? call.sources : call.inputs;
+  const every = files.length > 0 && files.every(isProbe);
+  return every || scratch.test(cwd) ? PROBE : undefined;
 }
 
 function languageOf(tool: string, call: Call): 'c' | 'c++' | 'other' {

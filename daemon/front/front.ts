@@ -5,11 +5,13 @@
 import type { Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
+import { asking } from '../../src/base/asking.ts';
 import { allowedCpus } from '../../src/base/cpus.ts';
 import { Memory } from '../../src/base/memory.ts';
 import { startTimeOf } from '../../src/base/processes.ts';
 import type { Layout } from '../../src/base/layout.ts';
 import { defaultConfig, type Config } from '../../src/config/schema.ts';
+import { PROBE } from '../classify/compiler.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import type { LeaseFile } from '../journal/lease-file.ts';
@@ -185,7 +187,9 @@ export class Front {
   /** A launcher answered by itself, and says so. */
   #told(of: Parameters<ConnectionHandlers['told']>[0]): void {
     const { book } = this.#question;
-    const decision = here(`it is only asked (${of.argv[1]?.toString('utf8') ?? ''})`, 'light');
+    const word = of.argv[1]?.toString('utf8') ?? '';
+    const asks = Object.values(asking).some((words) => words.some((each) => each === word));
+    const decision = here(asks ? `it is only asked (${word})` : PROBE, 'light');
     book.decided(book.lineOf(newId(), of, decision, 0), { light: true });
   }
 

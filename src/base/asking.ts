@@ -10,3 +10,6 @@ export const asking = {
   /** Of gcc, clang and their kin. */
   compiler: ['-dumpversion', '-dumpfullversion', '-dumpmachine'],
 } as const;
+
+/** How the files begin that autoconf has compiled to see whether they can be. The launcher knows it too. */
+export const probeFile = 'conftest';

@@ -59,6 +59,30 @@ describe.each(['plain', 'sanitized'] as const)(
       }
     });
 
+    it('only tells of what a configure script compiles to see whether it can', async () => {
+      for (const args of [
+        ['-c', '-g', 'conftest.c'],
+        ['-o', 'conftest', '-O2', 'a/conftest.cpp', '-lm'],
+      ]) {
+        const run = world.call('gcc', args);
+        const tell = await (await front.accept()).next('tell');
+        expect((await run.end).code).toBe(0);
+        expect(tell.argv.slice(1).map(String)).toEqual(args);
+      }
+      for (const [tool, args, env] of [
+        ['gcc', ['-c', 'conftest.c', 'x.c'], {}],
+        ['gcc', ['-c', 'x.c', '-o', 'conftest'], {}],
+        ['gcc', ['@conftest', 'conftest.c'], {}],
+        ['gcc', ['-c', 'conftest.c'], { RCH_FORCE_REMOTE: '1' }],
+        ['make', ['conftest'], {}],
+      ] as const) {
+        const asking = world.call(tool, [...args], { env });
+        const { peer: asked } = await question(front);
+        asked.send({ type: 'local', reason: 'test', notice: '', lease: 0n });
+        expect((await asking.end).code).toBe(0);
+      }
+    });
+
     it('says from which view of files and processes it asks', async () => {
       const run = world.call('gcc', ['x']);
       const { peer, ask } = await question(front);

@@ -18,3 +18,14 @@ test.each([
       expect([tool, word, verdict]).toMatchObject([tool, word, { kind: 'local', weight: 'light' }]);
     }
 });
+
+test.each([
+  ['gcc', '-c', 'conftest.c'],
+  ['g++-12', '-o', 'conftest', 'conftest.cpp', '-lm'],
+  ['cc', '-o', 'conftest', '-g', 'sub/conftest.c', 'conftest.o'],
+  ['clang', '-E', 'conftest.c'],
+  ['gcc', 'conftest.o', '-shared'],
+])('%s %s %s: %# gains nothing elsewhere, whoever decides', (...argv) => {
+  const verdict = classify(requestOf(argv), () => undefined);
+  expect(verdict.kind === 'local' || verdict.tooSmall !== undefined).toBe(true);
+});

@@ -36,6 +36,11 @@ test('what only asks is told, not asked, and can be looked up', async () => {
   const why = await house.call('why', { cwd: house.root });
   expect(why.record).toMatchObject({ command: 'cargo -vV', decision: 'local', worker: null });
   expect(why.record.reason).toBe('it is only asked (-vV)');
+  const probe = ['gcc', '-c', 'conftest.c'].map((word) => Buffer.from(word));
+  await house.tell({ tool: Buffer.from('gcc'), cwd: Buffer.from(house.root), argv: probe });
+  expect((await house.call('why', { cwd: house.root })).record.reason).toBe(
+    'a probe of a configure step is too small to gain',
+  );
 });
 
 test('a build without any worker runs here under a lease, and why names the next step', async () => {
