@@ -2,6 +2,7 @@
  * rch-run: runs one job on a worker, in the caller's own paths, on streams of the caller's kinds.
  *
  *   rch-run                 reads a spec on descriptor 3 (src/protocol/run.ts), runs it, reports its end there
+ *   rch-run wait            the same; says so in its command line until the spec is there
  *   rch-run attach SOCKET   bridges stdio and the agent's socket; exit code 3 when nobody listens
  *   rch-run probe           prints as JSON whether the sandbox can be made here
  *   rch-run record …        runs a command here on streams of given kinds, and keeps what it says (run-record.h)
@@ -239,7 +240,8 @@ static void tidy_descriptors(void) {
     for (int i = 3; i < 1024; i++) fcntl(i, F_SETFD, FD_CLOEXEC);
 }
 
-static int supervise(void) {
+/* `word`: what our command line says until there is a job; NULL for nothing. */
+static int supervise(char *word) {
   static struct supervisor s = {
       .wires = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1, -1},
       .terminal = {.master = -1, .slave = -1},
@@ -255,17 +257,19 @@ static int supervise(void) {
   signal(SIGCHLD, SIG_DFL);
   setsid();
   read_spec(&s);
+  if (word) memset(word, 0, strlen(word));
   start_job(&s);
   obey_agent(&s);
   for (;;) turn(&s);
 }
 
 int main(int argc, char **argv) {
-  if (argc == 1) return supervise();
+  if (argc == 1) return supervise(NULL);
+  if (argc == 2 && strcmp(argv[1], "wait") == 0) return supervise(argv[1]);
   if (argc == 3 && strcmp(argv[1], "attach") == 0) return attach(argv[2]);
   if (argc == 2 && strcmp(argv[1], "probe") == 0) return probe();
   if (argc >= 6 && strcmp(argv[1], "record") == 0) return record(argv + 2);
   fprintf(stderr,
-          "usage: rch-run | rch-run attach SOCKET | rch-run probe | rch-run record STREAMS OUT ERR COMMAND ARG...\n");
+          "usage: rch-run [wait] | rch-run attach SOCKET | rch-run probe | rch-run record STREAMS OUT ERR COMMAND ARG...\n");
   return 2;
 }

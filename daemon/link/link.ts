@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { Memory } from '../../src/base/memory.ts';
-import { fail, ok, type Result } from '../../src/base/result.ts';
+import { ok, type Result } from '../../src/base/result.ts';
 import { jobsFolder, treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { BlobPacker } from '../../src/protocol/blob-packer.ts';
@@ -26,6 +26,8 @@ import type { LinkLog } from './link-log.ts';
 import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
+import { peerOf } from './peer.ts';
+import { Renewal } from './renewal.ts';
 import { Tails } from './tails.ts';
 import { unknownJob } from './talk.ts';
 import { Twins } from './twins.ts';
@@ -37,9 +39,6 @@ const PLAN_MS = 5000;
 /** For jobs that are ended by force to tell their callers, and for what is being placed to get done, ms. */
 const LAST_WORDS_MS = 2000;
 const PLACING_MS = 30_000;
-/** An agent of another version is left for our own once nothing ran for so long; again after the second, ms. */
-const RENEW_MS = 3000;
-const RENEW_AGAIN_MS = 600_000;
 /** Bytes of returned contents kept for the next return. */
 const SPOOL_BYTES = 2e9;
 
@@ -86,8 +85,7 @@ export class Link {
   readonly #errands: Errands;
   #beat: NodeJS.Timeout | undefined;
   readonly #memory = new Memory({ busy: () => this.#jobs.size > 0 });
-  #renewal: NodeJS.Timeout | undefined;
-  #renewed = 0;
+  readonly #renewal: Renewal;
   #epochsThere: Readonly<Record<string, string>> = {};
   #server: Server | undefined;
   #drained: (() => void) | undefined;
@@ -142,6 +140,7 @@ export class Link {
       patienceMs: needs.ownerDeadline * 1000,
       complain: needs.log.complain,
     });
+    this.#renewal = new Renewal(this.#client, () => this.#jobs.size === 0);
     this.#errands = new Errands({ client: this.#client, book: this.#book, tell });
   }
 
@@ -237,7 +236,7 @@ export class Link {
     const placing = [...this.#jobs.values()].some((job) => job.state === 'returning');
     await this.#drain(placing ? PLACING_MS : LAST_WORDS_MS);
     clearInterval(this.#beat);
-    clearTimeout(this.#renewal);
+    this.#renewal.stop();
     this.#tails.watch(false);
     await this.#client.stop();
     await this.#book.close();
@@ -299,15 +298,7 @@ export class Link {
     const job = new Job(origin, {
       ...this.#holdingParts(),
       file: JobFile.of(this.#jobsFolder, plan.job, this.#needs.log.about(plan.job)),
-      peer: {
-        request: (build, partial) => this.#client.request(build, partial),
-        withdraw: (request) => this.#client.send({ type: 'withdraw', request }),
-        sendBlob: (blob) => this.#client.sendBlob(blob),
-        sendAhead: (blob) =>
-          Promise.resolve(
-            this.#client.send(blob) ? ok(undefined) : fail('the connection to the worker was lost'),
-          ),
-      },
+      peer: peerOf(this.#client),
       packerFor: (level) => (level === 0 ? this.#packer : this.#packer.limited(level)),
       early: this.#needs.early,
       worker: this.#needs.worker,
@@ -363,22 +354,9 @@ export class Link {
     }
   }
 
-  /** Somebody else may need the agent that is there: then it stays, and is looked at again much later. */
-  #renewSoon(): void {
-    if (!this.#client.foreign) return;
-    clearTimeout(this.#renewal);
-    const since = performance.now() - this.#renewed;
-    const wait = this.#renewed === 0 ? RENEW_MS : Math.max(RENEW_MS, RENEW_AGAIN_MS - since);
-    this.#renewal = setTimeout(() => {
-      if (this.#jobs.size > 0 || !this.#client.foreign) return;
-      this.#renewed = performance.now();
-      this.#client.renew('its agent makes room for one of this version');
-    }, wait);
-  }
-
   /** Between jobs: what was learned is written down, and old returns go. */
   async #idle(): Promise<void> {
-    this.#renewSoon();
+    this.#renewal.soon();
     await this.#book.save();
     await this.#parts.store.collect(SPOOL_BYTES, new Set());
   }
@@ -418,7 +396,7 @@ export class Link {
       this.#needs.log.say('info', 'the connection is back', id);
       job.agentBack();
     }
-    if (this.#jobs.size === 0) this.#renewSoon();
+    this.#renewal.soon();
   }
 
   #disconnected(reason: string, next: string): void {

@@ -9,12 +9,30 @@ export const StartExit = {
   noNode: 4,
 } as const;
 
+/** File systems that several machines may share, as stat(1) names them: a pattern of sh. */
+const SHARED = 'nfs*|lustre|gpfs|fhgfs|beegfs|ceph|afs|panfs|cifs|smb*';
+/** Days after which the folder of a machine that did not come back is removed. */
+const GONE_DAYS = 60;
+
+/** Sets `data` to where everything but the programs is. */
+const CHOOSE_FOLDER = `data=$base
+case $(stat -f -c %T "$base" 2>/dev/null) in
+  ${SHARED}) data=$base/on/$(uname -n); touch -c "$data" ;;
+esac`;
+
+const MAKE_FOLDER = `mkdir -p "$data/run" "$data/log"
+[ "$data" = "$base" ] ||
+  find "$base/on" -mindepth 1 -maxdepth 1 -mtime +${GONE_DAYS} -exec rm -rf {} + 2>/dev/null`;
+
 /** Tries, 0.05 s apart, for a started agent to listen. */
 const TRIES = 200;
 
 /**
  * Layout around it: BASE/agents/HASH/start, BASE/node/NODE/, BASE/run/HASH.sock, BASE/log/. `rch-run attach` exits
  * with 3 when nobody listens (shims/run.c).
+ *
+ * On a file system that several machines share (a home in a cluster) each of them has a folder of its own in BASE for all
+ * but the programs: locks name processes of one machine, and a tree has one agent.
  *
  * The agent must outlive the session. Where logind kills what a session leaves behind (KillUserProcesses), it is
  * put into a scope of the user's own manager, which linger keeps alive. In a job of Slurm, which ends a step with all
@@ -26,7 +44,8 @@ export function startScript(hash: string, node: string): string {
 # start attach: a stream to the agent. start check: can programs run from this folder?
 here=\${0%/*}
 base=\${here%/agents/*}
-socket=$base/run/${hash}.sock
+${CHOOSE_FOLDER}
+socket=$data/run/${hash}.sock
 bundled=$base/node/${node}
 
 [ "$1" = check ] && exec "$here/rch-run" probe >/dev/null
@@ -56,7 +75,7 @@ pick_node() {
 }
 
 spawn() {
-  set -- "$node" ${frugalNode.join(' ')} "$here/rch-wkr.mjs" serve --folder "$base" --socket "$socket"
+  set -- "$node" ${frugalNode.join(' ')} "$here/rch-wkr.mjs" serve --folder "$data" --socket "$socket"
   if command -v loginctl >/dev/null 2>&1 &&
     [ "$(loginctl show-session --property=KillUserProcesses --value 2>/dev/null)" = yes ] &&
     loginctl enable-linger >/dev/null 2>&1 && systemd-run --user --scope --quiet true >/dev/null 2>&1; then
@@ -66,12 +85,12 @@ spawn() {
       "--cpus-per-task=\${SLURM_CPUS_ON_NODE:-1}" --input=none --quiet "$@"
   fi
   if command -v setsid >/dev/null 2>&1; then set -- setsid "$@"; else set -- nohup "$@"; fi
-  "$@" </dev/null >>"$base/log/start.log" 2>&1 &
+  "$@" </dev/null >>"$data/log/start.log" 2>&1 &
 }
 
 attach
 umask 077
-mkdir -p "$base/run" "$base/log"
+${MAKE_FOLDER}
 pick_node
 touch "$here"
 spawn
@@ -81,7 +100,7 @@ while [ $tries -lt ${TRIES} ]; do
   attach
   tries=$((tries + 1))
 done
-echo "rch: the agent did not start: $(tail -n 5 "$base/log/start.log" 2>/dev/null)" >&2
+echo "rch: the agent did not start: $(tail -n 5 "$data/log/start.log" 2>/dev/null)" >&2
 exit ${StartExit.silent}
 `;
 }

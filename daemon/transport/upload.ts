@@ -48,9 +48,12 @@ export function unpackScript(folder: 'agents' | 'node', name: string): string {
   ].join('; ');
 }
 
-/** Removes the other parts that nobody has started for a while, unless somebody still listens there. */
+/**
+ * Removes the other parts that nobody has started for a while, unless somebody still listens there, or machines that
+ * cannot be asked from here share the folder (start-script.ts).
+ */
 const REMOVE_OLD = [
-  'for o in "$d"/*; do case $o in */$n) continue;; esac',
+  'for o in "$d"/*; do case $o in */$n) continue;; esac; if [ -d "$b/on" ]; then continue; fi',
   `[ -n "$(find "$o" -prune -mtime +${KEEP_DAYS} 2>/dev/null)" ] || continue`,
   'if [ -x "$o/rch-run" ] && "$o/rch-run" attach "$b/run/${o##*/}.sock" </dev/null >/dev/null 2>&1; then continue; fi',
   'rm -rf "$o"; done',

@@ -130,7 +130,7 @@ export class Site {
         if (Number(owner) !== uid || state.startsWith('Z')) continue;
         const args = words.join(' ');
         if (/\/start attach$/.test(args)) attached += 1;
-        else if (!/rch-wkr\.mjs|^sshd|rch-run attach|rch-fs/.test(args))
+        else if (!/rch-wkr\.mjs|^sshd|rch-run (attach|wait)|rch-fs/.test(args))
           found.push(`a process on ${id}: ${args}`);
       }
       // One connection has two streams.

@@ -8,8 +8,11 @@ import type { Ground } from './storm.ts';
 /** ms for the last jobs to be given back. */
 const GRACE = 15_000;
 
-/** Processes that a worker may have at rest: its sshd and sessions, the agent with its helper, and what leads to it. */
-const resident = /^(sshd|node|rch-fs|MainThread)|(rch-run|start) attach\b/;
+/**
+ * Processes that a worker may have at rest: its sshd and sessions, the agent with its helper and a process for the next
+ * job, and what leads to it.
+ */
+const resident = /^(sshd|node|rch-fs|MainThread)|(rch-run|start) attach\b|rch-run wait\b/;
 
 const status = z.object({
   jobs: z.array(z.object({ command: z.string() })),

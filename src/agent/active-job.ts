@@ -1,7 +1,6 @@
 /** One job from `run` to `finish`: its turns at the trees, its slots, its process, its result. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { nowNs } from '../base/clock.ts';
 import { fail, messageOf, never, type Result } from '../base/result.ts';
 import type { AgentMessage } from '../protocol/agent.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
@@ -14,7 +13,7 @@ import type { Content } from './blobs-out.ts';
 import { awaitClock } from './clock.ts';
 import { watchFiles, type Finished } from './finished.ts';
 import { discard, type AgentFolder } from './folder.ts';
-import { type JobEvent, type JobState, type ToolEnd, transition } from './job.ts';
+import { endNow, type JobEvent, type JobState, type ToolEnd, transition } from './job.ts';
 import { coveredIn, environmentChange, type JobPlan, type PlannedRoot } from './job-plan.ts';
 import type { Log } from './log.ts';
 import { writeOwner } from './orphans.ts';
@@ -242,9 +241,9 @@ export class ActiveJob {
       if (readOnly) continue;
       root.addCaches(this.plan.spec.caches);
     }
-    this.#runner = runners.take(prepared.argv);
-    // Before the tool can do anything: whoever sweeps after us must know whose trees it may have changed.
-    writeOwner(this.#folder, this.#runner.pid, this.plan);
+    this.#runner = runners.take(prepared.argv, (pid) => {
+      writeOwner(this.#folder, pid, this.plan);
+    });
     this.#runner.start(prepared.spec, {
       message: (message) => {
         this.#hear(message);
@@ -266,14 +265,7 @@ export class ActiveJob {
         return;
       case 'execHere':
         this.#execHere = message;
-        this.#exited({
-          kind: EndKind.exited,
-          value: 0,
-          till: nowNs(),
-          userTime: 0n,
-          systemTime: 0n,
-          maxRss: 0n,
-        });
+        this.#exited(endNow(EndKind.exited, 0));
         return;
       case 'exit': {
         const { at, value, userTime, systemTime, maxRss } = message;
@@ -351,14 +343,7 @@ export class ActiveJob {
     }
     if (this.#state.at === 'running') {
       // Killed from outside (out of memory, say): the tool's end is that of its group.
-      this.#exited({
-        kind: EndKind.signaled,
-        value: 9,
-        till: nowNs(),
-        userTime: 0n,
-        systemTime: 0n,
-        maxRss: 0n,
-      });
+      this.#exited(endNow(EndKind.signaled, 9));
       return;
     }
     this.#advance({ type: 'exited', end: undefined });
@@ -454,8 +439,8 @@ export class ActiveJob {
         const known = outcome === 'untouched' || (outcome === 'settled' && isSettled(result));
         if (!known) root.distrust();
       }
-      void discard(this.#needs.folder, this.#folder);
     }
+    void discard(this.#needs.folder, this.#folder);
     if (this.#lease !== undefined) this.#needs.slots.give(this.#lease);
     for (const release of this.#turns) release();
     this.#turns = [];

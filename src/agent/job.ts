@@ -9,6 +9,7 @@
  * ```
  * `over` leads nowhere; what it leaves of the trees is said by its `outcome`.
  */
+import { nowNs } from '../base/clock.ts';
 import { never } from '../base/result.ts';
 import type { EndKind } from '../protocol/shim.ts';
 
@@ -22,6 +23,11 @@ export type ToolEnd = {
   readonly systemTime: bigint;
   readonly maxRss: bigint;
 };
+
+/** The end of a tool that nobody waited for. */
+export function endNow(kind: EndKind, value: number): ToolEnd {
+  return { kind, value, till: nowNs(), userTime: 0n, systemTime: 0n, maxRss: 0n };
+}
 
 export type JobState =
   /** For its turn at a tree. */

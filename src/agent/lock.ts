@@ -85,6 +85,14 @@ export const LEAVE = 'SIGUSR2';
 const LEAVE_MS = 3000;
 const LOOK_MS = 20;
 
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has just ended.
+  }
+}
+
 /**
  * Takes the lock as `takeLock` does. An agent of another version that is there is asked to leave; where it stays,
  * because jobs run or somebody is connected, `socket` leads to it from now on: what runs goes on, and slots and trees
@@ -98,7 +106,7 @@ export async function succeed(path: string, socket: string): Promise<Result<Lock
     if (lock.ok) return lock;
     const { pid, socket: other } = lock.failure;
     if (pid === undefined || other === undefined || other === socket) return lock;
-    if (!asked.has(pid)) process.kill(pid, LEAVE);
+    if (!asked.has(pid)) signal(pid, LEAVE);
     asked.add(pid);
     if (performance.now() > till) {
       rmSync(socket, { force: true });

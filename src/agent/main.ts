@@ -15,9 +15,9 @@ import { startTimeOf } from '../base/processes.ts';
 import { RunFolder } from '../base/run-folder.ts';
 import { messageOf } from '../base/result.ts';
 import { Agent } from './agent.ts';
-import { openFolder } from './folder.ts';
-import { LEAVE, succeed } from './lock.ts';
-import { openLog } from './log.ts';
+import { openFolder, type AgentFolder } from './folder.ts';
+import { LEAVE, succeed, type Lock } from './lock.ts';
+import { openLog, type Log } from './log.ts';
 import { AgentServer } from './server.ts';
 
 const IDLE_SECONDS = 900;
@@ -56,6 +56,15 @@ function restoreLibraryPath(): void {
   else process.env['LD_LIBRARY_PATH'] = own;
 }
 
+/** Before anything is swept: what runs may be another agent's, and then there is nothing to do for us. */
+async function takeFolder(folder: AgentFolder, socket: string, log: Log): Promise<Lock> {
+  const lock = await succeed(join(folder.run, 'agent.lock'), socket);
+  if (lock.ok) return lock.value;
+  log(lock.failure.reason);
+  process.stderr.write(`rch-wkr: ${lock.failure.reason}\n`);
+  process.exit(0);
+}
+
 async function serve(options: ServeOptions): Promise<void> {
   restoreLibraryPath();
   process.umask(0o077);
@@ -65,13 +74,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const run = RunFolder.create(dirname(options.socket));
   if (!run.ok) leave(run.failure.reason);
   const log = openLog(folder.value.log);
-  // Before anything is swept: what runs may be another agent's.
-  const lock = await succeed(join(folder.value.run, 'agent.lock'), options.socket);
-  if (!lock.ok) {
-    log(lock.failure.reason);
-    process.stderr.write(`rch-wkr: ${lock.failure.reason}\n`);
-    process.exit(0);
-  }
+  const lock = await takeFolder(folder.value, options.socket, log);
   const agent = await Agent.open({
     folder: folder.value,
     lib: dirname(fileURLToPath(import.meta.url)),
@@ -82,14 +85,10 @@ async function serve(options: ServeOptions): Promise<void> {
     without: options.without,
   });
   if (!agent.ok) {
-    lock.value.release();
+    lock.release();
     leave(agent.failure.reason);
   }
-  const server = await AgentServer.listen(
-    run.value.address(options.socket),
-    lock.value,
-    agent.value,
-  );
+  const server = await AgentServer.listen(run.value.address(options.socket), lock, agent.value);
   if (!server.ok) {
     log(server.failure.reason);
     agent.value.close();

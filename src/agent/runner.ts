@@ -115,8 +115,19 @@ export class Runners {
     this.#program = program;
   }
 
-  /** A process for a job; the one that is ready, where it needs no other words. */
-  take(argv: RunnerArgv): Runner {
+  /** A process for a job, the one that is ready where it needs no other words; `note` it down before it is started. */
+  take(argv: RunnerArgv, note: (pid: number | undefined) => void): Runner {
+    const runner = this.#take(argv);
+    try {
+      note(runner.pid);
+    } catch (thrown) {
+      runner.kill();
+      throw thrown;
+    }
+    return runner;
+  }
+
+  #take(argv: RunnerArgv): Runner {
     const spare = this.#spare;
     this.#wanted = argv.length === 1 && argv[0] === this.#program;
     if (!this.#wanted || spare?.waits !== true) return new Runner(argv);
@@ -129,7 +140,7 @@ export class Runners {
     if (!this.#wanted) return;
     this.#making ??= setTimeout(() => {
       this.#making = undefined;
-      if (this.#spare?.waits !== true) this.#spare = new Runner([this.#program]);
+      if (this.#spare?.waits !== true) this.#spare = new Runner([this.#program, 'wait']);
     }, AFTER).unref();
   }
 

@@ -602,6 +602,29 @@ test('an agent that dies leaves no job behind, and the next one trusts no tree i
   expect(readdirSync(join(folder, 'jobs'))).toEqual([]);
 });
 
+test('a process waits for the next job, which takes it, and is not missed when it died', async () => {
+  const lineOf = (pid: string): string => readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  const waiting = (): string[] =>
+    readFileSync(`/proc/${agent.pid}/task/${agent.pid}/children`, 'latin1')
+      .split(' ')
+      .filter((pid) => pid !== '' && lineOf(pid).endsWith('/rch-run\0wait\0'));
+  await synced({});
+  const first = start('true');
+  await peer.follow(first);
+  peer.send({ type: 'finish', job: first });
+  await expect.poll(waiting).toHaveLength(1);
+  const [ready = ''] = waiting();
+  const job = start('echo on; sleep 1000');
+  await peer.control.take('out');
+  expect(waiting()).toEqual([]);
+  expect(lineOf(ready)).toMatch(/\/rch-run\0+$/);
+  peer.send({ type: 'kill', job });
+  await expect.poll(waiting).toHaveLength(1);
+  process.kill(Number(waiting()[0]), 'SIGKILL');
+  await synced({});
+  expect((await ran('exit 3')).end).toMatchObject({ kind: 0, value: 3 });
+});
+
 test('an agent of another version is served in place of one that has jobs, and takes over when that is idle', async () => {
   const agentOf = ({ welcome }: AgentPeer): string =>
     agentFacts.parse(JSON.parse(welcome?.json.toString() ?? '')).agent;

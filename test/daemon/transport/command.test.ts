@@ -7,6 +7,7 @@ import {
   chmodSync,
 } from 'node:fs';
 import { once } from 'node:events';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commandArgv } from '../../../daemon/transport/command.ts';
@@ -79,6 +80,22 @@ describe('a command whose stdio reaches a shell', () => {
     connection.close();
     await Promise.all(closed);
     expect(await connection.closed).toContain('closed here');
+  }, 60_000);
+
+  test('on a file system that machines share keeps all but the programs apart by machine', async () => {
+    const bin = join(here.root, 'nfs');
+    mkdirSync(bin);
+    writeFileSync(join(bin, 'stat'), '#!/bin/sh\necho nfs\n', { mode: 0o755 });
+    const command = [...local('shared'), `PATH=${bin}:${process.env['PATH'] ?? ''}`];
+    const worker = workerConfig.parse({ id: 'box', transport: 'command', command });
+    const connection = valueOf(await connect(worker, { layout: here.layout }));
+    expect(await echoed(valueOf(await connection.openStream()), 'far')).toBe('far');
+    const base = join(here.root, 'shared', '.cache', 'rch-wkr');
+    expect(readdirSync(base).sort()).toEqual(['agents', 'on']);
+    expect(readdirSync(join(base, 'on', hostname(), 'run'))).toEqual([
+      expect.stringMatching(/^\w{32}\.sock$/),
+    ]);
+    connection.close();
   }, 60_000);
 
   test('that is not there, or fails, or prints something else, is told', async () => {
