@@ -1,5 +1,5 @@
 /** `rch self-test`: options and help. */
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { leaf, wholeNumber, type Bind } from './leaf.ts';
 
 const text = (value: unknown): string | undefined =>
@@ -25,7 +25,11 @@ export function selfTestCommand(program: Command, bind: Bind): void {
     .option('--case <name>', 'only cases whose name holds this')
     .option('--quick', 'a case that is there for several compilers with one of them alone')
     .option('--full', 'every case on pipes, terminals, files and mixtures of them; takes a while')
-    .option('--part <k/n>', 'one of n parts of the cases, such as 1/2', part, { number: 1, of: 1 })
+    .addOption(
+      new Option('--part <k/n>', 'one of n parts of the cases, such as 1/2')
+        .argParser(part)
+        .default({ number: 1, of: 1 }, 'all of them'),
+    )
     .option('--lanes <count>', 'so many cases side by side', wholeNumber(1), 2)
     .action(
       bind(async (context, options) => {
