@@ -90,7 +90,7 @@ static bool copy_all(int from, int to) {
 static int attach(const char *path) {
   int fd = connect_socket(path);
   if (fd < 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR) return NOBODY_LISTENS;
+    if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR || errno == ELOOP) return NOBODY_LISTENS;
     perror(path);
     return 1;
   }

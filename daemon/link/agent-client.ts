@@ -101,6 +101,11 @@ export class AgentClient {
     return this.connected && this.#foreign;
   }
 
+  /** Whether nothing was asked that has no answer yet. */
+  get quiet(): boolean {
+    return this.#pending.size === 0;
+  }
+
   /** Gives up the connection for a new one. */
   renew(reason: string): void {
     if (this.#session === undefined || this.#stopped) return;
@@ -340,6 +345,7 @@ export class AgentClient {
     const session = this.#session;
     clearInterval(session?.beat);
     this.#session = undefined;
+    this.#foreign = false;
     session?.connection.close();
     for (const pending of this.#pending.values()) pending.answered({ ok: false, failure });
     this.#pending.clear();

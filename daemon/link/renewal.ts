@@ -25,6 +25,10 @@ export class Renewal {
     const wait = last === undefined ? QUIET : Math.max(QUIET, last + AGAIN - performance.now());
     this.#timer = setTimeout(() => {
       if (!this.#idle() || !this.#client.foreign) return;
+      if (!this.#client.quiet) {
+        this.soon();
+        return;
+      }
       this.#renewed = performance.now();
       this.#client.renew('its agent makes room for one of this version');
     }, wait);

@@ -11,18 +11,11 @@ export const StartExit = {
 
 /** File systems that several machines may share, as stat(1) names them: a pattern of sh. */
 const SHARED = 'nfs*|lustre|gpfs|fhgfs|beegfs|ceph|afs|panfs|cifs|smb*';
-/** Days after which the folder of a machine that did not come back is removed. */
-const GONE_DAYS = 60;
-
 /** Sets `data` to where everything but the programs is. */
 const CHOOSE_FOLDER = `data=$base
 case $(stat -f -c %T "$base" 2>/dev/null) in
-  ${SHARED}) data=$base/on/$(uname -n); touch -c "$data" ;;
+  ${SHARED}) data=$base/on/$(uname -n) ;;
 esac`;
-
-const MAKE_FOLDER = `mkdir -p "$data/run" "$data/log"
-[ "$data" = "$base" ] ||
-  find "$base/on" -mindepth 1 -maxdepth 1 -mtime +${GONE_DAYS} -exec rm -rf {} + 2>/dev/null`;
 
 /** Tries, 0.05 s apart, for a started agent to listen. */
 const TRIES = 200;
@@ -90,7 +83,7 @@ spawn() {
 
 attach
 umask 077
-${MAKE_FOLDER}
+mkdir -p "$data/run" "$data/log"
 pick_node
 touch "$here"
 spawn

@@ -11,8 +11,8 @@
  * log/           agent.log
  * ```
  */
-import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
-import { chmod, lstat, readdir, rename, rm } from 'node:fs/promises';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { chmod, lstat, readdir, rm } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { fail, messageOf, ok, type Result } from '../base/result.ts';
@@ -77,11 +77,13 @@ async function openUp(path: Buffer): Promise<void> {
 /** Removes a folder inside the agent's, whatever is in it. The path must be one that the agent made. */
 export async function discard(folder: AgentFolder, path: string): Promise<void> {
   const doomed = join(folder.trash, randomBytes(8).toString('hex'));
-  const moved = await rename(path, doomed).then(
-    () => true,
-    () => false,
-  );
-  if (moved) await empty(doomed);
+  try {
+    // At once: the agent may end before anything else is done.
+    renameSync(path, doomed);
+  } catch {
+    return;
+  }
+  await empty(doomed);
 }
 
 async function empty(path: string): Promise<void> {

@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import {
   linkSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -9,6 +10,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startTimeOf } from '../base/processes.ts';
 import { fail, ok, type Failure, type Result } from '../base/result.ts';
@@ -93,6 +95,13 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
+/** What led to an agent that has left must not lead to one of its kind that comes again. */
+function removeLinks(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isSymbolicLink() && entry.name.endsWith('.sock'))
+      rmSync(join(folder, entry.name), { force: true });
+}
+
 /**
  * Takes the lock as `takeLock` does. An agent of another version that is there is asked to leave; where it stays,
  * because jobs run or somebody is connected, `socket` leads to it from now on: what runs goes on, and slots and trees
@@ -103,14 +112,19 @@ export async function succeed(path: string, socket: string): Promise<Result<Lock
   const asked = new Set<number>();
   for (;;) {
     const lock = takeLock(path, socket);
-    if (lock.ok) return lock;
+    if (lock.ok) {
+      removeLinks(dirname(path));
+      return lock;
+    }
     const { pid, socket: other } = lock.failure;
-    if (pid === undefined || other === undefined || other === socket) return lock;
+    // The folder may be reached by more than one path, and its sockets lie beside the lock.
+    if (pid === undefined || other === undefined || basename(other) === basename(socket))
+      return lock;
     if (!asked.has(pid)) signal(pid, LEAVE);
     asked.add(pid);
     if (performance.now() > till) {
       rmSync(socket, { force: true });
-      symlinkSync(other, socket);
+      symlinkSync(basename(other), socket);
       return lock;
     }
     await sleep(LOOK_MS);

@@ -66,6 +66,7 @@ async function takeFolder(folder: AgentFolder, socket: string, log: Log): Promis
 }
 
 async function serve(options: ServeOptions): Promise<void> {
+  const request = new Request();
   restoreLibraryPath();
   process.umask(0o077);
   process.chdir('/');
@@ -116,21 +117,36 @@ async function serve(options: ServeOptions): Promise<void> {
     watchParent(Number(options.parent), () => {
       stop('the parent is gone');
     });
-  leaveWhenIdle(agent.value, options.idle, stop);
+  leaveWhenIdle(agent.value, { seconds: options.idle, request }, stop);
   log(`serving ${options.socket}`);
   process.stdout.write('ready\n');
 }
 
-/** Nobody needs it for so long; or at once when another version waits for its place. */
-function leaveWhenIdle(agent: Agent, seconds: number, stop: (reason: string) => void): void {
-  let asked = false;
+/** Another version asks us to make room; it may do so before there is anything to leave. */
+class Request {
+  made = false;
+  heard: () => void = () => undefined;
+
+  constructor() {
+    process.on(LEAVE, () => {
+      this.made = true;
+      this.heard();
+    });
+  }
+}
+
+type Leaving = { readonly seconds: number; readonly request: Request };
+
+/** Nobody needs it for so long; or no more, when another version waits for its place. */
+function leaveWhenIdle(
+  agent: Agent,
+  { seconds, request }: Leaving,
+  stop: (reason: string) => void,
+): void {
   const makeRoom = (): void => {
-    if (asked && agent.idle) stop('another version takes its place');
+    if (request.made && agent.idle) stop('another version takes its place');
   };
-  process.on(LEAVE, () => {
-    asked = true;
-    makeRoom();
-  });
+  request.heard = makeRoom;
   const timer = setTimeout(() => {
     if (agent.idle) stop('nobody needs it');
   }, seconds * 1000);

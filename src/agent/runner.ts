@@ -140,7 +140,12 @@ export class Runners {
     if (!this.#wanted) return;
     this.#making ??= setTimeout(() => {
       this.#making = undefined;
-      if (this.#spare?.waits !== true) this.#spare = new Runner([this.#program, 'wait']);
+      if (this.#spare?.waits === true) return;
+      try {
+        this.#spare = new Runner([this.#program, 'wait']);
+      } catch {
+        // No descriptors or no memory now: the next job makes its own, or is refused.
+      }
     }, AFTER).unref();
   }
 

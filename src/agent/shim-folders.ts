@@ -1,6 +1,6 @@
 /** What stands in place of the caller's shims on the worker: links to the tools that their names mean there. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RawPath } from '../tree/manifest.ts';
 
@@ -21,6 +21,8 @@ export class ShimFolders {
       .digest('hex');
     const path = join(this.#folder, key.slice(0, 32));
     if (this.#made.has(path) && existsSync(path)) return path;
+    // What an attempt left that failed in the middle.
+    rmSync(path, { recursive: true, force: true });
     mkdirSync(path, { recursive: true, mode: 0o700 });
     for (const [name, target] of targets)
       symlinkSync(Buffer.from(target, 'latin1'), Buffer.from(`${path}/${name}`, 'latin1'));

@@ -651,7 +651,10 @@ test('an agent of another version is served in place of one that has jobs, and t
   const left = once(child, 'exit');
   peer.close();
   expect(await left).toEqual([0, null]);
+  // What led to one that is gone leads nowhere, also when one of that name comes again.
+  symlinkSync('newer.sock', join(folder, 'run', 'third.sock'));
   agent = await startAgent({ folder, name: 'newer' });
+  expect(readdirSync(join(folder, 'run')).sort()).toEqual(['agent.lock', 'newer.sock']);
   peer = await AgentPeer.connect(agent.socket);
   expect(agentOf(peer)).toBe('newer');
 });
