@@ -56,7 +56,9 @@ export type TemporaryNeeds = {
 function mountsIn(plan: JobPlan, folder: RawPath): RawPath[] {
   const { hide, shimDir } = plan.spec;
   const others = temporariesOf(plan).map(({ path }) => path);
-  const cargo = variable(plan.env, 'CARGO_HOME')?.replace(/\/+$/, '') ?? '';
+  const home = variable(plan.env, 'HOME') ?? '';
+  const named = variable(plan.env, 'CARGO_HOME') ?? (home === '' ? '' : `${home}/.cargo`);
+  const cargo = named.replace(/\/+$/, '');
   return [...plan.roots.map(({ path }) => path), ...hide, shimDir, ...others, cargo]
     .filter((path) => path !== folder && isBelow(path, folder))
     .map((path) => path.slice(folder.length + 1));
