@@ -49,19 +49,25 @@ export type TemporaryNeeds = {
   readonly hasher: Hasher;
 };
 
-/**
- * Where something of the job's is mounted in one of its temporary folders: what is there is not left by the tool. Nor
- * is cargo's record of use in a CARGO_HOME that is not here yet, for each machine keeps its own.
- */
+/** Those of `paths` that lie below `folder`, relative to it. */
+function within(folder: RawPath, paths: readonly RawPath[]): RawPath[] {
+  return paths
+    .filter((path) => path !== folder && isBelow(path, folder))
+    .map((path) => path.slice(folder.length + 1));
+}
+
+/** Where something of the job's is mounted in one of its temporary folders: what is there is not left by the tool. */
 function mountsIn(plan: JobPlan, folder: RawPath): RawPath[] {
   const { hide, shimDir } = plan.spec;
   const others = temporariesOf(plan).map(({ path }) => path);
+  return within(folder, [...plan.roots.map(({ path }) => path), ...hide, shimDir, ...others]);
+}
+
+/** Cargo's record of use in a CARGO_HOME that is not here yet: each machine keeps its own. */
+function recordsIn(plan: JobPlan, folder: RawPath): RawPath[] {
   const home = variable(plan.env, 'HOME') ?? '';
-  const named = variable(plan.env, 'CARGO_HOME') ?? (home === '' ? '' : `${home}/.cargo`);
-  const cargo = named.replace(/\/+$/, '');
-  return [...plan.roots.map(({ path }) => path), ...hide, shimDir, ...others, cargo]
-    .filter((path) => path !== folder && isBelow(path, folder))
-    .map((path) => path.slice(folder.length + 1));
+  const cargo = variable(plan.env, 'CARGO_HOME') ?? (home === '' ? '' : `${home}/.cargo`);
+  return within(folder, [cargo.replace(/\/+$/, '')]);
 }
 
 /** Whether a folder has nothing but what was mounted in it, and the way there: a look that costs less than a scan. */
@@ -91,14 +97,15 @@ export async function collectTemporaries(
   let tooMuch: RawPath = '';
   for (const { path, part } of temporariesOf(needs.plan)) {
     const root = Buffer.from(join(needs.folder, part));
-    const skip = mountsIn(needs.plan, path);
+    const mounts = mountsIn(needs.plan, path);
+    const skip = [...mounts, ...recordsIn(needs.plan, path)];
     if (isUntouched(root, skip)) continue;
     const tree = Tree.open({ helper: needs.helper, hasher: needs.hasher, root, skip });
     const snapshot = await tree.refresh();
     await tree.close();
     if (!snapshot.ok) continue;
     const left = [...snapshot.value.manifest].filter(
-      ([at]) => at !== '' && skip.every((mount) => !isBelow(mount, at)),
+      ([at]) => at !== '' && mounts.every((mount) => !isBelow(mount, at)),
     );
     const changes = left.map(([at, entry]): Change => ({ op: 'put', path: at, entry }));
     if (changes.length === 0) continue;

@@ -270,6 +270,22 @@ test('a read-only root cannot be written, and a denied path outside is told', as
   expect(existsSync('/usr/rch-test')).toBe(false);
 });
 
+test('what the tool leaves in its /tmp is offered, but for what cargo notes in a home below it', async () => {
+  await synced({});
+  const left = async (text: string, env: string[]): Promise<string[]> => {
+    const job = start(text, { env: ['PATH=/usr/bin:/bin', ...env] });
+    const { results } = await peer.follow(job);
+    peer.send({ type: 'finish', job });
+    return (results.get('/tmp')?.changes ?? []).map(({ path }) => path).sort();
+  };
+  const home = 'HOME=/tmp/rch-home';
+  expect(await left('true', [home])).toEqual([]);
+  expect(await left('mkdir -p ~/.cargo; : > ~/.cargo/.global-cache; : > ~/mine', [home])).toEqual([
+    'rch-home',
+    'rch-home/mine',
+  ]);
+});
+
 test('/tmp is the job’s own, and the caller’s home shows nothing but roots', async () => {
   await synced({ a: file('') });
   const end = await ran('echo x > /tmp/rch-mine; ls /tmp /home/caller; ls /home');
