@@ -10,6 +10,13 @@ export function isBelow(path: RawPath, folder: RawPath): boolean {
   return path === folder || folder === '' || path.startsWith(`${folder}/`);
 }
 
+/** Those of `paths` that lie below `folder`, relative to it. */
+export function within(folder: RawPath, paths: readonly RawPath[]): RawPath[] {
+  return paths
+    .filter((path) => path !== folder && isBelow(path, folder))
+    .map((path) => path.slice(folder.length + 1));
+}
+
 export function isCached(path: RawPath, caches: readonly RawPath[]): boolean {
   return caches.some((folder) => isBelow(path, folder));
 }

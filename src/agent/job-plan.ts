@@ -5,7 +5,7 @@ import { RootPolicy, type AgentMessage } from '../protocol/agent.ts';
 import { jobSpec, type JobSpec, type RefusalKind } from '../protocol/jobs.ts';
 import type { RawPath } from '../tree/manifest.ts';
 import { pathFault } from '../tree/paths.ts';
-import { isBelow } from './caches.ts';
+import { isBelow, within } from './caches.ts';
 import type { Root } from './root.ts';
 import type { Roots } from './roots.ts';
 
@@ -159,9 +159,10 @@ export function shimTargets(plan: JobPlan): Map<string, RawPath> {
 
 /** Folders of `outer` where other roots of the job are mounted, relative to it. */
 export function coveredIn(plan: JobPlan, outer: PlannedRoot): RawPath[] {
-  return plan.roots
-    .filter((root) => root !== outer && isBelow(root.path, outer.path))
-    .map((root) => root.path.slice(outer.path.length + 1));
+  return within(
+    outer.path,
+    plan.roots.map(({ path }) => path),
+  );
 }
 
 /** What of the environment a program has that its parent had not, and what it lost: for a program to be run at home. */

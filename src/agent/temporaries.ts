@@ -8,7 +8,7 @@ import { packChanges } from '../tree/packed.ts';
 import { absolute } from '../tree/paths.ts';
 import { Tree } from '../tree/tree.ts';
 import type { Content } from './blobs-out.ts';
-import { isBelow } from './caches.ts';
+import { isBelow, within } from './caches.ts';
 import { rootAt, variable, type JobPlan } from './job-plan.ts';
 
 /** More than that is not brought back, files and bytes. */
@@ -48,13 +48,6 @@ export type TemporaryNeeds = {
   readonly helper: FsHelper;
   readonly hasher: Hasher;
 };
-
-/** Those of `paths` that lie below `folder`, relative to it. */
-function within(folder: RawPath, paths: readonly RawPath[]): RawPath[] {
-  return paths
-    .filter((path) => path !== folder && isBelow(path, folder))
-    .map((path) => path.slice(folder.length + 1));
-}
 
 /** Where something of the job's is mounted in one of its temporary folders: what is there is not left by the tool. */
 function mountsIn(plan: JobPlan, folder: RawPath): RawPath[] {
