@@ -8,11 +8,6 @@
 #include "launcher/relay.h"
 #include "launcher/tell.h"
 
-static bool is_set(const char *name) {
-  const char *value = getenv(name);
-  return value && *value;
-}
-
 /*
  * Programs that keep what a compiler made: they tell compilers apart by their files, so that they must find the
  * compiler itself, not a shim that stays the same when the compiler changes. Here, with the shims off PATH.
@@ -116,7 +111,7 @@ static bool take_answer(struct wire *front, const struct frame *frame) {
 static _Noreturn void ask(int fd) {
   struct wire front;
   struct frame frame;
-  int64_t patience = now_ms() + BUSY_ACK_MS, deadline = now_ms() + ACK_MS;
+  int64_t patience = now_ms() + (insists() ? FRONT_SILENCE_MS : BUSY_ACK_MS), deadline = now_ms() + ACK_MS;
   int asleep = 0;
   wire_open(&front, fd);
   if (!put_ask(&front.out)) run_unleased(&front);
@@ -178,7 +173,7 @@ int main(int argc, char **argv) {
              self.real);
   if (decides_alone()) exec_local();
   if (!check_run_folder() && errno != ENOENT) exec_local();
-  if (daemon_is_hung()) run_unleased(NULL);
+  if (daemon_is_hung() && !insists()) run_unleased(NULL);
   int fd = reach_front();
   if (only_asks()) {
     tell(fd);

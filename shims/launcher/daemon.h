@@ -66,9 +66,20 @@ static bool is_fresh(const struct stat *mark, int seconds) {
   return age >= 0 && age < seconds;
 }
 
+static bool is_set(const char *name) {
+  const char *value = getenv(name);
+  return value && *value;
+}
+
+/* Whether the caller would rather wait for a daemon on a slow machine than have its command run here. */
+static bool insists(void) {
+  return is_set("RCH_WORKER") || (is_set("RCH_FORCE_REMOTE") && strcmp(getenv("RCH_FORCE_REMOTE"), "0") != 0);
+}
+
 /*
  * Whether the process at the other end may be no hung one, but one on a busy machine: it runs, or would if it had a CPU or
- * its disk, or was found asleep (it waits for a thread of its own) less than BUSY_ASLEEP times in a row.
+ * its disk, or was found asleep (it waits for a thread of its own) less than BUSY_ASLEEP times in a row, or however often
+ * where the caller insists.
  */
 static bool peer_is_busy(int fd, int *asleep) {
   struct ucred peer;
@@ -77,7 +88,7 @@ static bool peer_is_busy(int fd, int *asleep) {
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0 || !process_state(peer.pid, &state)) return false;
   if (state == 'R' || state == 'D') *asleep = 0;
   else if (state != 'S') return false;
-  return (*asleep)++ < BUSY_ASLEEP;
+  return (*asleep)++ < BUSY_ASLEEP || insists();
 }
 
 static bool daemon_is_hung(void) {

@@ -100,7 +100,9 @@ it('installs with the demo, says where, and uninstalls without a trace', async (
   expect(said.out).toContain(`${home}/.local/share/rch`);
   expect(said.out).toContain(`${home}/.local/bin/rch`);
   expect(said.out).toContain('no shell profile was changed');
-  expect(said.out, said.out.slice(-1500)).toMatch(/C with make: make -j2\n +where +on worker embedded/);
+  expect(said.out, said.out.slice(-1500)).toMatch(
+    /C with make: make -j2\n +where +on worker embedded/,
+  );
   expect(said.out, said.out.slice(-1500)).not.toMatch(/\bNO\b/);
   expect(said.code, said.out.slice(-1500)).toBe(0);
   expect(readFileSync(join(home, '.bashrc'), 'utf8')).toBe('# mine\n');

@@ -342,6 +342,25 @@ k.sendall(bytes.fromhex(sys.argv[2])); sys.stdin.read()`,
         await busy.end;
       });
 
+      it.each(['RCH_FORCE_REMOTE=1', 'RCH_WORKER=w'])(
+        'waits longer for a daemon that only sleeps where the caller insists: %s',
+        async (setting) => {
+          const front = await world.listen('front.sock');
+          writeFileSync(world.run('hung'), '');
+          const [name = '', value] = setting.split('=');
+          const run = world.call('gcc', ['x'], { env: { [name]: value, RCH_VERBOSE: '1' } });
+          const peer = await front.accept();
+          await peer.next('ask');
+          await new Promise((resolve) => {
+            setTimeout(resolve, 700);
+          });
+          peer.send({ type: 'local', reason: '', notice: 'it answered', lease: 0n });
+          const end = await run.end;
+          expect(end.stdout.toString()).toBe('real gcc x\n');
+          expect(end.stderr.toString()).toContain('it answered');
+        },
+      );
+
       it('never blocks on a stopped daemon whose queue is full', async () => {
         const hang = world.start('python3', [
           '-c',
