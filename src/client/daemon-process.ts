@@ -12,7 +12,7 @@ import { DaemonClient } from './daemon-client.ts';
 /** ms between looks at a daemon that comes up or goes down. */
 const LOOK = 10;
 /** ms a start may take on an overloaded machine. */
-const START_DEADLINE = 15_000;
+const START_DEADLINE = 60_000;
 /** ms for a daemon to answer, or to end after it said it would. */
 const STOP_DEADLINE = 15_000;
 /** ms that a daemon may take to end its links beside the time that it gives running jobs. */

@@ -71,7 +71,7 @@ export async function demo(context: Context, keep: boolean): Promise<Outcome> {
       process.kill(process.pid, signal);
     });
   try {
-    await client.value.call('reload', {}, { timeoutMs: 10_000 });
+    await client.value.call('reload', {}, { timeoutMs: 60_000 });
     const ready = await awaitWorker(context, client.value, worker);
     if (!ready.ok) return ready;
     const { projects, notes } = await possible(context);
