@@ -31,6 +31,8 @@ const common = {
   hookTimeout: 120_000,
   restoreMocks: true,
 } as const;
+/** Set by scripts/test: where the report in JSON goes. */
+const report = process.env['RCH_TEST_REPORT'];
 const leaks = 'test/rig/leaks.ts';
 
 /** Files that take minutes, longest first: begun last, one of them would run alone at the end. */
@@ -61,6 +63,8 @@ export default defineConfig({
   root,
   test: {
     sequence: { sequencer: LongestFirst },
+    reporters: ['default', './test/rig/flaky.ts', ...(report === undefined ? [] : ['json'])],
+    ...(report === undefined ? {} : { outputFile: { json: report } }),
     projects: [
       {
         root,
@@ -81,6 +85,8 @@ export default defineConfig({
           include: e2e,
           testTimeout: 600_000,
           hookTimeout: 900_000,
+          // Real machines, loaded ones at that: what passes only the second time is named by rig/flaky.ts.
+          retry: 1,
           globalSetup: [leaks],
         },
       },

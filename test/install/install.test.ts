@@ -62,7 +62,9 @@ beforeEach(() => {
   ])
     Reflect.deleteProperty(env, name);
 });
-afterEach(() => {
+afterEach(async () => {
+  // A daemon of a test that failed on the way.
+  if (existsSync(join(home, '.local/bin/rch'))) await rch('daemon', 'stop', '--now');
   rmSync(home, { recursive: true, force: true });
 });
 
