@@ -2,8 +2,10 @@
  * Folders that are a pure cache of a tool (cargo's incremental): they stay on the worker, the link knows nothing of
  * what is in them, and so no sync removes it unless the folder around it goes.
  */
+import { fail, ok, type Result } from '../base/result.ts';
+import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Change, Manifest, RawPath } from '../tree/manifest.ts';
-import { parentOf } from '../tree/paths.ts';
+import { parentOf, shown } from '../tree/paths.ts';
 
 /** Whether `path` is `folder` or lies below it. */
 export function isBelow(path: RawPath, folder: RawPath): boolean {
@@ -44,10 +46,21 @@ export function endedCaches(changes: readonly Change[], caches: readonly RawPath
   );
 }
 
-/** Removals of all that is in `actual` at and below the folders, deepest first. */
-export function removalOf(actual: Manifest, folders: readonly RawPath[]): Change[] {
-  return [...actual.keys()]
-    .filter((path) => isCached(path, folders))
-    .sort((a, b) => (a < b ? 1 : -1))
-    .map((path) => ({ op: 'gone', path }));
+/** Removals of all that stands at and below the folders of the tree at `root`, deepest first. */
+export async function removalOf(
+  root: Buffer,
+  folders: readonly RawPath[],
+  helper: FsHelper,
+): Promise<Result<Change[]>> {
+  if (folders.length === 0) return ok([]);
+  const number = helper.newTree();
+  const scan = await helper.scan(number, root, { only: folders });
+  helper.forget(number);
+  if (!scan.ok) return scan;
+  const closed = scan.value.records.find(({ kind }) => kind === 'unreadable');
+  if (closed !== undefined) return fail(`${shown(closed.path)} cannot be read`);
+  const paths = scan.value.records
+    .map(({ path }) => path)
+    .filter((path) => isCached(path, folders));
+  return ok(paths.sort((a, b) => (a < b ? 1 : -1)).map((path) => ({ op: 'gone', path })));
 }

@@ -120,7 +120,7 @@ export class Root {
     return this.#agreed;
   }
 
-  /** Makes the tree's folder if need be. */
+  /** Without what is in the caches. Makes the tree's folder if need be. */
   get tree(): Tree {
     if (this.#tree !== undefined) return this.#tree;
     if (!this.standsAtPath) mkdirSync(join(this.folder, 't'), { recursive: true, mode: 0o700 });
@@ -129,6 +129,7 @@ export class Root {
       hasher: this.#tools.hasher,
       root: this.treePath,
       cacheFile: join(this.folder, 'stats'),
+      skip: this.#meta.caches,
     });
     return this.#tree;
   }
@@ -221,6 +222,7 @@ export class Root {
 
   #save(change: Partial<RootMeta>): void {
     this.#meta = { ...this.#meta, ...change };
+    if (change.caches !== undefined) this.#tree?.leaveOut(change.caches);
     writeMeta(this.folder, this.#meta);
   }
 }

@@ -9,7 +9,7 @@ import { checkChanges } from '../tree/packed.ts';
 import { absolute, shown } from '../tree/paths.ts';
 import { contentNeeded, placeChanges, removeLeftovers } from '../tree/place.ts';
 import type { Store } from '../tree/store.ts';
-import { endedCaches, isCached, keptCaches, removalOf } from './caches.ts';
+import { endedCaches, keptCaches, removalOf } from './caches.ts';
 import type { Contents, Missing } from './contents.ts';
 import type { Root } from './root.ts';
 
@@ -132,12 +132,13 @@ async function planWhole(
   const actual = await actualOf(root, helper);
   if (!actual.ok) return actual;
   const kept = keptCaches(wanted, root.caches);
+  const ended = root.caches.filter((folder) => !kept.includes(folder));
+  const removed = await removalOf(root.treePath, ended, helper);
+  if (!removed.ok) return refused('internal', removed.failure);
   return ok({
     manifest: wanted,
-    changes: diff(actual.value, wanted).filter(
-      (change) => change.op === 'put' || !isCached(change.path, kept),
-    ),
-    ended: root.caches.filter((folder) => !kept.includes(folder)),
+    changes: [...removed.value, ...diff(actual.value, wanted)],
+    ended,
     before: actual.value,
   });
 }
@@ -151,12 +152,11 @@ async function planChanges(
   const checked = checkManifest(manifest);
   if (!checked.ok) return refused('bad-path', checked.failure);
   const ended = endedCaches(changes, root.caches);
-  if (ended.length === 0) return ok({ manifest, changes, ended, before: root.agreed });
-  const actual = await actualOf(root, helper);
-  if (!actual.ok) return actual;
+  const removed = await removalOf(root.treePath, ended, helper);
+  if (!removed.ok) return refused('internal', removed.failure);
   const named = new Set(changes.map((change) => change.path));
-  const removed = removalOf(actual.value, ended).filter((change) => !named.has(change.path));
-  return ok({ manifest, changes: [...removed, ...changes], ended, before: actual.value });
+  const rest = removed.value.filter(({ path }) => !named.has(path));
+  return ok({ manifest, changes: [...rest, ...changes], ended, before: root.agreed });
 }
 
 /** What stands in the tree and may be kept: a file of a read-only root may be the store's own, and is always replaced. */

@@ -81,11 +81,13 @@ export class Tree {
   #running: Promise<unknown> = Promise.resolve();
   #restless: RawPath[] = [];
   #unsaved = false;
+  #skip: readonly RawPath[];
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(options: TreeOptions) {
     this.root = options.root;
     this.#options = options;
+    this.#skip = options.skip ?? [];
     this.#number = options.helper.newTree();
     this.#recalled =
       options.cacheFile === undefined
@@ -114,6 +116,11 @@ export class Tree {
       this.#recalled = new Map();
       this.#listing.forgetHashes();
     });
+  }
+
+  /** From the next refresh on, these paths are neither listed nor entered, and no others are left out. */
+  leaveOut(paths: readonly RawPath[]): void {
+    this.#skip = paths;
   }
 
   /** Identity at the last scan (or adoption). */
@@ -175,9 +182,13 @@ export class Tree {
 
   /** One scan taken over; the value is when it began. */
   async #scan(): Promise<Result<bigint>> {
-    const { helper, skip = [], only = [] } = this.#options;
+    const { helper, only = [] } = this.#options;
     this.#listing.scanning();
-    const delta = await helper.scan(this.#number, this.root, { fresh: this.#fresh, skip, only });
+    const delta = await helper.scan(this.#number, this.root, {
+      fresh: this.#fresh,
+      skip: this.#skip,
+      only,
+    });
     if (!delta.ok) return delta;
     this.#fresh = false;
     this.#listing.take(delta.value.records, delta.value.whole, (path) => this.#recalled.get(path));

@@ -297,11 +297,12 @@ test('/tmp is the job’s own, and the caller’s home shows nothing but roots',
 
 test('pure caches stay here: they are not told, survive a whole sync, and go with the folder around them', async () => {
   await synced({});
-  const job = start('mkdir -p target/inc; echo c > target/inc/state; echo o > target/out', {
-    spec: { roots, caches: ['target/inc'] },
-  });
+  const make =
+    'mkdir -p target/inc/deep; echo c > target/inc/state; echo o > target/out; mkfifo target/inc/deep/f; ln target/inc/state target/same';
+  const job = start(make, { spec: { roots, caches: ['target/inc'] } });
   const end = await peer.follow(job);
-  expect([...changed(end).keys()].sort()).toEqual(['', 'target', 'target/out']);
+  expect([...changed(end).keys()].sort()).toEqual(['', 'target', 'target/out', 'target/same']);
+  expect(changed(end).get('target/same')).toMatchObject({ kind: 'file' });
   await peer.answer(settle(job, 6n));
   peer.send({ type: 'finish', job });
   const manifest = manifestOf({ target: dir(), 'target/out': file('o\n') });
@@ -315,6 +316,23 @@ test('pure caches stay here: they are not told, survive a whole sync, and go wit
   ]);
   expect(await peer.answer(gone)).toMatchObject({ type: 'synced' });
   expect(existsSync(tree('target'))).toBe(false);
+  expect(readdirSync(tree('.'))).not.toContain('target');
+});
+
+test('what is sent into a pure cache takes the place of all that is in it', async () => {
+  await synced({});
+  const job = start('mkdir -p target/inc/deep; echo c > target/inc/state', {
+    spec: { roots, caches: ['target/inc'] },
+  });
+  await peer.follow(job);
+  await peer.answer(settle(job, 6n));
+  peer.send({ type: 'finish', job });
+  const sent = manifestOf({ target: dir(), 'target/inc': dir(), 'target/inc/state': file('s\n') });
+  expect(await peer.syncWhole({ ...at, to: 7n }, sent, ['s\n'])).toMatchObject({
+    type: 'synced',
+  });
+  expect(readdirSync(tree('target/inc'))).toEqual(['state']);
+  expect(readFileSync(tree('target/inc/state'), 'utf8')).toBe('s\n');
 });
 
 test('standard input reaches the tool once, and its use is told', async () => {
