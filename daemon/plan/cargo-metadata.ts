@@ -146,12 +146,16 @@ export async function askMetadata(question: MetadataQuestion): Promise<Result<Ca
 export function watchMetadata(value: CargoMetadata, watch: Watch): void {
   watch(`${value.workspace_root}/Cargo.lock`);
   watch(`${value.workspace_root}/Cargo.toml`);
+  const target = value.target_directory;
+  const look = (path: string): void => {
+    watch(path, path === posix.dirname(target) ? posix.basename(target) : undefined);
+  };
   for (const each of value.packages) {
     const folder = posix.dirname(each.manifest_path);
-    watch(posix.dirname(folder));
+    look(posix.dirname(folder));
     if (each.source !== null) continue;
     watch(each.manifest_path);
     for (const name of ['', '/src', '/src/bin', '/tests', '/examples', '/benches', '/build.rs'])
-      watch(folder + name);
+      look(folder + name);
   }
 }

@@ -83,6 +83,15 @@ export function stampOf(path: string): string {
   return `${stat.dev}.${stat.ino}.${stat.size}.${stat.mtimeNs}.${stat.ctimeNs}.${stat.mode}`;
 }
 
+/** Which folder is at `path`, and which names it has besides one; equal while neither changes. */
+export function namesOf(path: string, besides: string): string {
+  const stat = tried(() => statSync(bytesOf(path), { bigint: true, throwIfNoEntry: false }));
+  const names = tried(() => readdirSync(bytesOf(path), 'latin1'));
+  if (stat === undefined || names === undefined) return '-';
+  const others = names.filter((name) => name !== besides).sort();
+  return `${stat.dev}.${stat.ino}.${stat.mode}\0${others.join('\0')}`;
+}
+
 /** Whether `path` is `folder` or below it; both absolute and normal. */
 export function isWithin(path: string, folder: string): boolean {
   return path === folder || folder === '/' || path.startsWith(`${folder}/`);

@@ -1,0 +1,75 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { StatCache, type Watch } from '../../../daemon/plan/stat-cache.ts';
+
+let folder: string;
+let made: number;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rch-stat-cache-'));
+  made = 0;
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** What changed moments ago is not believed: the inode's own time is waited out. */
+const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));
+
+async function asked(cache: StatCache<number>, watch: (watch: Watch) => void): Promise<number> {
+  return cache.get('key', (tell) => {
+    watch(tell);
+    made += 1;
+    return Promise.resolve(made);
+  });
+}
+
+it('holds a value until what it was made from changes', async () => {
+  const cache = new StatCache<number>();
+  const watch = (tell: Watch): void => {
+    tell(folder);
+  };
+  await rest();
+  expect(await asked(cache, watch)).toBe(1);
+  expect(await asked(cache, watch)).toBe(1);
+  mkdirSync(join(folder, 'target'));
+  expect(await asked(cache, watch)).toBe(2);
+  // It changed moments ago, and may again within the same tick.
+  expect(await asked(cache, watch)).toBe(3);
+});
+
+it('does not mind one name in a folder, and minds all others', async () => {
+  const cache = new StatCache<number>();
+  const watch = (tell: Watch): void => {
+    tell(folder, 'target');
+  };
+  await rest();
+  expect(await asked(cache, watch)).toBe(1);
+  mkdirSync(join(folder, 'target'));
+  expect(await asked(cache, watch)).toBe(1);
+  rmSync(join(folder, 'target'), { recursive: true });
+  expect(await asked(cache, watch)).toBe(1);
+  writeFileSync(join(folder, 'build.rs'), '');
+  await rest();
+  expect(await asked(cache, watch)).toBe(2);
+  rmSync(join(folder, 'build.rs'));
+  await rest();
+  expect(await asked(cache, watch)).toBe(3);
+  rmSync(folder, { recursive: true });
+  expect(await asked(cache, watch)).toBe(4);
+});
+
+it('minds all of a folder that somebody needs whole', async () => {
+  const cache = new StatCache<number>();
+  const watch = (tell: Watch): void => {
+    tell(folder, 'target');
+    tell(folder);
+    tell(folder, 'target');
+  };
+  await rest();
+  expect(await asked(cache, watch)).toBe(1);
+  mkdirSync(join(folder, 'target'));
+  expect(await asked(cache, watch)).toBe(2);
+});
