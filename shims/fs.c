@@ -52,7 +52,8 @@ static bool read_in(uint8_t *at, size_t n) {
   return true;
 }
 
-int main(void) {
+/* usage: rch-fs [FOLDER], where `aside` may put things */
+int main(int argc, char **argv) {
   struct rlimit files;
   /* Whoever takes up what the parent was at must not find this process still at it. */
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -61,6 +62,8 @@ int main(void) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
+  if (argc > 1 && (trash_fd = open(argv[1], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+    die("the folder for what goes aside cannot be opened");
   no_openat2 = getenv("RCH_FS_WALK") != NULL;
   for (uint8_t head[5]; read_in(head, sizeof head);) {
     uint32_t length;

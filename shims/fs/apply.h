@@ -75,6 +75,17 @@ static void do_remove(struct applying *a, struct operation *o, int fd, const cha
   }
 }
 
+/* Where `aside` puts things, and emptying it is left to whoever named it; -1: nobody did. */
+static int trash_fd = -1;
+
+/* A name goes with all that is in it. */
+static void do_aside(struct applying *a, struct operation *o, int fd, const char *temp, struct result *r) {
+  /* It may be what is kept open. */
+  close_parent(a);
+  if (trash_fd < 0) failed(r, ENOTSUP);
+  else if (renameat(fd, o->name, trash_fd, temp) < 0 && errno != ENOENT) failed(r, errno);
+}
+
 static void do_meta(struct operation *o, int fd, struct result *r) {
   int at = openat(fd, o->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (at < 0 || fstat(at, &r->st) < 0) {
@@ -101,7 +112,7 @@ static void do_operation(struct applying *a, struct operation *o, struct result 
   int fd = parent_of(a, o);
   if (fd < 0) {
     bool lost = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
-    if (!lost || (o->op != 6 && o->op != 8)) failed(r, errno);
+    if (!lost || (o->op != 6 && o->op != 8 && o->op != 9)) failed(r, errno);
     return;
   }
   if (o->op == 8) {
@@ -137,6 +148,7 @@ static void do_operation(struct applying *a, struct operation *o, struct result 
     case 5: do_hardlink(a, o, fd, temp, r); break;
     case 6: do_remove(a, o, fd, temp, r); break;
     case 7: do_meta(o, fd, r); break;
+    case 9: do_aside(a, o, fd, temp, r); break;
     default: error = EINVAL;
   }
   if (error) failed(r, error);
@@ -166,7 +178,7 @@ static bool take_operation(struct rch_reader *in, struct operation *o) {
   if (o->op == 1 || o->op == 2 || o->op == 4 || o->op == 7) o->mtime = rch_take_i64(in);
   if (o->op == 1) o->size = rch_take_u64(in), o->content = rch_take_u8(in);
   if (o->op == 1 || o->op == 2 || o->op == 5) o->data = rch_take_bytes(in);
-  return in->ok && o->op >= 1 && o->op <= 8 && o->content <= 2 && o->size <= INT64_MAX;
+  return in->ok && o->op >= 1 && o->op <= 9 && o->content <= 2 && o->size <= INT64_MAX;
 }
 
 static void put_result(struct rch_buffer *out, const struct result *r) {

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { allowedCpus } from '../base/cpus.ts';
-import { fail, ok, type Result } from '../base/result.ts';
+import { fail, messageOf, ok, type Result } from '../base/result.ts';
 import { diskFreeOf, LEAST_DISK, MachineProbe } from '../facts/machine.ts';
 import type { AgentFacts, BenchmarkFacts, HelloFacts } from '../protocol/facts.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
@@ -79,6 +79,7 @@ export class Agent {
   readonly #watch = new LoadWatch();
   #load = 0;
   #collecting: Promise<unknown> | undefined;
+  #tidying: Promise<void> = Promise.resolve();
   #benchmark: Promise<BenchmarkFacts> | undefined;
 
   private constructor(needs: AgentNeeds, store: Store, hasher: Hasher, past: readonly string[]) {
@@ -88,7 +89,7 @@ export class Agent {
     this.#slots = new Slots(allowedCpus(), needs.log);
     this.store = store;
     this.contents = new Contents(store);
-    this.helper = new FsHelper(join(needs.lib, 'rch-fs'));
+    this.helper = new FsHelper(join(needs.lib, 'rch-fs'), { trash: needs.folder.trash });
     this.#hasher = hasher;
     this.#roots = new Roots(needs.folder, { helper: this.helper, hasher: this.#hasher });
     const runner = join(needs.lib, 'rch-run');
@@ -215,6 +216,15 @@ export class Agent {
       ownSlots: this.#slots.heldBy(owner.workstation),
       roots: this.#roots.epochsOf(owner.workstation),
     };
+  }
+
+  /** Removes what went aside. */
+  tidy(): void {
+    this.#tidying = this.#tidying
+      .then(() => emptyTrash(this.#needs.folder))
+      .catch((thrown: unknown) => {
+        this.#needs.log(`what went aside is not removed: ${messageOf(thrown)}`);
+      });
   }
 
   /** The root a sync names; where the method is `folder`, its tree stands at the caller's own path. */

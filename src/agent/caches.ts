@@ -19,8 +19,8 @@ export function within(folder: RawPath, paths: readonly RawPath[]): RawPath[] {
     .map((path) => path.slice(folder.length + 1));
 }
 
-export function isCached(path: RawPath, caches: readonly RawPath[]): boolean {
-  return caches.some((folder) => isBelow(path, folder));
+export function isBelowAny(path: RawPath, folders: readonly RawPath[]): boolean {
+  return folders.some((folder) => isBelow(path, folder));
 }
 
 /** The caches that outlive a sync to `wanted`: the folder around them stays, and nobody sends anything into them. */
@@ -61,6 +61,6 @@ export async function removalOf(
   if (closed !== undefined) return fail(`${shown(closed.path)} cannot be read`);
   const paths = scan.value.records
     .map(({ path }) => path)
-    .filter((path) => isCached(path, folders));
+    .filter((path) => isBelowAny(path, folders));
   return ok(paths.sort((a, b) => (a < b ? 1 : -1)).map((path) => ({ op: 'gone', path })));
 }

@@ -8,7 +8,7 @@ import { absolute } from '../tree/paths.ts';
 import type { StampRule } from '../tree/stamps.ts';
 import type { Snapshot } from '../tree/tree.ts';
 import type { Content } from './blobs-out.ts';
-import { isBelow, isCached } from './caches.ts';
+import { isBelow, isBelowAny } from './caches.ts';
 import { COARSE_CLOCK } from './clock.ts';
 import type { Root } from './root.ts';
 import { stampTree } from './stamping.ts';
@@ -86,7 +86,7 @@ function changesOf({ manifest, restless }: Snapshot, of: Collecting): Change[] {
   const moving = new Set(restless);
   return diffOnce(of.root.agreed, manifest).filter((change) => {
     const { op, path } = change;
-    if (isCached(path, of.caches) || isCached(path, of.covered)) return false;
+    if (isBelowAny(path, of.caches) || isBelowAny(path, of.covered)) return false;
     // A folder made only to mount another root in.
     if (op === 'put' && !of.root.agreed.has(path) && of.covered.some((at) => isBelow(at, path)))
       return false;

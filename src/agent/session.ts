@@ -257,6 +257,9 @@ export class Session implements Listener {
         store: this.#agent.store,
         contents: this.#agent.contents,
         helper: this.#agent.helper,
+        tidy: () => {
+          this.#agent.tidy();
+        },
         signal: AbortSignal.any([this.#gone.signal, bringing.withdrawn.signal]),
         room: (bytes) => this.#agent.room(bytes),
         need: (lack) => {

@@ -2,16 +2,20 @@
 import { ok, type Failure, type Result } from '../base/result.ts';
 import { RootPolicy } from '../protocol/agent.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
+import type { Aside } from '../tree/apply.ts';
 import { applyChanges, checkManifest, diff } from '../tree/diff.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Change, Entry, Hash, Manifest, RawPath } from '../tree/manifest.ts';
 import { checkChanges } from '../tree/packed.ts';
-import { absolute, shown } from '../tree/paths.ts';
+import { absolute, parentOf, shown } from '../tree/paths.ts';
 import { contentNeeded, placeChanges, removeLeftovers } from '../tree/place.ts';
 import type { Store } from '../tree/store.ts';
-import { endedCaches, keptCaches, removalOf } from './caches.ts';
+import { endedCaches, isBelow, isBelowAny, keptCaches, removalOf } from './caches.ts';
 import type { Contents, Missing } from './contents.ts';
 import type { Root } from './root.ts';
+
+/** From so many removals on, a folder goes aside in one step, and is emptied while nobody waits. */
+const WORTH_ASIDE = 16;
 
 export type SyncRequest = {
   readonly root: Root;
@@ -24,7 +28,10 @@ export type SyncRequest = {
 export type SyncNeeds = {
   readonly store: Store;
   readonly contents: Contents;
+  /** With a folder for what goes aside. */
   readonly helper: FsHelper;
+  /** Something went aside. */
+  readonly tidy: () => void;
   /** Aborted when contents still on the way will not come: the connection is gone, or a file is. */
   readonly signal: AbortSignal;
   /** Tells the link what is missing. */
@@ -100,9 +107,7 @@ async function bring(request: SyncRequest, needs: SyncNeeds): Promise<Result<Syn
     return ok({ type: 'mismatch', at: root.epoch });
   const checked = checkChanges(request.changes);
   if (!checked.ok) return refused('bad-path', checked.failure);
-  const planned = request.whole
-    ? await planWhole(request, needs.helper)
-    : await planChanges(request, needs.helper);
+  const planned = request.whole ? await planWhole(request, needs.helper) : planChanges(request);
   if (!planned.ok) return planned;
   const release = needs.contents.hold(planned.value.changes);
   try {
@@ -133,30 +138,21 @@ async function planWhole(
   if (!actual.ok) return actual;
   const kept = keptCaches(wanted, root.caches);
   const ended = root.caches.filter((folder) => !kept.includes(folder));
-  const removed = await removalOf(root.treePath, ended, helper);
-  if (!removed.ok) return refused('internal', removed.failure);
   return ok({
     manifest: wanted,
-    changes: [...removed.value, ...diff(actual.value, wanted)],
+    changes: diff(actual.value, wanted),
     ended,
     before: actual.value,
   });
 }
 
-async function planChanges(
-  request: SyncRequest,
-  helper: FsHelper,
-): Promise<Result<SyncPlan, SyncRefusal>> {
+function planChanges(request: SyncRequest): Result<SyncPlan, SyncRefusal> {
   const { root, changes } = request;
   const manifest = applyChanges(root.agreed, changes);
   const checked = checkManifest(manifest);
   if (!checked.ok) return refused('bad-path', checked.failure);
   const ended = endedCaches(changes, root.caches);
-  const removed = await removalOf(root.treePath, ended, helper);
-  if (!removed.ok) return refused('internal', removed.failure);
-  const named = new Set(changes.map((change) => change.path));
-  const rest = removed.value.filter(({ path }) => !named.has(path));
-  return ok({ manifest, changes: [...rest, ...changes], ended, before: root.agreed });
+  return ok({ manifest, changes, ended, before: root.agreed });
 }
 
 /** What stands in the tree and may be kept: a file of a read-only root may be the store's own, and is always replaced. */
@@ -228,6 +224,48 @@ async function fetchContents(
   return arrived.ok ? ok(undefined) : refused('bad-content', arrived.failure);
 }
 
+/** The topmost folders that go with much in them, and into which nothing comes. */
+function goingWhole(changes: readonly Change[]): RawPath[] {
+  const gone = new Set(changes.filter(({ op }) => op === 'gone').map(({ path }) => path));
+  const topOf = (path: RawPath): RawPath => {
+    let top = path;
+    for (let up = parentOf(top); up !== undefined && gone.has(up); up = parentOf(up)) top = up;
+    return top;
+  };
+  const going = new Map<RawPath, number>();
+  for (const path of gone) going.set(topOf(path), (going.get(topOf(path)) ?? 0) + 1);
+  const whole = [...going].filter(([, count]) => count >= WORTH_ASIDE).map(([path]) => path);
+  const comes = changes.filter(({ op }) => op === 'put');
+  return whole.filter(
+    (folder) => folder !== '' && !comes.some(({ path }) => isBelow(path, folder)),
+  );
+}
+
+/** Puts aside what goes as a whole, in one step each; what it gives needs no removal any more. */
+async function putAside(plan: SyncPlan, root: Root, needs: SyncNeeds): Promise<RawPath[]> {
+  // What stands at its own path may be on another file system.
+  const whole = root.standsAtPath ? [] : goingWhole(plan.changes);
+  if (whole.length === 0) return [];
+  const operations = whole.map((path): Aside => ({ op: 'aside', path }));
+  const done = await needs.helper.apply(root.treePath, operations);
+  needs.tidy();
+  return done.ok ? whole.filter((_, at) => done.value[at]?.outcome === 'done') : [];
+}
+
+/** What is left to do when some folders went aside: also the removal of what ended caches hold. */
+async function restOf(
+  plan: SyncPlan,
+  aside: readonly RawPath[],
+  { root, helper }: { root: Root; helper: FsHelper },
+): Promise<Result<Change[]>> {
+  const changes = plan.changes.filter(({ path }) => !isBelowAny(path, aside));
+  const ended = plan.ended.filter((folder) => !isBelowAny(folder, aside));
+  const removed = await removalOf(root.treePath, ended, helper);
+  if (!removed.ok) return removed;
+  const gone = new Set(changes.filter(({ op }) => op === 'gone').map(({ path }) => path));
+  return ok([...removed.value.filter(({ path }) => !gone.has(path)), ...changes]);
+}
+
 async function place(
   plan: SyncPlan,
   request: SyncRequest,
@@ -238,10 +276,13 @@ async function place(
   const { doubts } = root;
   root.placing();
   const before = keptOf(plan, root);
+  const aside = await putAside(plan, root, needs);
+  const rest = await restOf(plan, aside, { root, helper: needs.helper });
+  if (!rest.ok) return refused('internal', rest.failure);
   const placed = await placeChanges({
     helper: needs.helper,
     root: root.treePath,
-    changes: plan.changes,
+    changes: rest.value,
     contentOf: (hash) => needs.store.pathOf(hash),
     linkOk: root.policy === RootPolicy.readOnly,
     ...(before === undefined ? {} : { before }),

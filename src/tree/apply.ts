@@ -10,6 +10,7 @@
  * 6 remove:   nothing
  * 7 meta:     u32 mode, i64 mtime
  * 8 stat:     nothing
+ * 9 aside:    nothing
  * ```
  * Results of an `applied` message, one an operation: u8 outcome (0 done, 1 conflict, 2 failed, 3 skipped), u32 errno,
  * u8 has stat, stat or nothing, u32 length, path of the version kept beside (empty: none).
@@ -71,6 +72,9 @@ export type Operation =
     }
   | { readonly op: 'stat'; readonly path: RawPath };
 
+/** It goes with all that is in it to the folder that `rch-fs` was given for that; only in trees that are ours. */
+export type Aside = { readonly op: 'aside'; readonly path: RawPath };
+
 export type OperationResult =
   /** `identity`: of what is now at the path (none for a removal). */
   | { readonly outcome: 'done'; readonly identity: Identity | undefined }
@@ -89,13 +93,14 @@ const Op = {
   remove: 6,
   meta: 7,
   stat: 8,
+  aside: 9,
 } as const;
 const ContentKind = { inline: 0, copy: 1, link: 2 } as const;
 /** Bytes of the fixed fields of any operation, at most. */
 const FIXED = 128;
 
 /** Bytes an operation takes when packed, at most. */
-export function operationBytes(operation: Operation): number {
+export function operationBytes(operation: Operation | Aside): number {
   const base = FIXED + operation.path.length;
   switch (operation.op) {
     case 'file':
@@ -114,6 +119,7 @@ export function operationBytes(operation: Operation): number {
     case 'remove':
     case 'meta':
     case 'stat':
+    case 'aside':
       return base;
     default:
       return never(operation);
@@ -135,7 +141,7 @@ function putMeta(buffer: Buffer, meta: { mode: number; mtime: bigint }, at: numb
   return buffer.writeBigInt64LE(meta.mtime, buffer.writeUInt32LE(meta.mode, at));
 }
 
-function putOperation(buffer: Buffer, operation: Operation, start: number): number {
+function putOperation(buffer: Buffer, operation: Operation | Aside, start: number): number {
   let at = buffer.writeUInt8(Op[operation.op], start);
   at = putText(buffer, operation.path, at);
   at = putGuard(buffer, 'guard' in operation ? operation.guard : 'none', at);
@@ -159,6 +165,7 @@ function putOperation(buffer: Buffer, operation: Operation, start: number): numb
     case 'dir':
     case 'remove':
     case 'stat':
+    case 'aside':
       return at;
     default:
       return never(operation);
@@ -166,7 +173,7 @@ function putOperation(buffer: Buffer, operation: Operation, start: number): numb
 }
 
 /** Packs operations for one `apply` message. */
-export function packOperations(operations: readonly Operation[]): Buffer {
+export function packOperations(operations: readonly (Operation | Aside)[]): Buffer {
   const most = operations.reduce((sum, operation) => sum + operationBytes(operation), 0);
   const buffer = Buffer.allocUnsafe(most);
   let at = 0;

@@ -8,6 +8,7 @@ import { encode } from '../protocol/codec.ts';
 import { FrameReader, MAX_FRAME } from '../protocol/frames.ts';
 import { type FsMessage, fsMessages } from '../protocol/fs.ts';
 import {
+  type Aside,
   type Operation,
   operationBytes,
   type OperationResult,
@@ -87,16 +88,24 @@ export function errnoText(errno: number): string {
 export class FsHelper {
   readonly #program: string;
   readonly #niceness: number;
+  readonly #trash: readonly string[];
   readonly #pending = new Map<number, Pending>();
   #child: ChildProcess | undefined;
   #request = 0;
   #trees = 0;
   #closed = false;
 
-  /** `program`: the path of `rch-fs`; `niceness`: nice(2)'s, for work that is to stand back. */
-  constructor(program: string, options: { readonly niceness?: number } = {}) {
+  /**
+   * `program`: the path of `rch-fs`; `niceness`: nice(2)'s, for work that is to stand back; `trash`: a folder for what
+   * goes aside, on the file system of the trees.
+   */
+  constructor(
+    program: string,
+    options: { readonly niceness?: number; readonly trash?: string } = {},
+  ) {
     this.#program = program;
     this.#niceness = options.niceness ?? 0;
+    this.#trash = options.trash === undefined ? [] : [options.trash];
   }
 
   /** A tree number nobody else uses in this helper. */
@@ -135,7 +144,7 @@ export class FsHelper {
    */
   async apply(
     root: Buffer,
-    operations: readonly Operation[],
+    operations: readonly (Operation | Aside)[],
     options: ApplyOptions = {},
   ): Promise<Result<OperationResult[]>> {
     const results: OperationResult[] = [];
@@ -184,7 +193,7 @@ export class FsHelper {
 
   #applyBatch(
     root: Buffer,
-    operations: readonly Operation[],
+    operations: readonly (Operation | Aside)[],
     options: ApplyOptions,
   ): Promise<Result<OperationResult[]>> {
     return this.#call<OperationResult[]>(
@@ -236,7 +245,7 @@ export class FsHelper {
   }
 
   #start(): ChildProcess {
-    const child = spawn(this.#program, [], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(this.#program, this.#trash, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#child = child;
     if (this.#niceness !== 0 && child.pid !== undefined) setPriority(child.pid, this.#niceness);
     const reader = new FrameReader(fsMessages);

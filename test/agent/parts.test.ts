@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { endedCaches, isCached, keptCaches } from '../../src/agent/caches.ts';
+import { endedCaches, isBelowAny, keptCaches } from '../../src/agent/caches.ts';
 import { deniedPath } from '../../src/agent/denied.ts';
 import { environmentChange, variable } from '../../src/agent/job-plan.ts';
 import {
@@ -240,8 +240,8 @@ test('a cache outlives a sync unless the folder around it goes or something is s
   expect(endedCaches([{ op: 'gone', path: 'target' }], caches)).toEqual(caches);
   expect(endedCaches([{ op: 'gone', path: 'target/debug/x' }], caches)).toEqual([]);
   expect(endedCaches([{ op: 'put', path: 'target', entry: file('') }], caches)).toEqual(caches);
-  expect(isCached('target/debug/incremental/a', caches)).toBe(true);
-  expect(isCached('target/debug/incremental2', caches)).toBe(false);
+  expect(isBelowAny('target/debug/incremental/a', caches)).toBe(true);
+  expect(isBelowAny('target/debug/incremental2', caches)).toBe(false);
 });
 
 test('a path that a tool was denied is found in what it said', () => {

@@ -16,7 +16,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { agentFacts } from '../../src/protocol/facts.ts';
 import { jobUsage } from '../../src/protocol/jobs.ts';
 import { StreamKind } from '../../src/protocol/shim.ts';
-import type { Entry } from '../../src/tree/manifest.ts';
+import type { Change, Entry } from '../../src/tree/manifest.ts';
 import {
   AgentPeer,
   dir,
@@ -317,6 +317,23 @@ test('pure caches stay here: they are not told, survive a whole sync, and go wit
   expect(await peer.answer(gone)).toMatchObject({ type: 'synced' });
   expect(existsSync(tree('target'))).toBe(false);
   expect(readdirSync(tree('.'))).not.toContain('target');
+});
+
+test('a folder that goes with much in it goes at once, and what is not removed yet does no harm', async () => {
+  const names = Array.from({ length: 30 }, (_, n) => `big/${String(n)}`);
+  const files = Object.fromEntries(names.map((name) => [name, file('x\n')]));
+  const whole = manifestOf({ big: dir(), ...files, keep: file('x\n') });
+  await peer.syncWhole({ ...at, to: 4n }, whole, ['x\n']);
+  const changes: Change[] = [...names, 'big'].map((path) => ({ op: 'gone', path }));
+  const moved: Change = { op: 'put', path: 'moved', entry: file('x\n') };
+  const gone = peer.sendSync({ ...at, from: 4n, to: 5n }, [...changes, moved]);
+  expect(await peer.answer(gone)).toMatchObject({ type: 'synced' });
+  expect(readdirSync(tree('.')).sort()).toEqual(['keep', 'moved']);
+  await expect.poll(() => readdirSync(join(agent.folder, 'trash'))).toEqual([]);
+  const job = start('mkdir big; echo y > big/0; ls');
+  const end = await peer.follow(job);
+  expect(end.stdout).toBe('big\nkeep\nmoved\n');
+  expect([...changed(end).keys()].sort()).toEqual(['', 'big', 'big/0']);
 });
 
 test('what is sent into a pure cache takes the place of all that is in it', async () => {

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { encode } from '../../src/protocol/codec.ts';
 import { type FsMessage, fsMessages } from '../../src/protocol/fs.ts';
-import { type Operation, packOperations, readResults } from '../../src/tree/apply.ts';
+import { type Aside, type Operation, packOperations, readResults } from '../../src/tree/apply.ts';
 import { errnoName, errnoText, FsHelper } from '../../src/tree/fs-helper.ts';
 import { readRecords } from '../../src/tree/scan.ts';
 import { clockPasses, folder, helper, program, reason, usesHelper, value } from './rig.ts';
@@ -45,7 +45,7 @@ const scan = (root: string, tree = 1): FsMessage => ({
   skip: [Buffer.from('skipped')],
   only: [],
 });
-const applying = (root: string, operations: Operation[]): FsMessage => ({
+const applying = (root: string, operations: (Operation | Aside)[]): FsMessage => ({
   type: 'apply',
   request: 2,
   root: Buffer.from(root),
@@ -136,6 +136,7 @@ describe('rch-fs', () => {
         { op: 'remove', path: 'a/b', guard: 'none' },
         { op: 'meta', path: 'c', guard: 'absent', mode: 0o600, mtime: 1n },
         { op: 'stat', path: '' },
+        { op: 'aside', path: 'c' },
       ]),
     );
     await fc.assert(
@@ -200,6 +201,35 @@ describe('rch-fs', () => {
     closing.close();
     expect(reason(await pending)).toContain('closed');
     expect(reason(await closing.scan(1, Buffer.from('/')))).toContain('closed');
+  });
+
+  test('puts a folder aside with all that is in it, and only where it was told to', async () => {
+    const at = folder();
+    const root = join(at, 'root');
+    const trash = join(at, 'trash');
+    const outside = join(at, 'outside');
+    for (const each of [join(root, 'd/deep'), trash, join(outside, 'kept')])
+      fs.mkdirSync(each, { recursive: true });
+    fs.writeFileSync(join(root, 'd/deep/f'), '');
+    fs.symlinkSync(outside, join(root, 'link'));
+    const apart = new FsHelper(program(), { trash });
+    onTestFinished(() => {
+      apart.close();
+    });
+    const paths = ['d', 'd', 'link/kept', 'missing/x'];
+    const operations = paths.map((path) => ({ op: 'aside', path }) as const);
+    const results = value(await apart.apply(Buffer.from(root), operations));
+    expect(results.map(({ outcome }) => outcome)).toEqual(Array(4).fill('done'));
+    expect(fs.readdirSync(root)).toEqual(['link']);
+    expect(fs.readdirSync(outside)).toEqual(['kept']);
+    const [name = '', ...others] = fs.readdirSync(trash);
+    expect(others).toEqual([]);
+    expect(fs.readdirSync(join(trash, name, 'deep'))).toEqual(['f']);
+    const [refused] = value(
+      await helper().apply(Buffer.from(root), [{ op: 'aside', path: 'link' }]),
+    );
+    expect(refused).toMatchObject({ outcome: 'failed' });
+    expect(fs.readdirSync(root)).toEqual(['link']);
   });
 
   test('does operations that fill several messages, and skips what follows a failure', async () => {
