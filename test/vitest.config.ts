@@ -30,6 +30,8 @@ const common = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
   restoreMocks: true,
+  // Real processes on a loaded machine: what passes only the second time is named by rig/flaky.ts.
+  retry: 1,
 } as const;
 /** Set by scripts/test: where the report in JSON goes. */
 const report = process.env['RCH_TEST_REPORT'];
@@ -85,8 +87,6 @@ export default defineConfig({
           include: e2e,
           testTimeout: 600_000,
           hookTimeout: 900_000,
-          // Real machines, loaded ones at that: what passes only the second time is named by rig/flaky.ts.
-          retry: 1,
           globalSetup: [leaks],
         },
       },
