@@ -62,8 +62,8 @@ int main(int argc, char **argv) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
-  if (argc > 1 && (trash_fd = open(argv[1], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
-    die("the folder for what goes aside cannot be opened");
+  /* Without it nothing goes aside. */
+  if (argc > 1) trash_fd = open(argv[1], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   no_openat2 = getenv("RCH_FS_WALK") != NULL;
   for (uint8_t head[5]; read_in(head, sizeof head);) {
     uint32_t length;

@@ -111,7 +111,9 @@ static bool take_answer(struct wire *front, const struct frame *frame) {
 static _Noreturn void ask(int fd) {
   struct wire front;
   struct frame frame;
-  int64_t patience = now_ms() + (insists() ? FRONT_SILENCE_MS : BUSY_ACK_MS), deadline = now_ms() + ACK_MS;
+  /* One that was waited for in vain a moment ago is not waited for again. */
+  bool patient = insists() && !daemon_is_hung();
+  int64_t patience = now_ms() + (patient ? FRONT_SILENCE_MS : BUSY_ACK_MS), deadline = now_ms() + ACK_MS;
   int asleep = 0;
   wire_open(&front, fd);
   if (!put_ask(&front.out)) run_unleased(&front);
@@ -121,7 +123,7 @@ static _Noreturn void ask(int fd) {
       patience = deadline = now_ms() + FRONT_SILENCE_MS;
     }
     deadline = now_ms() + BUSY_LOOK_MS;
-  } while (!front.closed && deadline < patience && peer_is_busy(front.fd, &asleep));
+  } while (!front.closed && deadline < patience && peer_is_busy(front.fd, &asleep, patient));
   if (!front.closed) remember_hung();
   run_unleased(&front);
 }

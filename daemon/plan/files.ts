@@ -83,12 +83,18 @@ export function stampOf(path: string): string {
   return `${stat.dev}.${stat.ino}.${stat.size}.${stat.mtimeNs}.${stat.ctimeNs}.${stat.mode}`;
 }
 
-/** Which folder is at `path`, and which names it has besides one; equal while neither changes. */
+/** Which folder is at `path`, and which files and folders it has besides one; equal while neither changes. */
 export function namesOf(path: string, besides: string): string {
   const stat = tried(() => statSync(bytesOf(path), { bigint: true, throwIfNoEntry: false }));
-  const names = tried(() => readdirSync(bytesOf(path), 'latin1'));
-  if (stat === undefined || names === undefined) return '-';
-  const others = names.filter((name) => name !== besides).sort();
+  const entries = tried(() =>
+    readdirSync(bytesOf(path), { encoding: 'buffer', withFileTypes: true }),
+  );
+  if (stat === undefined || entries === undefined) return '-';
+  const names = entries.map((each) => [each.name.toString('latin1'), each.isDirectory()] as const);
+  const others = names
+    .filter(([name]) => name !== besides)
+    .map(([name, folder]) => (folder ? `${name}/` : name))
+    .sort();
   return `${stat.dev}.${stat.ino}.${stat.mode}\0${others.join('\0')}`;
 }
 

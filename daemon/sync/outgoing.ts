@@ -94,7 +94,7 @@ export function changesOf(
   for (const path of agreement.doubtful) {
     const there = agreement.agreed.get(path);
     const here = local.get(path);
-    if (caches.some((folder) => isBelow(path, folder))) continue;
+    if (caches.some((folder) => isBelow(path, folder) && stays(folder, local))) continue;
     if (there !== undefined) before.set(path, there);
     if (here === undefined) {
       if (there === undefined) agreement.doubtful.delete(path);
@@ -106,6 +106,12 @@ export function changesOf(
   }
   for (const [path, entry] of [...after]) addFoundations(agreement, local, after, { path, entry });
   return diff(before, after);
+}
+
+/** Whether the folder around a cache is still here: else the cache goes with it, and all that was sent into it. */
+function stays(cache: RawPath, local: Manifest): boolean {
+  const parent = parentOf(cache);
+  return parent === '' || local.get(parent)?.kind === 'dir';
 }
 
 /** Records that the worker now has `changes`. */

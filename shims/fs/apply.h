@@ -82,8 +82,14 @@ static int trash_fd = -1;
 static void do_aside(struct applying *a, struct operation *o, int fd, const char *temp, struct result *r) {
   /* It may be what is kept open. */
   close_parent(a);
-  if (trash_fd < 0) failed(r, ENOTSUP);
-  else if (renameat(fd, o->name, trash_fd, temp) < 0 && errno != ENOENT) failed(r, errno);
+  struct stat st;
+  if (trash_fd < 0) {
+    failed(r, ENOTSUP);
+  } else if (renameat(fd, o->name, trash_fd, temp) < 0) {
+    /* ENOENT is also told when it is the folder for such things that is gone. */
+    int error = errno;
+    if (error != ENOENT || fstatat(fd, o->name, &st, AT_SYMLINK_NOFOLLOW) == 0) failed(r, error);
+  }
 }
 
 static void do_meta(struct operation *o, int fd, struct result *r) {

@@ -79,16 +79,16 @@ static bool insists(void) {
 /*
  * Whether the process at the other end may be no hung one, but one on a busy machine: it runs, or would if it had a CPU or
  * its disk, or was found asleep (it waits for a thread of its own) less than BUSY_ASLEEP times in a row, or however often
- * where the caller insists.
+ * where the caller is `patient`.
  */
-static bool peer_is_busy(int fd, int *asleep) {
+static bool peer_is_busy(int fd, int *asleep, bool patient) {
   struct ucred peer;
   socklen_t n = sizeof peer;
   char state;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0 || !process_state(peer.pid, &state)) return false;
   if (state == 'R' || state == 'D') *asleep = 0;
   else if (state != 'S') return false;
-  return (*asleep)++ < BUSY_ASLEEP || insists();
+  return (*asleep)++ < BUSY_ASLEEP || patient;
 }
 
 static bool daemon_is_hung(void) {

@@ -244,9 +244,15 @@ export class Agent {
 
   /** Whether so many more bytes fit on the disk. */
   async room(bytes: number): Promise<Result<undefined>> {
-    const free = await diskFreeOf(this.#needs.folder.path);
     // Contents are held once in the store and once in the tree, where the file system cannot share them.
-    if (free >= 2 * bytes + LEAST_DISK / 2) return ok(undefined);
+    const wanted = 2 * bytes + LEAST_DISK / 2;
+    let free = await diskFreeOf(this.#needs.folder.path);
+    if (free < wanted) {
+      // What went aside is on its way out.
+      await this.#tidying;
+      free = await diskFreeOf(this.#needs.folder.path);
+    }
+    if (free >= wanted) return ok(undefined);
     return fail(
       `${Math.round(free / 1e6)} MB are free on the worker, too few for ${Math.round(bytes / 1e6)} MB`,
     );

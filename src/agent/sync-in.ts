@@ -10,7 +10,7 @@ import { checkChanges } from '../tree/packed.ts';
 import { absolute, parentOf, shown } from '../tree/paths.ts';
 import { contentNeeded, placeChanges, removeLeftovers } from '../tree/place.ts';
 import type { Store } from '../tree/store.ts';
-import { endedCaches, isBelow, isBelowAny, keptCaches, removalOf } from './caches.ts';
+import { endedCaches, isBelowAny, keptCaches, removalOf } from './caches.ts';
 import type { Contents, Missing } from './contents.ts';
 import type { Root } from './root.ts';
 
@@ -155,9 +155,13 @@ function planChanges(request: SyncRequest): Result<SyncPlan, SyncRefusal> {
   return ok({ manifest, changes, ended, before: root.agreed });
 }
 
-/** What stands in the tree and may be kept: a file of a read-only root may be the store's own, and is always replaced. */
+/**
+ * What stands in the tree and may be kept: a file of a read-only root may be the store's own, and is always replaced;
+ * of an ended cache nothing is left.
+ */
 function keptOf(plan: SyncPlan, root: Root): ((path: RawPath) => Entry | undefined) | undefined {
-  return root.policy === RootPolicy.readOnly ? undefined : (path) => plan.before.get(path);
+  if (root.policy === RootPolicy.readOnly) return undefined;
+  return (path) => (isBelowAny(path, plan.ended) ? undefined : plan.before.get(path));
 }
 
 /** The contents that the changes take and the store lacks, largest last so that small ones are not held up. */
@@ -234,32 +238,44 @@ function goingWhole(changes: readonly Change[]): RawPath[] {
   };
   const going = new Map<RawPath, number>();
   for (const path of gone) going.set(topOf(path), (going.get(topOf(path)) ?? 0) + 1);
-  const whole = [...going].filter(([, count]) => count >= WORTH_ASIDE).map(([path]) => path);
-  const comes = changes.filter(({ op }) => op === 'put');
-  return whole.filter(
-    (folder) => folder !== '' && !comes.some(({ path }) => isBelow(path, folder)),
-  );
+  const whole = new Set<RawPath>();
+  for (const [path, count] of going) if (count >= WORTH_ASIDE && path !== '') whole.add(path);
+  for (const { op, path } of changes)
+    if (op === 'put') for (const above of upwards(path)) whole.delete(above);
+  return [...whole];
+}
+
+/** A path and the folders around it. */
+function* upwards(path: RawPath): Generator<RawPath> {
+  for (let at: RawPath | undefined = path; at !== undefined; at = parentOf(at)) yield at;
+}
+
+function isIn(path: RawPath, folders: ReadonlySet<RawPath>): boolean {
+  if (folders.size === 0) return false;
+  for (const above of upwards(path)) if (folders.has(above)) return true;
+  return false;
 }
 
 /** Puts aside what goes as a whole, in one step each; what it gives needs no removal any more. */
-async function putAside(plan: SyncPlan, root: Root, needs: SyncNeeds): Promise<RawPath[]> {
-  // What stands at its own path may be on another file system.
-  const whole = root.standsAtPath ? [] : goingWhole(plan.changes);
-  if (whole.length === 0) return [];
+async function putAside(plan: SyncPlan, root: Root, needs: SyncNeeds): Promise<Set<RawPath>> {
+  // What stands at its own path may be on another file system; and of what running jobs made, only what is known goes.
+  const able = !root.standsAtPath && root.turns.holders === 1;
+  const whole = able ? goingWhole(plan.changes) : [];
+  if (whole.length === 0) return new Set();
   const operations = whole.map((path): Aside => ({ op: 'aside', path }));
   const done = await needs.helper.apply(root.treePath, operations);
   needs.tidy();
-  return done.ok ? whole.filter((_, at) => done.value[at]?.outcome === 'done') : [];
+  return new Set(done.ok ? whole.filter((_, at) => done.value[at]?.outcome === 'done') : []);
 }
 
 /** What is left to do when some folders went aside: also the removal of what ended caches hold. */
 async function restOf(
   plan: SyncPlan,
-  aside: readonly RawPath[],
+  aside: ReadonlySet<RawPath>,
   { root, helper }: { root: Root; helper: FsHelper },
 ): Promise<Result<Change[]>> {
-  const changes = plan.changes.filter(({ path }) => !isBelowAny(path, aside));
-  const ended = plan.ended.filter((folder) => !isBelowAny(folder, aside));
+  const changes = plan.changes.filter(({ path }) => !isIn(path, aside));
+  const ended = plan.ended.filter((folder) => !isIn(folder, aside));
   const removed = await removalOf(root.treePath, ended, helper);
   if (!removed.ok) return removed;
   const gone = new Set(changes.filter(({ op }) => op === 'gone').map(({ path }) => path));
@@ -278,7 +294,10 @@ async function place(
   const before = keptOf(plan, root);
   const aside = await putAside(plan, root, needs);
   const rest = await restOf(plan, aside, { root, helper: needs.helper });
-  if (!rest.ok) return refused('internal', rest.failure);
+  if (!rest.ok) {
+    root.distrust();
+    return refused('internal', rest.failure);
+  }
   const placed = await placeChanges({
     helper: needs.helper,
     root: root.treePath,

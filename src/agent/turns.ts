@@ -16,6 +16,11 @@ export class Turns {
     return !this.#alone && this.#sharing === 0 && this.#waiting.length === 0;
   }
 
+  /** How many hold it. */
+  get holders(): number {
+    return this.#alone ? 1 : this.#sharing;
+  }
+
   /** Waits for a turn; the value gives it back, and may be called more than once. */
   take(alone: boolean, signal: AbortSignal): Promise<Result<() => void>> {
     if (signal.aborted) return Promise.resolve(fail('given up while waiting'));

@@ -320,13 +320,10 @@ test('pure caches stay here: they are not told, survive a whole sync, and go wit
 });
 
 test('a folder that goes with much in it goes at once, and what is not removed yet does no harm', async () => {
-  const names = Array.from({ length: 30 }, (_, n) => `big/${String(n)}`);
-  const files = Object.fromEntries(names.map((name) => [name, file('x\n')]));
-  const whole = manifestOf({ big: dir(), ...files, keep: file('x\n') });
+  const whole = manifestOf({ big: dir(), ...many, keep: file('x\n') });
   await peer.syncWhole({ ...at, to: 4n }, whole, ['x\n']);
-  const changes: Change[] = [...names, 'big'].map((path) => ({ op: 'gone', path }));
   const moved: Change = { op: 'put', path: 'moved', entry: file('x\n') };
-  const gone = peer.sendSync({ ...at, from: 4n, to: 5n }, [...changes, moved]);
+  const gone = peer.sendSync({ ...at, from: 4n, to: 5n }, [...bigGone, moved]);
   expect(await peer.answer(gone)).toMatchObject({ type: 'synced' });
   expect(readdirSync(tree('.')).sort()).toEqual(['keep', 'moved']);
   await expect.poll(() => readdirSync(join(agent.folder, 'trash'))).toEqual([]);
@@ -334,6 +331,36 @@ test('a folder that goes with much in it goes at once, and what is not removed y
   const end = await peer.follow(job);
   expect(end.stdout).toBe('big\nkeep\nmoved\n');
   expect([...changed(end).keys()].sort()).toEqual(['', 'big', 'big/0']);
+});
+
+const names = Array.from({ length: 30 }, (_, n) => `big/${String(n)}`);
+const many = Object.fromEntries(names.map((name) => [name, file('x\n')]));
+const bigGone: Change[] = [...names, 'big'].map((path) => ({ op: 'gone', path }));
+
+test('a folder goes, however it must, when there is no place to put it aside', async () => {
+  await peer.syncWhole({ ...at, to: 4n }, manifestOf({ big: dir(), ...many }), ['x\n']);
+  rmSync(join(agent.folder, 'trash'), { recursive: true });
+  const gone = peer.sendSync({ ...at, from: 4n, to: 5n }, bigGone);
+  expect(await peer.answer(gone)).toMatchObject({ type: 'synced' });
+  expect(existsSync(tree('big'))).toBe(false);
+});
+
+test('what a running job made in a folder that goes at home is not taken from it', async () => {
+  await synced({ big: dir(), ...many }, ['x\n']);
+  const job = start('echo r > big/new; echo ready; read line; echo s > big/later', {
+    spec: {
+      roots,
+      concurrent: true,
+      streams: [StreamKind.pipe, StreamKind.pipe, StreamKind.pipe],
+    },
+  });
+  await peer.control.take('out');
+  await peer.answer(peer.sendSync({ ...at, from: 5n, to: 6n }, bigGone));
+  peer.send({ type: 'stdin', job, offset: 0n, data: Buffer.from('on\n') });
+  peer.send({ type: 'stdinEof', job, offset: 3n });
+  const end = await peer.follow(job);
+  expect(end.end).toMatchObject({ value: 0 });
+  expect([...changed(end).keys()]).toEqual(expect.arrayContaining(['big/new', 'big/later']));
 });
 
 test('what is sent into a pure cache takes the place of all that is in it', async () => {

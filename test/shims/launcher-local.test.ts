@@ -346,7 +346,6 @@ k.sendall(bytes.fromhex(sys.argv[2])); sys.stdin.read()`,
         'waits longer for a daemon that only sleeps where the caller insists: %s',
         async (setting) => {
           const front = await world.listen('front.sock');
-          writeFileSync(world.run('hung'), '');
           const [name = '', value] = setting.split('=');
           const run = world.call('gcc', ['x'], { env: { [name]: value, RCH_VERBOSE: '1' } });
           const peer = await front.accept();
