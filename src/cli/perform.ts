@@ -8,17 +8,22 @@ import { exitCodes, type Context, type Outcome } from './report.ts';
 export type Options = Readonly<Record<string, unknown>>;
 export type Run = (context: Context, options: Options, args: readonly string[]) => Promise<Outcome>;
 
-/** NO_COLOR (no-color.org), FORCE_COLOR, --no-color; else colours on a terminal. */
-export function wantsColor(env: Context['env'], options: Options, terminal: boolean): boolean {
+/** NO_COLOR (no-color.org), FORCE_COLOR, --no-color; else colours on a terminal. `isTTY`: undefined is none. */
+function wantsColor(
+  env: Context['env'],
+  options: Options,
+  { isTTY }: { readonly isTTY?: boolean },
+): boolean {
   if (options['color'] === false) return false;
   if ((env['NO_COLOR'] ?? '') !== '') return false;
   if ((env['FORCE_COLOR'] ?? '') !== '') return env['FORCE_COLOR'] !== '0';
-  return terminal && env['TERM'] !== 'dumb';
+  // Never undefined: picocolors would then decide, and colours whatever a CI reads.
+  return isTTY === true && env['TERM'] !== 'dumb';
 }
 
 function contextFor(moduleUrl: string, options: Options): Context {
   const json = options['json'] === true;
-  const colors = createColors(!json && wantsColor(process.env, options, process.stdout.isTTY));
+  const colors = createColors(!json && wantsColor(process.env, options, process.stdout));
   return {
     layout: layoutOf(process.env, moduleUrl),
     env: process.env,
@@ -34,7 +39,7 @@ function contextFor(moduleUrl: string, options: Options): Context {
 
 function printFailure(context: Context, failure: Failure): void {
   if (context.json) process.stdout.write(`${JSON.stringify({ error: failure }, null, 2)}\n`);
-  const red = createColors(wantsColor(context.env, {}, process.stderr.isTTY)).red;
+  const red = createColors(wantsColor(context.env, {}, process.stderr)).red;
   process.stderr.write(`${red('rch:')} ${failure.reason}\n`);
   if (failure.next !== undefined && failure.next !== '')
     process.stderr.write(`     next: ${failure.next}\n`);

@@ -53,7 +53,11 @@ describe('the command line', () => {
 
   it('colours only when asked, where there is no terminal', async () => {
     const escape = String.fromCharCode(27);
-    expect((await line.say(['status'])).out).not.toContain(escape);
+    for (const env of [{}, { CI: 'true' }, { TERM: 'xterm-256color', COLORTERM: 'truecolor' }])
+      expect((await line.say(['status'], env)).out).not.toContain(escape);
+    expect((await line.say(['workers', 'probe', 'nobody'], { CI: 'true' })).err).not.toContain(
+      escape,
+    );
     expect((await line.say(['status'], { FORCE_COLOR: '1' })).out).toContain(escape);
     expect((await line.say(['status'], { FORCE_COLOR: '1', NO_COLOR: '1' })).out).not.toContain(
       escape,
