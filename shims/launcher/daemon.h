@@ -71,9 +71,12 @@ static bool is_set(const char *name) {
   return value && *value;
 }
 
+/* A switch: set, and not to 0. */
+static bool is_on(const char *name) { return is_set(name) && strcmp(getenv(name), "0") != 0; }
+
 /* Whether the caller would rather wait for a daemon on a slow machine than have its command run here. */
 static bool insists(void) {
-  return is_set("RCH_WORKER") || (is_set("RCH_FORCE_REMOTE") && strcmp(getenv("RCH_FORCE_REMOTE"), "0") != 0);
+  return is_set("RCH_WORKER") || is_on("RCH_FORCE_REMOTE");
 }
 
 /*

@@ -7,7 +7,7 @@ import { applyChanges, checkManifest, diff } from '../tree/diff.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Change, Entry, Hash, Manifest, RawPath } from '../tree/manifest.ts';
 import { checkChanges } from '../tree/packed.ts';
-import { absolute, parentOf, shown } from '../tree/paths.ts';
+import { absolute, shown, upwards } from '../tree/paths.ts';
 import { contentNeeded, placeChanges, removeLeftovers } from '../tree/place.ts';
 import type { Store } from '../tree/store.ts';
 import { endedCaches, isBelowAny, keptCaches, removalOf } from './caches.ts';
@@ -231,23 +231,20 @@ async function fetchContents(
 /** The topmost folders that go with much in them, and into which nothing comes. */
 function goingWhole(changes: readonly Change[]): RawPath[] {
   const gone = new Set(changes.filter(({ op }) => op === 'gone').map(({ path }) => path));
-  const topOf = (path: RawPath): RawPath => {
-    let top = path;
-    for (let up = parentOf(top); up !== undefined && gone.has(up); up = parentOf(up)) top = up;
-    return top;
-  };
   const going = new Map<RawPath, number>();
-  for (const path of gone) going.set(topOf(path), (going.get(topOf(path)) ?? 0) + 1);
+  for (const path of gone) {
+    let top = path;
+    for (const above of upwards(path)) {
+      if (!gone.has(above)) break;
+      top = above;
+    }
+    going.set(top, (going.get(top) ?? 0) + 1);
+  }
   const whole = new Set<RawPath>();
   for (const [path, count] of going) if (count >= WORTH_ASIDE && path !== '') whole.add(path);
   for (const { op, path } of changes)
     if (op === 'put') for (const above of upwards(path)) whole.delete(above);
   return [...whole];
-}
-
-/** A path and the folders around it. */
-function* upwards(path: RawPath): Generator<RawPath> {
-  for (let at: RawPath | undefined = path; at !== undefined; at = parentOf(at)) yield at;
 }
 
 function isIn(path: RawPath, folders: ReadonlySet<RawPath>): boolean {
@@ -276,6 +273,7 @@ async function restOf(
 ): Promise<Result<Change[]>> {
   const changes = plan.changes.filter(({ path }) => !isIn(path, aside));
   const ended = plan.ended.filter((folder) => !isIn(folder, aside));
+  if (ended.length === 0) return ok(changes);
   const removed = await removalOf(root.treePath, ended, helper);
   if (!removed.ok) return removed;
   const gone = new Set(changes.filter(({ op }) => op === 'gone').map(({ path }) => path));

@@ -41,6 +41,11 @@ export function parentOf(path: RawPath): RawPath | undefined {
   return slash < 0 ? '' : path.slice(0, slash);
 }
 
+/** A path and the folders around it, up to the root (''). */
+export function* upwards(path: RawPath): Generator<RawPath> {
+  for (let at: RawPath | undefined = path; at !== undefined; at = parentOf(at)) yield at;
+}
+
 /** The absolute path of `path` below `root`. */
 export function absolute(root: Buffer, path: RawPath): Buffer {
   if (path === '') return root;

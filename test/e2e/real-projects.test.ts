@@ -276,20 +276,15 @@ version = "0.1.0"
 edition = "2021"
 [dependencies]
 core-part = { path = "../core" }
-clap = { version = "4", features = ["derive"] }
+pico-args = "0.5"
 serde_json = "1"
 anyhow = "1"
 `,
-  'tool/src/main.rs': `use clap::Parser;
-#[derive(Parser)]
-struct Options {
-    #[arg(long, default_value_t = 1)]
-    times: u32,
-    text: String,
-}
-fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
-    println!("{}", serde_json::to_string(&core_part::look(&options.text, options.times))?);
+  'tool/src/main.rs': `fn main() -> anyhow::Result<()> {
+    let mut words = pico_args::Arguments::from_env();
+    let times: u32 = words.opt_value_from_str("--times")?.unwrap_or(1);
+    let text: String = words.free_from_str()?;
+    println!("{}", serde_json::to_string(&core_part::look(&text, times))?);
     Ok(())
 }
 `,
@@ -299,7 +294,7 @@ version = "0.1.0"
 edition = "2021"
 [dependencies]
 serde = { version = "1", features = ["derive"] }
-regex = "1"
+regex-lite = "0.1"
 tempfile = "3"
 chrono = "0.4"
 libz-sys = { version = "1", default-features = false, features = ["static"] }
@@ -308,7 +303,7 @@ libz-sys = { version = "1", default-features = false, features = ["static"] }
 pub struct Found { digits: Vec<String>, times: u32 }
 pub fn look(text: &str, times: u32) -> Found {
     assert!(unsafe { libz_sys::zlibCompileFlags() } != 0);
-    let digits = regex::Regex::new(r"\\d+").unwrap();
+    let digits = regex_lite::Regex::new(r"\\d+").unwrap();
     Found { digits: digits.find_iter(text).map(|each| each.as_str().to_owned()).collect(), times }
 }
 `,
