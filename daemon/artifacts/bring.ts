@@ -120,6 +120,7 @@ export async function bring(
   wanted: ReadonlyMap<Hash, Wanted>,
   needs: BringNeeds,
 ): Promise<Result<undefined>> {
+  needs.spool.countOn(wanted.keys(), needs.asker);
   const announced = [...wanted].reduce(
     (sum, [hash, { size }]) => sum + (needs.spool.has(hash) ? 0 : size),
     0,

@@ -108,6 +108,12 @@ function statOf(root: Buffer, path: RawPath): BigIntStats | undefined {
   }
 }
 
+/** The same without taking its content away: who counts on that now is not known. */
+function staying(operation: Operation): Operation {
+  if (operation.op !== 'file' || operation.content.from !== 'move') return operation;
+  return { ...operation, content: { ...operation.content, from: 'copy' } };
+}
+
 /** What is left to do, or undefined when the tree is neither as before nor as after. */
 function pendingOf({ root, operations }: Intention): Operation[] | undefined {
   const at = Buffer.from(root, 'latin1');
@@ -122,7 +128,7 @@ function pendingOf({ root, operations }: Intention): Operation[] | undefined {
     if (!fits(operation.guard, stat)) return undefined;
     if (operation.op === 'file' && operation.content.from !== 'inline')
       if (!existsSync(operation.content.path)) return undefined;
-    pending.push(operation);
+    pending.push(staying(operation));
   }
   return pending;
 }

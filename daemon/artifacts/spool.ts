@@ -24,6 +24,10 @@ export class Spool {
   readonly #coming = new Map<Hash, Coming>();
   /** Files here that contents may be copied from, by the hash they were lent under. */
   readonly #lent = new Map<Hash, Buffer>();
+  /** Who counts on a content that is here, or is to come, until it is placed. */
+  readonly #counting = new Map<Hash, Set<object>>();
+  /** Contents on their way out of the spool, and who waits for the end of that. */
+  readonly #leaving = new Map<Hash, Done[]>();
   #writing: Promise<void> = Promise.resolve();
 
   constructor(store: Store) {
@@ -35,9 +39,44 @@ export class Spool {
     return this.#received.get(asker) ?? 0;
   }
 
-  /** Whether the content is here already. */
+  /** Whether the content is here already, and stays. */
   has(hash: Hash): boolean {
-    return this.#store.has(hash);
+    return !this.#leaving.has(hash) && this.#store.has(hash);
+  }
+
+  /** Until `release`, contents that are here stay for `user`, or leave by its own word. */
+  countOn(hashes: Iterable<Hash>, user: object): void {
+    for (const hash of hashes) {
+      const users = this.#counting.get(hash) ?? new Set();
+      this.#counting.set(hash, users.add(user));
+    }
+  }
+
+  release(user: object): void {
+    for (const [hash, users] of this.#counting)
+      if (users.delete(user) && users.size === 0) this.#counting.delete(hash);
+  }
+
+  /**
+   * Whether the file of the content may be moved away by `user`: nobody else counts on it. Then it counts as gone until
+   * `left` has looked.
+   */
+  giveAway(hash: Hash, user: object): boolean {
+    const users = this.#counting.get(hash) ?? new Set();
+    if (!this.has(hash) || users.size !== 1 || !users.has(user)) return false;
+    this.#leaving.set(hash, []);
+    return true;
+  }
+
+  /** What was given away is moved now, or was not. */
+  left(hashes: Iterable<Hash>): void {
+    for (const hash of hashes) {
+      const waiting = this.#leaving.get(hash) ?? [];
+      this.#leaving.delete(hash);
+      this.#store.lookFor(hash);
+      const end = this.has(hash) ? ok(undefined) : fail('a content went to another place');
+      for (const done of waiting) done(end);
+    }
   }
 
   pathOf(hash: Hash): Buffer {
@@ -60,9 +99,10 @@ export class Spool {
 
   /**
    * From now on `asker` is to ask for the content, of `size` bytes; gives the bytes of it that have come. Undefined:
-   * another is asking already, and its `arrival` is worth waiting for.
+   * another is asking already, or it is on its way out, and its `arrival` is worth waiting for.
    */
   claim(hash: Hash, size: number, asker: object): number | undefined {
+    if (this.#leaving.has(hash)) return undefined;
     const known = this.#coming.get(hash);
     if (known !== undefined)
       return known.asker === asker && known.size === size ? known.at : undefined;
@@ -78,6 +118,8 @@ export class Spool {
 
   /** Resolves when the whole claimed content has arrived and its hash was found right, or will not come. */
   arrival(hash: Hash): Promise<Result<undefined>> {
+    const leaving = this.#leaving.get(hash);
+    if (leaving !== undefined) return new Promise((done) => leaving.push(done));
     const coming = this.#coming.get(hash);
     if (coming === undefined)
       return Promise.resolve(this.has(hash) ? ok(undefined) : fail('a content did not come'));

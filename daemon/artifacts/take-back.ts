@@ -23,6 +23,8 @@ import { stageOf } from './stages.ts';
 
 /** A cap stays this far below the earliest local change, ns (DESIGN, "Times"). */
 const BEFORE_EDIT = 1000n;
+/** A file from this size on, bytes, is moved out of the spool instead of copied: what it would save there is little. */
+const WORTH_MOVING = 32e6;
 /** A ctime may lag so far behind the clock that a scan reads (one tick of the kernel's coarse clock), ns. */
 const COARSE_CLOCK = 10_000_000n;
 
@@ -39,6 +41,8 @@ export type TakeBackNeeds = {
   readonly spool: Spool;
   /** The worker's clock minus ours, ns. */
   readonly offset: bigint;
+  /** Who counts on contents of the spool for this return. */
+  readonly asker: object;
   /** Sees to it that contents are in the spool. */
   readonly bring: (wanted: ReadonlyMap<Hash, Wanted>) => Promise<Result<undefined>>;
   readonly redo: RedoJournal;
@@ -289,18 +293,17 @@ export class TakeBack {
       return !unsettled.has(change.path);
     });
     const root = Buffer.from(rootPath, 'latin1');
-    const halfMade = new Set(
-      todo
-        .filter((change) => at.resumed && isHalfMade(change, at.now.manifest))
-        .map((change) => change.path),
-    );
+    const halfDone = todo.filter((change) => at.resumed && isHalfMade(change, at.now.manifest));
+    const halfMade = new Set(halfDone.map(({ path }) => path));
     const spared = (path: RawPath): boolean => touched.has(path) && !halfMade.has(path);
     const over: (() => void)[] = [];
+    const spending = this.#spending(todo);
     const result = await placeChanges({
       helper: this.#needs.helper,
       root,
       changes: todo,
       contentOf: (hash) => this.#contentOf(hash, at.now, todo),
+      spends: spending.spends,
       // What was touched here must not be replaced, and 'absent' is what it certainly is not.
       guard: (path) => (spared(path) ? 'absent' : (tree.stat(path) ?? 'absent')),
       before: (path) => at.now.manifest.get(path),
@@ -311,7 +314,7 @@ export class TakeBack {
         over.push(this.#needs.redo.intend(name, { root: rootPath, suffix, operations }));
       },
       suffix,
-    });
+    }).finally(spending.over);
     for (const end of over) end();
     const placed: Placed = result.ok ? result.value : result.failure.placed;
     for (const one of placed.placed) tree.adopt(one.path, one.entry, one.identity);
@@ -325,6 +328,26 @@ export class TakeBack {
         result.failure.next,
       );
     return ok({ rule: at.rule, changes: there, unsettled: [...unsettled], conflicts });
+  }
+
+  /** Gives away large contents that only one file is made of; `over` when they are placed, or were not. */
+  #spending(todo: readonly Change[]): { spends: (hash: Hash) => boolean; over: () => void } {
+    const { spool, asker } = this.#needs;
+    const files = new Map<Hash, number>();
+    for (const change of todo)
+      if (change.op === 'put' && change.entry.kind === 'file' && change.entry.size >= WORTH_MOVING)
+        files.set(change.entry.hash, (files.get(change.entry.hash) ?? 0) + 1);
+    const given: Hash[] = [];
+    return {
+      spends: (hash) => {
+        if (files.get(hash) !== 1 || !spool.giveAway(hash, asker)) return false;
+        given.push(hash);
+        return true;
+      },
+      over: () => {
+        spool.left(given);
+      },
+    };
   }
 
   #contentOf(hash: Hash, now: Snapshot, changes: readonly Change[]): Buffer {

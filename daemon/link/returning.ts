@@ -118,6 +118,7 @@ export class Returning {
       if (!left.ok) return left;
     } finally {
       await this.#early.forget();
+      this.#needs.spool.release(this.#early);
       this.received = this.#needs.spool.receivedFor(this.#early);
     }
     const conflicts = [...this.#taken.flatMap(({ back }) => back.conflicts), ...this.#stayed];
@@ -169,6 +170,7 @@ export class Returning {
       offset: this.#needs.client.clock.offset,
       redo: this.#needs.redo,
       job: this.#needs.job,
+      asker: this.#early,
       bring: (wanted) => this.#bring(wanted),
       before: before.value,
       rule: this.#needs.rules.get(key),

@@ -184,7 +184,7 @@ static bool take_operation(struct rch_reader *in, struct operation *o) {
   if (o->op == 1 || o->op == 2 || o->op == 4 || o->op == 7) o->mtime = rch_take_i64(in);
   if (o->op == 1) o->size = rch_take_u64(in), o->content = rch_take_u8(in);
   if (o->op == 1 || o->op == 2 || o->op == 5) o->data = rch_take_bytes(in);
-  return in->ok && o->op >= 1 && o->op <= 9 && o->content <= 2 && o->size <= INT64_MAX;
+  return in->ok && o->op >= 1 && o->op <= 9 && o->content <= 3 && o->size <= INT64_MAX;
 }
 
 static void put_result(struct rch_buffer *out, const struct result *r) {

@@ -1,6 +1,6 @@
 /** Reads back what packOperations of apply.ts packed: for a journal of what was about to be done. */
 import { fail, ok, type Result } from '../base/result.ts';
-import type { Content, Guard, Operation } from './apply.ts';
+import { type Content, ContentKind, type Guard, type Operation } from './apply.ts';
 import { readStat, STAT_BYTES } from './scan.ts';
 
 class Reader {
@@ -48,8 +48,9 @@ class Reader {
     const kind = this.u8();
     const data = this.bytes();
     if (kind === 0) return { from: 'inline', data };
-    if (kind > 2) throw new RangeError('an unknown content');
-    return { from: kind === 1 ? 'copy' : 'link', path: data };
+    for (const from of ['copy', 'link', 'move'] as const)
+      if (kind === ContentKind[from]) return { from, path: data };
+    throw new RangeError('an unknown content');
   }
 
   #take(length: number): number {

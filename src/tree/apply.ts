@@ -2,7 +2,7 @@
  * What `rch-fs` is told to do to a tree, and what came of it. Operations of an `apply` message, little-endian:
  * ```
  * u8 op, u32 length, path, u8 guard (0 none, 1 absent, 2 identity + stat as in scan.ts), then
- * 1 file:     u32 mode, i64 mtime, u64 size, u8 content (0 inline, 1 copy, 2 link), u32 length, data or absolute path
+ * 1 file:     u32 mode, i64 mtime, u64 size, u8 content (0 inline, 1 copy, 2 link, 3 move), u32 length, data or absolute path
  * 2 symlink:  i64 mtime, u32 length, target
  * 3 dir:      nothing (a new one is 0700 until its dirMeta)
  * 4 dirMeta:  u32 mode, i64 mtime
@@ -25,10 +25,13 @@ import { type Identity, readStat, STAT_BYTES, writeStat } from './scan.ts';
  */
 export type Guard = 'none' | 'absent' | Identity;
 
-/** `copy` reflinks where the file system can; `link` may share the inode when mode and mtime allow it. */
+/**
+ * `copy` reflinks where the file system can; `link` may share the inode when mode and mtime allow it; `move` may take
+ * the file itself, which is then gone from its path, whatever comes of the operation.
+ */
 export type Content =
   | { readonly from: 'inline'; readonly data: Buffer }
-  | { readonly from: 'copy' | 'link'; readonly path: Buffer };
+  | { readonly from: 'copy' | 'link' | 'move'; readonly path: Buffer };
 
 /** Paths are relative to the root of the `apply`; no part of a parent may be a symlink. */
 export type Operation =
@@ -95,7 +98,7 @@ const Op = {
   stat: 8,
   aside: 9,
 } as const;
-const ContentKind = { inline: 0, copy: 1, link: 2 } as const;
+export const ContentKind = { inline: 0, copy: 1, link: 2, move: 3 } as const;
 /** Bytes of the fixed fields of any operation, at most. */
 const FIXED = 128;
 

@@ -27,6 +27,8 @@ export type PlaceOptions = {
   readonly suffix?: string;
   /** Files may share their inode with the content (read-only roots). */
   readonly linkOk?: boolean;
+  /** Whether a content, whose path was asked for before, may be gone from there afterwards, whatever comes of it. */
+  readonly spends?: (hash: Hash) => boolean;
   /** In which stage a file is put, lowest first (folders come before all, removals before those); 0 for all. */
   readonly stage?: (path: RawPath) => number;
   /** Told what is about to be done, just before it is: for a journal. */
@@ -80,6 +82,12 @@ function guardOf(options: PlaceOptions, path: RawPath): Guard {
   return expected.nlink > 1 ? { ...expected, ctime: 0n } : expected;
 }
 
+function contentFor(options: PlaceOptions, hash: Hash): Content {
+  const path = options.contentOf(hash);
+  if (options.linkOk === true) return { from: 'link', path };
+  return { from: options.spends?.(hash) === true ? 'move' : 'copy', path };
+}
+
 function fileOperation(options: PlaceOptions, path: RawPath, entry: FileEntry): Operation {
   const guard = guardOf(options, path);
   const { mode, mtime, size } = entry;
@@ -89,11 +97,7 @@ function fileOperation(options: PlaceOptions, path: RawPath, entry: FileEntry): 
   let content: Content;
   if (size === 0) content = { from: 'inline', data: Buffer.alloc(0) };
   else if (held) content = { from: 'copy', path: absolute(options.root, path) };
-  else
-    content = {
-      from: options.linkOk === true ? 'link' : 'copy',
-      path: options.contentOf(entry.hash),
-    };
+  else content = contentFor(options, entry.hash);
   return { op: 'file', path, guard, mode, mtime, size, content };
 }
 

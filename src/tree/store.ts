@@ -78,6 +78,14 @@ export class Store {
     return true;
   }
 
+  /** Another may have taken the file of a content away: where it did, the content is no longer here. */
+  lookFor(hash: Hash): void {
+    const item = this.#items.get(hash);
+    if (item === undefined || fs.existsSync(this.#pathOf(hash))) return;
+    this.#items.delete(hash);
+    this.#bytes -= item.size;
+  }
+
   sizeOf(hash: Hash): number | undefined {
     return this.#items.get(hash)?.size;
   }

@@ -1,5 +1,6 @@
 /** What a job brings back: beside other jobs, from its own /tmp, and before its end. */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -13,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ended, World, type Ended, type HistoryRow } from '../rig/world.ts';
 import { write, type Files } from './projects.ts';
@@ -104,6 +106,72 @@ for n in ${names.join(' ')}; do gcc -MMD -c $n.c -o $n.o & done; wait`;
     await ranThere(1);
     expect(readdirSync(folder).filter((name) => /rch-|meet/.test(name))).toEqual([]);
   }, 240_000);
+});
+
+describe('a large file', () => {
+  const SIZE = 40_000_000;
+  const makefile = `big: stamp
+\tyes rch | head -c ${SIZE} > big && chmod 750 big
+both: stamp
+\tyes both | head -c ${SIZE} > one && cp one two && touch both
+`;
+  const right = (path: string, word: string): void => {
+    const data = readFileSync(path);
+    expect(data.length).toBe(SIZE);
+    expect(data.equals(Buffer.alloc(SIZE, `${word}\n`)), path).toBe(true);
+  };
+  /** Bytes of the contents that wait here to be placed, or were. */
+  const spooled = (): number => {
+    const spool = join(world.home, '.cache', 'rch', 'spool', 'here');
+    const names = readdirSync(spool, { recursive: true, encoding: 'utf8' });
+    return names.reduce((sum, name) => sum + statSync(join(spool, name)).size, 0);
+  };
+
+  it('comes each time it is made, in one project and in several at once', async () => {
+    const files = { Makefile: makefile, stamp: '' };
+    const folders = ['large1', 'large2', 'large3'].map((name) => project(name, files));
+    const [first = ''] = folders;
+    const before = spooled();
+    for (let round = 0; round < 2; round++) {
+      await run(first, ['make', 'big']);
+      right(join(first, 'big'), 'rch');
+      expect(statSync(join(first, 'big')).mode & 0o777).toBe(0o750);
+      expect((await run(first, ['make', '-q', 'big'], { RCH_BYPASS: '1' })).code).toBe(0);
+      // It is moved, not copied.
+      expect(spooled() - before).toBeLessThan(SIZE);
+      rmSync(join(first, 'big'));
+    }
+    await ranThere(2);
+    await run(first, ['make', 'both']);
+    for (const name of ['one', 'two']) right(join(first, name), 'both');
+    await Promise.all(folders.map((folder) => run(folder, ['make', 'big', 'both'])));
+    await ranThere(3);
+    for (const folder of folders) {
+      right(join(folder, 'big'), 'rch');
+      for (const name of ['one', 'two']) right(join(folder, name), 'both');
+      const fresh = await run(folder, ['make', '-q', 'big', 'both'], { RCH_BYPASS: '1' });
+      expect(fresh.code).toBe(0);
+      expect(readdirSync(folder).filter((name) => name.includes('rch-'))).toEqual([]);
+    }
+  }, 120_000);
+
+  it('that was made here meanwhile stays, and the one of the worker lies beside it', async () => {
+    const folder = project('large-edit', {
+      Makefile: `big: stamp
+\t@yes rch | head -c ${SIZE} > big; echo made; sleep 2
+`,
+      stamp: '',
+    });
+    const child = world.spawn(['make', 'big'], { cwd: folder, env: remotely });
+    const over = ended(child);
+    await once(child.stdout as Readable, 'data');
+    writeFileSync(join(folder, 'big'), 'mine');
+    await within(over, 'make', 60_000);
+    await ranThere(1);
+    expect(readFileSync(join(folder, 'big'), 'utf8')).toBe('mine');
+    const [beside = ''] = readdirSync(folder).filter((name) => name.startsWith('big.rch-'));
+    right(join(folder, beside), 'rch');
+  }, 120_000);
 });
 
 describe('the /tmp of a job', () => {

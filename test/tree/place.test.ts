@@ -59,6 +59,20 @@ function placing(
   return (parts) => placeChanges({ helper: shared, root: Buffer.from(at), contentOf, ...parts });
 }
 
+/** Whether files of the folder can share their blocks: then nothing need be moved. */
+function canClone(at: string): boolean {
+  const [from, to] = [join(at, '.from'), join(at, '.to')];
+  fs.writeFileSync(from, 'x'.repeat(100_000));
+  try {
+    fs.copyFileSync(from, to, fs.constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    for (const path of [from, to]) fs.rmSync(path, { force: true });
+  }
+}
+
 describe('placing', () => {
   test('makes any manifest from any other, to the last nanosecond', async () => {
     const contentOf = stock();
@@ -242,6 +256,81 @@ describe('placing', () => {
     expect(ino('d')).not.toBe(ino('a'));
     expect(lookAt(at).get('c')).toEqual(fileOf('a', { mtime: T + 1n }));
     expect(lookAt(at).get('d')).toEqual(fileOf('a', { mode: 0o755 }));
+  });
+
+  test('moves a content that may be spent, and copies it where a new file would be another', async () => {
+    const at = folder();
+    const place = placing(at);
+    const store = folder();
+    const kept = (text: string): string => join(store, text);
+    for (const text of ['one', 'two', 'three']) fs.writeFileSync(kept(text), text, { mode: 0o600 });
+    const name = new Map(
+      ['one', 'two', 'three'].map((text) => [hashBytes(Buffer.from(text)), text]),
+    );
+    const options = {
+      contentOf: (hash: string): Buffer => Buffer.from(kept(name.get(hash) ?? '')),
+      spends: (): boolean => true,
+      guard: (): 'absent' => 'absent',
+      suffix: 'new',
+    };
+    const { ino } = fs.statSync(kept('one'));
+    const clones = canClone(store);
+    fs.writeFileSync(join(at, 'mine'), 'mine');
+    fs.mkdirSync(join(at, 'group'), { mode: 0o755 });
+    if (root) fs.chownSync(join(at, 'group'), 0, 7);
+    fs.chmodSync(join(at, 'group'), 0o2755);
+    const wished = { mode: 0o755, mtime: T + 3n };
+    const placed = value(
+      await place({
+        ...options,
+        changes: [
+          put('a', fileOf('one', wished)),
+          put('mine', fileOf('two', wished)),
+          put('group/c', fileOf('three', wished)),
+        ],
+      }),
+    );
+    expect(lookAt(at).get('a')).toEqual(fileOf('one', wished));
+    if (!clones) {
+      expect(fs.statSync(join(at, 'a')).ino).toBe(ino);
+      expect(placed.placed.find(({ path }) => path === 'a')?.identity.ino).toBe(BigInt(ino));
+    }
+    // What was here stays, and the content lies beside it.
+    expect(placed.conflicts).toEqual([{ path: 'mine', kept: 'mine.rch-new' }]);
+    expect(fs.readFileSync(join(at, 'mine'), 'utf8')).toBe('mine');
+    expect(lookAt(at).get('mine.rch-new')).toEqual(fileOf('two', wished));
+    expect(lookAt(at).get('group/c')).toEqual(fileOf('three', wished));
+    // The group of the folder is for all that is made in it.
+    if (root) expect(fs.statSync(join(at, 'group/c')).gid).toBe(7);
+    if (root && !clones) expect(fs.readdirSync(store)).toEqual(['three']);
+    expect(temporaries(at)).toEqual([]);
+  });
+
+  test('copies a content that may be spent and is elsewhere, shared, or of another size', async () => {
+    const at = folder();
+    const place = placing(at);
+    const far = fs.mkdtempSync('/dev/shm/rch-place-');
+    onTestFinished(() => {
+      fs.rmSync(far, { recursive: true });
+    });
+    const one = join(far, 'one');
+    fs.writeFileSync(one, 'one');
+    const options = { contentOf: (): Buffer => Buffer.from(one), spends: (): boolean => true };
+    value(await place({ ...options, changes: [put('a', fileOf('one'))] }));
+    expect(lookAt(at).get('a')).toEqual(fileOf('one'));
+    expect(fs.readFileSync(one, 'utf8')).toBe('one');
+    const two = join(folder(), 'two');
+    fs.writeFileSync(two, 'two', { mode: 0o600 });
+    fs.linkSync(two, `${two}.other`);
+    const shared = { ...options, contentOf: (): Buffer => Buffer.from(two) };
+    value(await place({ ...shared, changes: [put('b', fileOf('two'))] }));
+    expect(lookAt(at).get('b')).toEqual(fileOf('two'));
+    expect(fs.statSync(two)).toMatchObject({ nlink: 2, size: 3 });
+    expect(fs.statSync(two).mode & 0o777).toBe(0o600);
+    const wrong = await place({ ...shared, changes: [put('c', fileOf('longer'))] });
+    expect(wrong.ok).toBe(false);
+    expect(fs.readFileSync(two, 'utf8')).toBe('two');
+    expect(fs.existsSync(join(at, 'c'))).toBe(false);
   });
 
   test('needs no content for a file that only gets another time, and keeps its inode', async () => {

@@ -72,7 +72,7 @@ function start(): string {
 }
 
 /** The operations of the placement, found without doing any. */
-async function intended(root: string, content: string): Promise<Operation[]> {
+async function intended(root: string, content: string, spends = false): Promise<Operation[]> {
   const { tree } = openTree(root);
   const before = value(await tree.refresh()).manifest;
   const idle = new FsHelper(program());
@@ -88,6 +88,7 @@ async function intended(root: string, content: string): Promise<Operation[]> {
     root: tree.root,
     changes: diff(before, to),
     contentOf: (hash) => Buffer.from(join(content, hash)),
+    spends: () => spends,
     guard: (path) => tree.stat(path) ?? 'absent',
     before: (path) => before.get(path),
     stage: stageOf,
@@ -107,24 +108,30 @@ function wanted(root: string): [string, Entry][] {
 }
 
 describe('a placement that is cut', () => {
-  test('at any point is brought to its end by its journal', async () => {
-    const shared = helper();
-    const count = (await intended(start(), folder())).length;
-    expect(count).toBeGreaterThan(15);
-    for (let cut = 0; cut <= count; cut++) {
-      const root = start();
-      const content = folder();
-      const operations = await intended(root, content);
-      expect(operations).toHaveLength(count);
-      const journal = new RedoJournal(join(content, 'redo'));
-      journal.intend('job', { root, suffix: 'sfx', operations });
-      value(await shared.apply(Buffer.from(root), operations.slice(0, cut), { suffix: 'sfx' }));
-      // A new process finds the journal.
-      expect(await new RedoJournal(join(content, 'redo')).recover(shared)).toEqual([root]);
-      expect(sorted(lookAt(root)), `cut after ${cut}`).toEqual(wanted(root));
-      expect(fs.readdirSync(join(content, 'redo'))).toEqual([]);
-    }
-  });
+  test.each([
+    { contents: 'are copied', spends: false },
+    { contents: 'are moved', spends: true },
+  ])(
+    'at any point is brought to its end by its journal, where contents $contents',
+    async ({ spends }) => {
+      const shared = helper();
+      const count = (await intended(start(), folder())).length;
+      expect(count).toBeGreaterThan(15);
+      for (let cut = 0; cut <= count; cut++) {
+        const root = start();
+        const content = folder();
+        const operations = await intended(root, content, spends);
+        expect(operations).toHaveLength(count);
+        const journal = new RedoJournal(join(content, 'redo'));
+        journal.intend('job', { root, suffix: 'sfx', operations });
+        value(await shared.apply(Buffer.from(root), operations.slice(0, cut), { suffix: 'sfx' }));
+        // A new process finds the journal.
+        expect(await new RedoJournal(join(content, 'redo')).recover(shared)).toEqual([root]);
+        expect(sorted(lookAt(root)), `cut after ${cut}`).toEqual(wanted(root));
+        expect(fs.readdirSync(join(content, 'redo'))).toEqual([]);
+      }
+    },
+  );
 
   test('is left as it is once somebody has gone on with the tree', async () => {
     const root = start();

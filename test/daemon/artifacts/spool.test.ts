@@ -1,0 +1,88 @@
+import * as fs from 'node:fs';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { bring, type BringNeeds } from '../../../daemon/artifacts/bring.ts';
+import { Spool } from '../../../daemon/artifacts/spool.ts';
+import { BlobCodec } from '../../../src/protocol/agent.ts';
+import { hashBytes } from '../../../src/tree/hash.ts';
+import { Store } from '../../../src/tree/store.ts';
+import { folder, hasher, value } from '../../tree/rig.ts';
+
+const data = Buffer.from('a large program');
+const hash = hashBytes(data);
+const wanted = new Map([[hash, { size: data.length }]]);
+
+/** A spool, and a way to bring contents into it that counts what was asked of the worker. */
+async function spoolAt(at: string): Promise<{
+  spool: Spool;
+  asked: string[];
+  ask: (asker: object) => ReturnType<typeof bring>;
+}> {
+  const store = value(await Store.open({ folder: at, hasher: hasher() }));
+  onTestFinished(() => store.close());
+  const spool = new Spool(store);
+  const asked: string[] = [];
+  const needs: Omit<BringNeeds, 'asker'> = {
+    spool,
+    fetch: (hashes) => {
+      asked.push(...hashes);
+      const raw = { type: 'blob', codec: BlobCodec.raw, base: Buffer.alloc(0) } as const;
+      const size = BigInt(data.length);
+      void spool.take({ ...raw, hash: Buffer.from(hash, 'hex'), size, offset: 0n, data });
+      return Promise.resolve({ ok: true, value: undefined });
+    },
+    fetchPart: () => Promise.resolve({ ok: false, failure: { reason: 'not here' } }),
+    worthDiffering: () => false,
+    free: () => Promise.resolve(1e12),
+  };
+  return { spool, asked, ask: (asker) => bring(wanted, { ...needs, asker }) };
+}
+
+describe('a content of the spool', () => {
+  test('is given away by the only one who counts on it, and comes anew for the next', async () => {
+    const { spool, asked, ask } = await spoolAt(folder());
+    const [mine, other] = [{}, {}];
+    value(await ask(mine));
+    expect(spool.giveAway(hash, other)).toBe(false);
+    expect(spool.giveAway(hash, mine)).toBe(true);
+    expect(spool.giveAway(hash, mine)).toBe(false);
+    expect(spool.has(hash)).toBe(false);
+    // Whoever wants it now waits until it is clear what became of it.
+    const next = ask(other);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(asked).toHaveLength(1);
+    fs.rmSync(spool.pathOf(hash));
+    spool.left([hash]);
+    value(await next);
+    expect(asked).toHaveLength(2);
+    expect(fs.readFileSync(spool.pathOf(hash))).toEqual(data);
+    // The other one counts on it still.
+    value(await ask(mine));
+    expect(spool.giveAway(hash, mine)).toBe(false);
+    spool.release(other);
+    expect(spool.giveAway(hash, mine)).toBe(true);
+    spool.left([hash]);
+  });
+
+  test('that was given away and stayed is there as before', async () => {
+    const { spool, asked, ask } = await spoolAt(folder());
+    const [mine, other] = [{}, {}];
+    value(await ask(mine));
+    expect(spool.giveAway(hash, mine)).toBe(true);
+    const next = ask(other);
+    spool.left([hash]);
+    value(await next);
+    expect(asked).toHaveLength(1);
+    expect(spool.has(hash)).toBe(true);
+  });
+
+  test('is not given away while another counts on it, nor when nobody does', async () => {
+    const { spool, ask } = await spoolAt(folder());
+    const [mine, other] = [{}, {}];
+    value(await ask(mine));
+    value(await ask(other));
+    expect(spool.giveAway(hash, mine)).toBe(false);
+    spool.release(mine);
+    spool.release(other);
+    expect(spool.giveAway(hash, mine)).toBe(false);
+  });
+});
