@@ -44,9 +44,14 @@ export class Spool {
     return !this.#leaving.has(hash) && this.#store.has(hash);
   }
 
-  /** Until `release`, contents that are here stay for `user`, or leave by its own word. */
+  /**
+   * Until `release`, contents that are here stay for `user`, or leave by its own word. What somebody else removed (a
+   * cache is anybody's to empty) is found out now.
+   */
   countOn(hashes: Iterable<Hash>, user: object): void {
+    this.#store.restore();
     for (const hash of hashes) {
+      this.#store.lookFor(hash);
       const users = this.#counting.get(hash) ?? new Set();
       this.#counting.set(hash, users.add(user));
     }

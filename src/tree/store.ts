@@ -28,6 +28,8 @@ type Item = { readonly size: number; used: number };
 
 const HASH = /^[0-9a-f]{64}$/;
 const FOLDER = /^[0-9a-f]{2}$/;
+/** The folders of the contents. */
+const SHARES = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 function notHash(hash: Hash): { readonly ok: false; readonly failure: { reason: string } } {
   return fail(`${JSON.stringify(hash)} is not a hash`);
@@ -78,6 +80,19 @@ export class Store {
     return true;
   }
 
+  /** Makes the folders anew where somebody removed them under us, which a cache must bear. */
+  restore(): void {
+    if (fs.existsSync(join(this.#folder, 'partial'))) return;
+    this.#items.clear();
+    this.#bytes = 0;
+    try {
+      for (const name of ['partial', ...SHARES])
+        fs.mkdirSync(join(this.#folder, name), { recursive: true, mode: 0o700 });
+    } catch {
+      // Whoever writes next is told why.
+    }
+  }
+
   /** Another may have taken the file of a content away: where it did, the content is no longer here. */
   lookFor(hash: Hash): void {
     const item = this.#items.get(hash);
@@ -112,6 +127,7 @@ export class Store {
     if (!HASH.test(hash)) return notHash(hash);
     if (hashBytes(data) !== hash) return fail(`a content is not that of its hash ${hash}`);
     const temporary = this.#temporary();
+    this.restore();
     try {
       fs.writeFileSync(temporary, data, { flag: 'wx', mode: 0o400 });
       fs.renameSync(temporary, this.#pathOf(hash));
@@ -128,6 +144,7 @@ export class Store {
     if (!HASH.test(hash)) return notHash(hash);
     const open = this.#uploads.get(hash);
     if (open !== undefined) return ok(open.held);
+    this.restore();
     const upload = await Upload.open(this.#uploadPath(hash), size);
     if (!upload.ok) return upload;
     const other = this.#uploads.get(hash);
@@ -189,6 +206,7 @@ export class Store {
     if (this.has(hash)) return ok(undefined);
     if (!HASH.test(hash)) return notHash(hash);
     const temporary = this.#temporary();
+    this.restore();
     const copied = await copySparse(path, temporary);
     if (!copied.ok || copied.value.hash !== hash) {
       await rm(temporary, { force: true });
@@ -257,10 +275,8 @@ export class Store {
   async #load(): Promise<void> {
     await mkdir(join(this.#folder, 'partial'), { recursive: true, mode: 0o700 });
     const names = new Set(await readdir(this.#folder));
-    for (let i = 0; i < 256; i++) {
-      const name = i.toString(16).padStart(2, '0');
+    for (const name of SHARES)
       if (!names.has(name)) await mkdir(join(this.#folder, name), { mode: 0o700, recursive: true });
-    }
     const used = await this.#readUsed();
     for (const folder of names) if (FOLDER.test(folder)) await this.#loadFolder(folder, used);
     await this.#dropStale();

@@ -155,6 +155,15 @@ both: stamp
     }
   }, 120_000);
 
+  it('comes though the folder in which it waits was removed', async () => {
+    const folder = project('large-removed', { Makefile: makefile, stamp: '' });
+    rmSync(join(world.home, '.cache', 'rch', 'spool'), { recursive: true });
+    await run(folder, ['make', 'big', 'both']);
+    await ranThere(1);
+    right(join(folder, 'big'), 'rch');
+    for (const name of ['one', 'two']) right(join(folder, name), 'both');
+  }, 120_000);
+
   it('that was made here meanwhile stays, and the one of the worker lies beside it', async () => {
     const folder = project('large-edit', {
       Makefile: `big: stamp

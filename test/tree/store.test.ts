@@ -36,6 +36,29 @@ describe('the store', () => {
     expect(fs.statSync(second.pathOf(hash)).mode & 0o077).toBe(0);
   });
 
+  test('goes on in a folder that was emptied, or removed, under it', async () => {
+    const at = join(folder(), 'store');
+    const store = await open(at);
+    const [one, two, three] = [content('one'), content('two'), content('three')];
+    value(store.put(one.hash, one.data));
+    for (const empty of [false, true]) {
+      fs.rmSync(at, { recursive: true });
+      if (empty) fs.mkdirSync(at);
+      value(store.put(two.hash, two.data));
+      expect(read(store, two.hash)).toBe('two');
+      // What was in it is known to be gone.
+      expect(store.has(one.hash)).toBe(false);
+      expect(store.bytes).toBe(3);
+      fs.rmSync(at, { recursive: true });
+      value(await store.begin(three.hash, three.data.length));
+      value(await store.write(three.hash, 0, three.data));
+      value(await store.finish(three.hash));
+      expect(read(store, three.hash)).toBe('three');
+      expect(store.bytes).toBe(5);
+    }
+    expect(fs.statSync(join(at, 'partial')).mode & 0o777).toBe(0o700);
+  });
+
   test('refuses a content that is not that of its hash, whichever way it comes', async () => {
     const at = folder();
     const store = await open(at);

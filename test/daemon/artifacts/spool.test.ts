@@ -75,6 +75,15 @@ describe('a content of the spool', () => {
     expect(spool.has(hash)).toBe(true);
   });
 
+  test('comes anew when its file was removed', async () => {
+    const { spool, asked, ask } = await spoolAt(folder());
+    value(await ask({}));
+    fs.rmSync(spool.pathOf(hash));
+    value(await ask({}));
+    expect(asked).toHaveLength(2);
+    expect(fs.readFileSync(spool.pathOf(hash))).toEqual(data);
+  });
+
   test('is not given away while another counts on it, nor when nobody does', async () => {
     const { spool, ask } = await spoolAt(folder());
     const [mine, other] = [{}, {}];
