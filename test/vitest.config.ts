@@ -13,7 +13,7 @@ const shims = 'test/shims/**/*.test.ts';
 
 /** What an account or a CI sets to change what tools print and how they build: each test sets what it is about. */
 const habits =
-  /^(CI|(FORCE|NO)_COLOR|CLICOLOR(_FORCE)?|COLORTERM|GCC_(COLORS|URLS)|NINJA_STATUS|(C|CXX|CPP|LD)FLAGS|CC|CXX|MAKE(FLAGS|LEVEL)|MFLAGS|GNUMAKEFLAGS|RUST(FLAGS|DOCFLAGS|C_WRAPPER)|CARGO_(TERM|BUILD|PROFILE|INCREMENTAL|ENCODED|TARGET).*|RCH_(?!TEST_|FLEET).*)$/;
+  /^(CI|(FORCE|NO)_COLOR|CLICOLOR(_FORCE)?|COLORTERM|GCC_(COLORS|URLS)|NINJA_STATUS|(C|CXX|CPP|LD)FLAGS|CC|CXX|MAKE(FLAGS|LEVEL)|MFLAGS|GNUMAKEFLAGS|RUST(FLAGS|DOCFLAGS|C_WRAPPER)|CARGO_(TERM|BUILD|PROFILE|INCREMENTAL|ENCODED|TARGET).*|RCH_(?!TEST_|FLEET|FUZZ_).*)$/;
 for (const name of Object.keys(process.env))
   if (habits.test(name)) Reflect.deleteProperty(process.env, name);
 

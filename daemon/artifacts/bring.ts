@@ -11,7 +11,7 @@ const DELTA_LEAST = 4 * 1024 * 1024;
 const DELTA_MOST = 64e9;
 
 /** How often a content that another return was bringing is asked for again. */
-const ROUNDS = 3;
+const ROUNDS = 4;
 
 /** What is less than that is brought without a look at the disk, bytes. */
 const LEAST_ASKED = 1e6;
@@ -94,19 +94,29 @@ async function fetchDiffering(
   }
 }
 
-/** Gives up on contents when nothing has come for a while, although the agent says that it sent them. */
+/**
+ * Gives up on contents when nothing has come for a while, although the agent says that it sent them: of `mine`, which
+ * come in any order, nothing at all; of each that another asked for, nothing of it.
+ */
 async function patiently<T>(
   arrived: Promise<T>,
-  hashes: readonly Hash[],
+  { mine, others }: { readonly mine: readonly Hash[]; readonly others: readonly Hash[] },
   { spool, asker }: BringNeeds,
 ): Promise<T> {
   let seen = spool.receivedFor(asker);
+  const held = new Map(others.map((hash) => [hash, spool.heldOf(hash)]));
+  const drop = (hash: Hash): void => {
+    void spool.drop(hash, 'the worker no longer sends what it offered');
+  };
   const timer = setInterval(() => {
     const now = spool.receivedFor(asker);
-    if (now === seen)
-      for (const hash of hashes)
-        void spool.drop(hash, 'the worker no longer sends what it offered');
+    if (now === seen) mine.forEach(drop);
     seen = now;
+    for (const [hash, before] of held) {
+      const at = spool.heldOf(hash);
+      if (at !== undefined && at === before) drop(hash);
+      held.set(hash, at);
+    }
   }, STALLED_MS);
   try {
     return await arrived;
@@ -153,7 +163,10 @@ export async function bring(
       );
       return answer;
     }
-    const ends = await patiently(Promise.all(arrivals), [...lacking.keys()], needs);
+    const others = new Set(claims.others);
+    const own = [...lacking.keys()].filter((hash) => !others.has(hash));
+    const waiting = { mine: own, others: claims.others };
+    const ends = await patiently(Promise.all(arrivals), waiting, needs);
     const mine = new Set(claims.whole);
     for (const [at, hash] of [...lacking.keys()].entries()) {
       const end = ends[at];
@@ -162,5 +175,6 @@ export async function bring(
       failure = end.failure;
     }
   }
-  return { ok: false, failure };
+  const all = [...wanted.keys()].every((hash) => needs.spool.has(hash));
+  return all ? ok(undefined) : { ok: false, failure };
 }

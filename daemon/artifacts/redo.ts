@@ -6,7 +6,8 @@
  * ```
  * It is all or nothing: where the tree holds anything that is neither as before the placement nor as after it,
  * somebody went on working with it, and nothing is done. A boot since then ends a journal, because files may have
- * been lost with the power; the order of the placement alone (take-back.ts) keeps tools from believing too much then.
+ * been lost with the power, and so does a content that was on its way from the spool into the tree, which comes from the
+ * worker again; the order of the placement alone (take-back.ts) keeps tools from believing too much then.
  */
 import {
   existsSync,

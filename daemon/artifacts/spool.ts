@@ -57,6 +57,11 @@ export class Spool {
     }
   }
 
+  /** Whether anybody counts on it. */
+  counts(hash: Hash): boolean {
+    return this.#counting.has(hash);
+  }
+
   release(user: object): void {
     for (const [hash, users] of this.#counting)
       if (users.delete(user) && users.size === 0) this.#counting.delete(hash);
@@ -68,7 +73,8 @@ export class Spool {
    */
   giveAway(hash: Hash, user: object): boolean {
     const users = this.#counting.get(hash) ?? new Set();
-    if (!this.has(hash) || users.size !== 1 || !users.has(user)) return false;
+    if (!this.has(hash) || this.#coming.has(hash) || users.size !== 1 || !users.has(user))
+      return false;
     this.#leaving.set(hash, []);
     return true;
   }
@@ -119,6 +125,11 @@ export class Spool {
       if (!begun.ok) this.#settle(hash, begun);
     });
     return 0;
+  }
+
+  /** Bytes that have come of a claimed content; undefined: nobody claims it. */
+  heldOf(hash: Hash): number | undefined {
+    return this.#coming.get(hash)?.at;
   }
 
   /** Resolves when the whole claimed content has arrived and its hash was found right, or will not come. */

@@ -24,7 +24,7 @@ import { stageOf } from './stages.ts';
 /** A cap stays this far below the earliest local change, ns (DESIGN, "Times"). */
 const BEFORE_EDIT = 1000n;
 /** A file from this size on, bytes, is moved out of the spool instead of copied: what it would save there is little. */
-const WORTH_MOVING = 32e6;
+export const WORTH_MOVING = 32e6;
 /** A ctime may lag so far behind the clock that a scan reads (one tick of the kernel's coarse clock), ns. */
 const COARSE_CLOCK = 10_000_000n;
 
@@ -43,6 +43,8 @@ export type TakeBackNeeds = {
   readonly offset: bigint;
   /** Who counts on contents of the spool for this return. */
   readonly asker: object;
+  /** How many files of the whole job a large content is wanted for. */
+  readonly usesOf: (hash: Hash) => number;
   /** Sees to it that contents are in the spool. */
   readonly bring: (wanted: ReadonlyMap<Hash, Wanted>) => Promise<Result<undefined>>;
   readonly redo: RedoJournal;
@@ -297,7 +299,7 @@ export class TakeBack {
     const halfMade = new Set(halfDone.map(({ path }) => path));
     const spared = (path: RawPath): boolean => touched.has(path) && !halfMade.has(path);
     const over: (() => void)[] = [];
-    const spending = this.#spending(todo);
+    const spending = this.#spending();
     const result = await placeChanges({
       helper: this.#needs.helper,
       root,
@@ -331,16 +333,12 @@ export class TakeBack {
   }
 
   /** Gives away large contents that only one file is made of; `over` when they are placed, or were not. */
-  #spending(todo: readonly Change[]): { spends: (hash: Hash) => boolean; over: () => void } {
-    const { spool, asker } = this.#needs;
-    const files = new Map<Hash, number>();
-    for (const change of todo)
-      if (change.op === 'put' && change.entry.kind === 'file' && change.entry.size >= WORTH_MOVING)
-        files.set(change.entry.hash, (files.get(change.entry.hash) ?? 0) + 1);
+  #spending(): { spends: (hash: Hash) => boolean; over: () => void } {
+    const { spool, asker, usesOf } = this.#needs;
     const given: Hash[] = [];
     return {
       spends: (hash) => {
-        if (files.get(hash) !== 1 || !spool.giveAway(hash, asker)) return false;
+        if (usesOf(hash) !== 1 || !spool.giveAway(hash, asker)) return false;
         given.push(hash);
         return true;
       },

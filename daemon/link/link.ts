@@ -358,7 +358,7 @@ export class Link {
   async #idle(): Promise<void> {
     this.#renewal.soon();
     await this.#book.save();
-    await this.#parts.store.collect(SPOOL_BYTES, new Set());
+    await this.#parts.store.collect(SPOOL_BYTES, { has: (hash) => this.#spool.counts(hash) });
   }
 
   #opened(opening: Opening, launcher: Launcher, mayWait = true): void {

@@ -13,7 +13,7 @@ import { bring, type Known, type Wanted } from '../artifacts/bring.ts';
 import { EarlyReturn, type Offer, type Part } from '../artifacts/early.ts';
 import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
-import { TakeBack, type TakenBack } from '../artifacts/take-back.ts';
+import { TakeBack, type TakenBack, WORTH_MOVING } from '../artifacts/take-back.ts';
 import { takeTemporaries } from '../artifacts/take-temporaries.ts';
 import { buildTextKind, envReads, type BuildText } from '../plan/env-reads.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
@@ -70,6 +70,8 @@ export class Returning {
   /** Files in temporary folders that were here already. */
   readonly #stayed: RawPath[] = [];
   readonly #settling: Promise<void>[] = [];
+  /** Large files of all roots and temporaries, by their content. */
+  readonly #uses = new Map<Hash, number>();
   readonly #taken: { readonly held: HeldRoot; readonly back: TakenBack }[] = [];
 
   /** Paths that came back. */
@@ -109,6 +111,7 @@ export class Returning {
   async take(roots: readonly HeldRoot[]): Promise<Result<Returned>> {
     try {
       await this.#early.stop();
+      this.#count(roots);
       for (const held of roots) {
         const back = await this.#takeOne(held);
         if (!back.ok) return back;
@@ -125,6 +128,17 @@ export class Returning {
     // Files there that an earlier link placed look the same.
     const unseen = this.#needs.recovered ? '' : (this.#stayed[0] ?? '');
     return ok({ conflicts, unseen, missedEnv: await this.#missedEnv() });
+  }
+
+  #count(roots: readonly HeldRoot[]): void {
+    const { results } = this.#needs;
+    this.#uses.clear();
+    for (const name of [...roots.map(({ root }) => root.key), ...results.temporaries])
+      for (const change of results.of(name).changes)
+        if (change.op === 'put' && change.entry.kind === 'file') {
+          const { hash, size } = change.entry;
+          if (size >= WORTH_MOVING) this.#uses.set(hash, (this.#uses.get(hash) ?? 0) + 1);
+        }
   }
 
   /** What the job left in /tmp and the like; only folders that the caller's own job would have used. */
@@ -171,6 +185,7 @@ export class Returning {
       redo: this.#needs.redo,
       job: this.#needs.job,
       asker: this.#early,
+      usesOf: (hash) => this.#uses.get(hash) ?? 0,
       bring: (wanted) => this.#bring(wanted),
       before: before.value,
       rule: this.#needs.rules.get(key),

@@ -118,7 +118,7 @@ static int write_temp(const struct operation *o, int fd, const char *temp) {
   } else {
     /* A clone takes no time either, and the content stays. */
     bool cloned = o->content == 3 && ioctl(to, FICLONE, source) == 0;
-    bool moved = o->content == 3 && !cloned && is_alike(source, to) && move_content(o, path, source, fd, temp);
+    bool moved = o->content == 3 && !cloned && (o->mode & 0400) && is_alike(source, to) && move_content(o, path, source, fd, temp);
     if (!moved) {
       int done = 0;
       if (!cloned) done = source >= 0 ? copy_content(source, to, (off_t)o->size) : write_all(to, o->data.at, o->data.n, 0);

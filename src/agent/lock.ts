@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import {
   linkSync,
+  lstatSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -39,6 +40,16 @@ function textOf(path: string): string | undefined {
   }
 }
 
+/** Whether nothing is there; a file system that fails says nothing about that. */
+export function isGone(path: string): boolean {
+  try {
+    lstatSync(path);
+    return false;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
 function tryLink(from: string, to: string): boolean {
   try {
     linkSync(from, to);
@@ -51,6 +62,8 @@ function tryLink(from: string, to: string): boolean {
 export type Lock = {
   /** False once another took it over, which happens only to one that looked dead. */
   readonly held: () => boolean;
+  /** True once it is certainly not held: what cannot be read now may come back. */
+  readonly lost: () => boolean;
   readonly release: () => void;
 };
 
@@ -146,6 +159,7 @@ function removeStale(path: string, holder: string): void {
 function lockAt(path: string, own: string): Lock {
   return {
     held: () => textOf(path) === own,
+    lost: () => isGone(path) || (textOf(path) ?? own) !== own,
     release: () => {
       if (textOf(path) === own) unlinkSync(path);
     },

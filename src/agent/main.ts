@@ -4,7 +4,7 @@
  * node rch-wkr.mjs serve --folder F --socket S [--parent PID] [--idle SECONDS] [--without METHOD]
  * node rch-wkr.mjs version
  * ```
- * `serve` stays until it was idle for SECONDS (900), PID is gone, SIGTERM, or SIGUSR2 where nobody needs it. Exit code
+ * `serve` stays until it was idle for SECONDS (900), PID or the folder is gone, SIGTERM, or SIGUSR2 where nobody needs it. Exit code
  * 0 then, and when another agent has the folder and stays: then S leads to that one. 1 when it cannot serve, with the reason on stderr. It prints `ready` and a
  * newline on stdout once the socket answers. `--without` names a sandbox method not to use (tests).
  */
@@ -16,13 +16,15 @@ import { RunFolder } from '../base/run-folder.ts';
 import { messageOf } from '../base/result.ts';
 import { Agent } from './agent.ts';
 import { openFolder, type AgentFolder } from './folder.ts';
-import { LEAVE, succeed, type Lock } from './lock.ts';
+import { isGone, LEAVE, succeed, type Lock } from './lock.ts';
 import { openLog, type Log } from './log.ts';
 import { AgentServer } from './server.ts';
 
 const IDLE_SECONDS = 900;
-/** How often a parent is looked for, ms. */
-const PARENT_EVERY = 1000;
+/** How often a parent, and the folder, is looked for, ms. */
+const LOOK_EVERY = 1000;
+/** An agent that begins may put the lock aside for a moment; one that is missed so many times in a row is gone. */
+const MISSED = 3;
 
 const version = process.env['RCH_BUILD_VERSION'] ?? '0';
 
@@ -36,7 +38,19 @@ function watchParent(pid: number, gone: () => void): void {
   const started = startTimeOf(pid);
   setInterval(() => {
     if (started === undefined || startTimeOf(pid) !== started) gone();
-  }, PARENT_EVERY);
+  }, LOOK_EVERY);
+}
+
+/**
+ * Calls `gone` once the folder is no longer ours: somebody removed it, or a part of it, or another agent took it. Whoever
+ * is connected comes back to an agent that makes all of it anew.
+ */
+function watchFolder(folder: AgentFolder, lock: Lock, gone: () => void): void {
+  let missed = 0;
+  setInterval(() => {
+    missed = lock.lost() || Object.values(folder).some(isGone) ? missed + 1 : 0;
+    if (missed === MISSED) gone();
+  }, LOOK_EVERY).unref();
 }
 
 type ServeOptions = {
@@ -117,6 +131,9 @@ async function serve(options: ServeOptions): Promise<void> {
     watchParent(Number(options.parent), () => {
       stop('the parent is gone');
     });
+  watchFolder(folder.value, lock, () => {
+    stop("its folder was removed, or is another agent's");
+  });
   leaveWhenIdle(agent.value, { seconds: options.idle, request }, stop);
   log(`serving ${options.socket}`);
   process.stdout.write('ready\n');

@@ -220,23 +220,27 @@ export class Store {
   }
 
   /** Removes the least recently used until at most `limit` bytes are held; what is `pinned` stays. */
-  async collect(limit: number, pinned: ReadonlySet<Hash>): Promise<Collected> {
+  async collect(limit: number, pinned: Pick<ReadonlySet<Hash>, 'has'>): Promise<Collected> {
     const removed: Hash[] = [];
     let freed = 0;
     const oldest = [...this.#items].sort((a, b) => a[1].used - b[1].used);
     for (const [hash, item] of oldest) {
       if (this.#bytes <= limit) break;
       if (pinned.has(hash)) continue;
+      // From here on nobody is told that it is here; another may have taken it away meanwhile.
+      if (!this.#items.delete(hash)) continue;
+      this.#bytes -= item.size;
       const path = this.#pathOf(hash);
       try {
         // While a placed tree shares the inode, removing its name here gives nothing back.
         if ((await stat(path)).nlink === 1) freed += item.size;
         await rm(path);
       } catch (thrown) {
-        if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') continue;
+        if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') {
+          this.#added(hash, item.size);
+          continue;
+        }
       }
-      this.#items.delete(hash);
-      this.#bytes -= item.size;
       removed.push(hash);
     }
     await this.#saveUsed();

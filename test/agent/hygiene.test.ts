@@ -45,6 +45,24 @@ function precious(name: string): string {
   return path;
 }
 
+test.each([
+  { what: 'all of it', part: '.' },
+  { what: 'a part of it', part: 'trees' },
+  { what: 'its lock', part: 'run/agent.lock' },
+])(
+  'an agent whose folder was removed under it ($what) makes room for one that makes it anew',
+  async ({ part }) => {
+    agent = await startAgent({ folder });
+    const { child } = agent;
+    const left = once(child, 'exit');
+    rmSync(join(folder, part), { recursive: true });
+    expect(await left).toEqual([0, null]);
+    agent = await startAgent({ folder });
+    peer = await AgentPeer.connect(agent.socket);
+    expect(peer.welcome).toBeDefined();
+  },
+);
+
 test('nothing outside the folder is removed, at the start, when room is made, and at the end', async () => {
   for (const part of ['trash', 'jobs', 'kept', 'trees', 'store', 'run', 'log'])
     mkdirSync(join(folder, part), { mode: 0o700 });

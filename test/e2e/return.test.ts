@@ -35,6 +35,7 @@ afterAll(async () => {
 
 function project(name: string, files: Files): string {
   const folder = join(base, name);
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
   write(folder, files);
   return folder;
@@ -123,6 +124,7 @@ both: stamp
   /** Bytes of the contents that wait here to be placed, or were. */
   const spooled = (): number => {
     const spool = join(world.home, '.cache', 'rch', 'spool', 'here');
+    if (!existsSync(spool)) return 0;
     const names = readdirSync(spool, { recursive: true, encoding: 'utf8' });
     return names.reduce((sum, name) => sum + statSync(join(spool, name)).size, 0);
   };
@@ -157,6 +159,8 @@ both: stamp
 
   it('comes though the folder in which it waits was removed', async () => {
     const folder = project('large-removed', { Makefile: makefile, stamp: '' });
+    await run(folder, ['make', 'big']);
+    rmSync(join(folder, 'big'));
     rmSync(join(world.home, '.cache', 'rch', 'spool'), { recursive: true });
     await run(folder, ['make', 'big', 'both']);
     await ranThere(1);

@@ -1,6 +1,7 @@
 /** Bad input and trouble: each gets a clear message or a silent local run with a reason, and no file is harmed. */
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -15,10 +16,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noFleet } from '../rig/fleet.ts';
 import { type Files, write } from './projects.ts';
-import { runsHereBecause, Scene, tiny, withWorld, within, words } from './trouble.ts';
+import { runsHereBecause, Scene, tiny, until, withWorld, within, words } from './trouble.ts';
 
 let scene: Scene;
 
@@ -163,6 +165,25 @@ describe.skipIf(noFleet !== undefined)('workers that cannot be used', () => {
       await inside('umount', '-l', home);
       await scene.world.start();
     }
+  });
+
+  it('builds here when somebody removed its folder on the worker, and soon there again', async () => {
+    const folder = scene.project('removed-there');
+    await scene.buildsThere(folder);
+    const cache = `/home/${scene.worker.user}/.cache`;
+    await scene.fleet.inside(scene.worker, 'rm', '-rf', cache);
+    const { ended, row } = await scene.build(folder);
+    expect(ended.code, words(ended)).toBe(0);
+    expect(row).toMatchObject({ decision: 'local' });
+    await until(async () => {
+      // Not at once: a worker that fails again and again is let alone for a while.
+      await sleep(4000);
+      appendFileSync(join(folder, 'x.c'), '/* once more */\n');
+      const again = await scene.build(folder);
+      expect(again.ended.code, words(again.ended)).toBe(0);
+      expect(await scene.says(join(folder, 'x'))).toBe('42');
+      return again.row.decision === 'remote';
+    }, 'was there an agent again');
   });
 
   it('leaves no half of a file when the disk here is full', async () => {

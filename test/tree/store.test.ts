@@ -59,6 +59,24 @@ describe('the store', () => {
     expect(fs.statSync(join(at, 'partial')).mode & 0o777).toBe(0o700);
   });
 
+  test('counts bytes right when a content is taken away while it collects', async () => {
+    const store = await open(join(folder(), 'store'));
+    const [one, two] = [content('one'), content('twoo')];
+    for (const each of [one, two]) value(store.put(each.hash, each.data));
+    const pinned = {
+      has: (hash: string): boolean => {
+        if (hash === one.hash) {
+          fs.rmSync(store.pathOf(two.hash), { force: true });
+          store.lookFor(two.hash);
+        }
+        return hash === one.hash;
+      },
+    };
+    await store.collect(0, pinned);
+    expect(store.has(one.hash)).toBe(true);
+    expect(store.bytes).toBe(3);
+  });
+
   test('refuses a content that is not that of its hash, whichever way it comes', async () => {
     const at = folder();
     const store = await open(at);

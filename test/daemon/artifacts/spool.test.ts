@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { bring, type BringNeeds } from '../../../daemon/artifacts/bring.ts';
 import { Spool } from '../../../daemon/artifacts/spool.ts';
 import { BlobCodec } from '../../../src/protocol/agent.ts';
@@ -10,6 +10,17 @@ import { folder, hasher, value } from '../../tree/rig.ts';
 const data = Buffer.from('a large program');
 const hash = hashBytes(data);
 const wanted = new Map([[hash, { size: data.length }]]);
+
+/** The bytes of the content from `from` to `till`, as they come over the wire. */
+function piece(from: number, till: number): Parameters<Spool['take']>[0] {
+  return {
+    ...{ type: 'blob', codec: BlobCodec.raw, base: Buffer.alloc(0) },
+    hash: Buffer.from(hash, 'hex'),
+    size: BigInt(data.length),
+    offset: BigInt(from),
+    data: data.subarray(from, till),
+  };
+}
 
 /** A spool, and a way to bring contents into it that counts what was asked of the worker. */
 async function spoolAt(at: string): Promise<{
@@ -25,9 +36,7 @@ async function spoolAt(at: string): Promise<{
     spool,
     fetch: (hashes) => {
       asked.push(...hashes);
-      const raw = { type: 'blob', codec: BlobCodec.raw, base: Buffer.alloc(0) } as const;
-      const size = BigInt(data.length);
-      void spool.take({ ...raw, hash: Buffer.from(hash, 'hex'), size, offset: 0n, data });
+      void spool.take(piece(0, data.length));
       return Promise.resolve({ ok: true, value: undefined });
     },
     fetchPart: () => Promise.resolve({ ok: false, failure: { reason: 'not here' } }),
@@ -92,6 +101,47 @@ describe('a content of the spool', () => {
     expect(spool.giveAway(hash, mine)).toBe(false);
     spool.release(mine);
     spool.release(other);
+    expect(spool.giveAway(hash, mine)).toBe(false);
+  });
+});
+
+describe('a content that another return is bringing', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('is waited for as long as something of it comes', async () => {
+    const { spool, asked, ask } = await spoolAt(folder());
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const slow = {};
+    expect(spool.claim(hash, data.length, slow)).toBe(0);
+    const mine = ask({});
+    for (let at = 0; at < data.length; at += 3) {
+      await vi.advanceTimersByTimeAsync(50_000);
+      await spool.take(piece(at, Math.min(at + 3, data.length)));
+    }
+    value(await mine);
+    expect(asked).toEqual([]);
+    expect(fs.readFileSync(spool.pathOf(hash))).toEqual(data);
+  });
+
+  test('is brought anew when nothing of it comes any more', async () => {
+    const { spool, asked, ask } = await spoolAt(folder());
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    expect(spool.claim(hash, data.length, {})).toBe(0);
+    await spool.take(piece(0, 3));
+    const mine = ask({});
+    await vi.advanceTimersByTimeAsync(70_000);
+    value(await mine);
+    expect(asked).toEqual([hash]);
+    expect(fs.readFileSync(spool.pathOf(hash))).toEqual(data);
+  });
+
+  test('is not given away by one who has it while it comes once more', async () => {
+    const { spool, ask } = await spoolAt(folder());
+    const mine = {};
+    value(await ask(mine));
+    expect(spool.claim(hash, data.length, {})).toBe(0);
     expect(spool.giveAway(hash, mine)).toBe(false);
   });
 });
