@@ -5,9 +5,10 @@ import type { AgentClient } from './agent-client.ts';
 
 export function peerOf(
   client: AgentClient,
-): Pick<PushPeer, 'request' | 'withdraw' | 'sendBlob' | 'sendAhead'> {
+): Pick<PushPeer, 'request' | 'ours' | 'withdraw' | 'sendBlob' | 'sendAhead'> {
   return {
     request: (build, partial) => client.request(build, partial),
+    ours: () => client.connected && !client.foreign,
     withdraw: (request) => client.send({ type: 'withdraw', request }),
     sendBlob: (blob) => client.sendBlob(blob),
     sendAhead: (blob) =>

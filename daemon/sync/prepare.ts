@@ -51,6 +51,9 @@ export type PrepareNeeds = {
   readonly phase: (text: string) => void;
 };
 
+/** `looks`: whether the agent found each of its trees to be what was agreed. */
+type RoundNeeds = PrepareNeeds & { readonly looks: Promise<boolean>[] };
+
 /** Paths of `absolute` below `root`, relative to it. */
 function relativeTo(root: string, absolute: readonly string[]): string[] {
   return absolute.filter((path) => isBelow(path, root)).map((path) => path.slice(root.length + 1));
@@ -60,6 +63,17 @@ function relativeTo(root: string, absolute: readonly string[]): string[] {
 export async function prepare(
   job: PlannedJob,
   needs: PrepareNeeds,
+): Promise<Result<Prepared, PushFailure>> {
+  const looks: Promise<boolean>[] = [];
+  const prepared = await prepareAll(job, { ...needs, looks });
+  if (!prepared.ok || !(await Promise.all(looks)).includes(false)) return prepared;
+  for (const root of prepared.value.roots) root.release();
+  return prepareAll(job, { ...needs, looks: [] });
+}
+
+async function prepareAll(
+  job: PlannedJob,
+  needs: RoundNeeds,
 ): Promise<Result<Prepared, PushFailure>> {
   const held: HeldRoot[] = [];
   const ready: ReadyRoot[] = [];
@@ -82,7 +96,7 @@ export async function prepare(
 async function prepareOne(
   job: PlannedJob,
   plan: PlannedRoot,
-  needs: PrepareNeeds,
+  needs: RoundNeeds,
 ): Promise<Result<{ held: HeldRoot; ready: ReadyRoot; newest: bigint }, PushFailure>> {
   const root = needs.book.get(plan);
   const taking = new Taking(root, needs);
@@ -258,15 +272,34 @@ async function lookAt(
   return snapshot;
 }
 
+/**
+ * Has the agent look at its tree while we look at ours: what somebody else did to it must not come back as the work of
+ * the job. False: it was changed, and is at no epoch any more.
+ */
+async function lookThere(root: SharedRoot, peer: PushPeer): Promise<boolean> {
+  const { key, epoch } = root;
+  if (epoch === undefined || !peer.ours()) return true;
+  const answer = await peer.request(
+    (request) => [{ type: 'look', request, root: key, from: epoch }],
+    () => false,
+  );
+  const changed = answer.ok && answer.value.type === 'syncMismatch';
+  // A sync that went out meanwhile was told the same, and has mended it.
+  if (!changed || root.epoch !== epoch) return true;
+  root.distrust();
+  return false;
+}
+
 async function synchronise(
   job: PlannedJob,
   at: { readonly root: SharedRoot; readonly plan: PlannedRoot; readonly taking: Taking },
-  needs: PrepareNeeds,
+  needs: RoundNeeds,
 ): Promise<Result<{ snapshot: Snapshot; epoch: bigint }, PushFailure>> {
   const { root, plan } = at;
   const caches = relativeTo(root.path, job.caches);
   let last: PushFailure = { reason: 'files kept changing while they were sent' };
   let whole: boolean = false;
+  needs.looks.push(lookThere(root, needs.peer));
   for (let look = 0; look < LOOKS; look++) {
     if (plan.git !== undefined) needs.phase(`gathering git's history in ${plan.git}`);
     const snapshot = await lookAt(

@@ -24,12 +24,14 @@ const NO_BASE = Buffer.alloc(0);
 type Blob = Extract<AgentMessage, { type: 'blob' }>;
 type Answer = Extract<AgentMessage, { request: number }>;
 
-/** The agent as a push needs it. */
+/** The agent as a sync needs it. */
 export type PushPeer = {
   readonly request: (
     build: (request: number) => readonly AgentMessage[],
     partial: (answer: Answer) => boolean,
   ) => Promise<Result<Answer, Failure & { readonly kind?: string }>>;
+  /** Whether it knows what only agents of our version do. */
+  readonly ours: () => boolean;
   /** Tells the agent that what a request waits for will not come. */
   readonly withdraw: (request: number) => void;
   readonly sendBlob: (blob: Blob) => Promise<Result<undefined>>;

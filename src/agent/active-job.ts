@@ -376,7 +376,8 @@ export class ActiveJob {
     // Others come and go until it is our turn.
     return root.inOrder(() => {
       const { helper, others } = this.#needs;
-      const where = { root, helper, others: others(of), caches: root.caches };
+      const alone = this.plan.spec.concurrent !== true;
+      const where = { root, helper, others: others(of), alone, caches: root.caches };
       const covered = coveredIn(this.plan, of);
       return collectResult({ ...where, covered, ...window, shift: this.#shift });
     });

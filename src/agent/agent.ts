@@ -16,6 +16,7 @@ import { Contents } from './contents.ts';
 import { emptyTrash, sweepFolder, type AgentFolder } from './folder.ts';
 import { Jobs, type JobsNeeds } from './jobs.ts';
 import { Kept } from './kept.ts';
+import { lookAt } from './look.ts';
 import { LoadWatch } from './load.ts';
 import type { Log } from './log.ts';
 import { Memory } from '../base/memory.ts';
@@ -240,6 +241,17 @@ export class Agent {
     if (stood.ok) return root;
     const reason = `${stood.failure.reason}; ${sandbox.mend}`;
     return { ok: false, failure: { kind: 'no-sandbox', reason } };
+  }
+
+  /** The epoch of a root after a look at its tree; 0: none, or nobody vouches for it. */
+  async look(owner: Owner, key: string): Promise<bigint> {
+    const root = this.#roots.find(owner.workstation, key);
+    if (root === undefined) return 0n;
+    return root.inOrder(async () => {
+      const damage = await lookAt(root, { jobs: this.jobs.all, roots: this.#roots.all });
+      if (damage !== undefined) this.log(`${root.path}: ${damage}`);
+      return root.epoch;
+    });
   }
 
   /** Whether so many more bytes fit on the disk. */

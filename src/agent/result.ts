@@ -1,10 +1,11 @@
 /** What a job changed in a tree: found by a scan, compared with what was agreed, and settled when the link took it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fail, ok, type Result } from '../base/result.ts';
 import { applyChanges, diff, sameEntry } from '../tree/diff.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Change, Entry, Hash, Manifest, RawPath } from '../tree/manifest.ts';
 import { packChanges } from '../tree/packed.ts';
-import { absolute } from '../tree/paths.ts';
+import { absolute, shown } from '../tree/paths.ts';
 import type { StampRule } from '../tree/stamps.ts';
 import type { Snapshot } from '../tree/tree.ts';
 import type { Content } from './blobs-out.ts';
@@ -48,9 +49,14 @@ export type Collecting = {
   /** Where other roots are mounted in this one: what is there is theirs. */
   readonly covered: readonly RawPath[];
   readonly others: Others;
+  /** No other job may run in the root. */
+  readonly alone: boolean;
 };
 
 const MOST = 1n << 62n;
+
+/** How long a tree in which something was removed is watched for more, ms: who empties it does so without a pause. */
+const STILL_MS = 100;
 
 /** The rule that makes the worker's clock one that is `shift` off, for what was written in its window. */
 function shiftRule(of: Collecting): StampRule {
@@ -61,7 +67,7 @@ function shiftRule(of: Collecting): StampRule {
 const compared = new WeakMap<Manifest, { readonly with: Manifest; readonly changes: Change[] }>();
 
 /** As `diff`, and at once for a pair that was compared before: a job that changed nothing finds the same two. */
-function diffOnce(agreed: Manifest, actual: Manifest): Change[] {
+export function diffOnce(agreed: Manifest, actual: Manifest): Change[] {
   const known = compared.get(actual);
   if (known?.with === agreed) return known.changes;
   const changes = diff(agreed, actual);
@@ -97,6 +103,22 @@ function changesOf({ manifest, restless }: Snapshot, of: Collecting): Change[] {
   });
 }
 
+/**
+ * What is removed after a run's last process has ended was removed by somebody else (who empties the worker's caches,
+ * say), and then nobody knows what else was: none of it may go at home.
+ */
+async function standsStill(changes: readonly Change[], of: Collecting): Promise<Result<undefined>> {
+  const gone = new Set(changes.flatMap(({ op, path }) => (op === 'gone' ? path : [])));
+  if (gone.size === 0 || !of.alone) return ok(undefined);
+  await sleep(STILL_MS);
+  const again = await of.root.tree.refresh();
+  if (!again.ok) return again;
+  for (const { op, path } of changesOf(again.value, of))
+    if (op === 'gone' && !gone.has(path))
+      return fail(`${shown(path)} was removed on the worker by somebody else`);
+  return ok(undefined);
+}
+
 /** Scans the root after a run. */
 export async function collectResult(of: Collecting): Promise<Result<RootResult>> {
   const { doubts, tree } = of.root;
@@ -105,6 +127,8 @@ export async function collectResult(of: Collecting): Promise<Result<RootResult>>
   let snapshot = await tree.refresh({ patient });
   if (!snapshot.ok) return snapshot;
   let changes = changesOf(snapshot.value, of);
+  const still = await standsStill(changes, of);
+  if (!still.ok) return still;
   if (of.shift !== 0n) {
     const shifted = await stampTree(changes, snapshot.value.manifest, {
       helper: of.helper,

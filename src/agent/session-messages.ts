@@ -17,6 +17,7 @@ const requests = [
   'keep',
   'reclaim',
   'outline',
+  'look',
 ] as const;
 const aboutJobs = [
   'run',

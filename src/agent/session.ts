@@ -110,6 +110,9 @@ export class Session implements Listener {
       case 'withdraw':
         this.#bringing.get(request)?.withdrawn.abort();
         return;
+      case 'look':
+        this.#answer(request, () => this.#look(message));
+        return;
       case 'outline':
         this.#answer(request, () => this.#outline(message));
         return;
@@ -275,6 +278,13 @@ export class Session implements Listener {
       this.send({ type: 'synced', request, epoch: synced.value.epoch });
     else this.send({ type: 'syncMismatch', request, at: synced.value.at });
     this.#agent.maybeCollect();
+  }
+
+  /** At once, so that whatever comes after it waits for it. */
+  async #look({ request, root, from }: Of<'look'>): Promise<void> {
+    const at = await this.#agent.look(this.owner, root);
+    if (at !== 0n && at === from) this.send({ type: 'synced', request, epoch: at });
+    else this.send({ type: 'syncMismatch', request, at });
   }
 
   #need(request: number, { missing, partial }: Lack): void {

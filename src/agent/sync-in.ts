@@ -164,10 +164,14 @@ function keptOf(plan: SyncPlan, root: Root): ((path: RawPath) => Entry | undefin
   return (path) => (isBelowAny(path, plan.ended) ? undefined : plan.before.get(path));
 }
 
-/** The contents that the changes take and the store lacks, largest last so that small ones are not held up. */
+/**
+ * The contents that the changes take and the store lacks, largest last so that small ones are not held up. Somebody
+ * else may have removed some from the store: a cache is anybody's to empty.
+ */
 function lackingOf(plan: SyncPlan, root: Root, store: Store): Missing[] {
+  store.restore();
   return [...contentNeeded(plan.changes, keptOf(plan, root))]
-    .filter(([hash]) => !store.has(hash))
+    .filter(([hash]) => !store.lookFor(hash))
     .map(([hash, size]) => ({ hash, size }))
     .sort((a, b) => a.size - b.size);
 }

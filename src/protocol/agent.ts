@@ -166,6 +166,11 @@ export const agentMessages = {
   reclaim: { number: 25, fields: { request: 'u32', job: 'bytes' } },
   /** Asks for the chunks of what stands where the sync `sync` is to put the content `hash`. */
   outline: { number: 26, fields: { request: 'u32', sync: 'u32', hash: 'bytes' } },
+  /**
+   * Asks whether the tree of a root still is what was agreed at epoch `from`, before anything is done with it: answered
+   * by `synced` or `syncMismatch`. What somebody else did to it on the worker must not pass for the work of a job.
+   */
+  look: { number: 27, fields: { request: 'u32', root: 'str', from: 'u64' } },
 
   // agent → link
   /** `json` is AgentFacts. `now` is the agent's clock. */

@@ -93,12 +93,14 @@ export class Store {
     }
   }
 
-  /** Another may have taken the file of a content away: where it did, the content is no longer here. */
-  lookFor(hash: Hash): void {
+  /** As `has`, and looks whether another took the file of the content away: then it is no longer here. */
+  lookFor(hash: Hash): boolean {
     const item = this.#items.get(hash);
-    if (item === undefined || fs.existsSync(this.#pathOf(hash))) return;
+    if (item === undefined) return false;
+    if (fs.existsSync(this.#pathOf(hash))) return this.has(hash);
     this.#items.delete(hash);
     this.#bytes -= item.size;
+    return false;
   }
 
   sizeOf(hash: Hash): number | undefined {

@@ -1,5 +1,6 @@
 /** What an agent removes is its own: whatever lies in its folder, and however it was planted there. */
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -13,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { outsideLoad, parseProcessorTimes } from '../../src/agent/load.ts';
 import { startTimeOf } from '../../src/base/processes.ts';
 import { snapshot } from '../rig/tree-snapshot.ts';
@@ -62,6 +63,26 @@ test.each([
     expect(peer.welcome).toBeDefined();
   },
 );
+
+test('an agent goes on when parts of its folder are removed that it can make anew', async () => {
+  agent = await startAgent({ folder });
+  peer = await AgentPeer.connect(agent.socket);
+  for (const part of ['log', 'kept', 'jobs', 'store', 'shims', 'trash'])
+    rmSync(join(folder, part), { recursive: true });
+  await vi.waitFor(() => {
+    expect(existsSync(join(folder, 'trash'))).toBe(true);
+  }, 60_000);
+  const text = 'x'.repeat(1000);
+  const entries = manifestOf({ a: file(text) });
+  const at = { path: '/home/somebody/project' };
+  expect((await peer.syncWhole({ ...at, to: 5n }, entries, [text])).type).toBe('synced');
+  const job = randomBytes(16);
+  const roots = [{ root: 'root', ...at, policy: 0, epoch: '5' }];
+  peer.run(job, { argv: ['sh', '-c', 'cp a b'], cwd: at.path, spec: { roots } });
+  const { results, notStarted } = await peer.follow(job);
+  expect(notStarted).toBeUndefined();
+  expect(results.get('root')?.changes.map(({ path }) => path)).toContain('b');
+});
 
 test('nothing outside the folder is removed, at the start, when room is made, and at the end', async () => {
   for (const part of ['trash', 'jobs', 'kept', 'trees', 'store', 'run', 'log'])

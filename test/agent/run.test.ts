@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import {
@@ -377,6 +377,42 @@ test('what is sent into a pure cache takes the place of all that is in it', asyn
   });
   expect(readdirSync(tree('target/inc'))).toEqual(['state']);
   expect(readFileSync(tree('target/inc/state'), 'utf8')).toBe('s\n');
+});
+
+test('what somebody else does to a tree is found before a job begins, and the tree is no longer trusted', async () => {
+  await synced({ a: file('a'), b: file('b') }, ['a', 'b']);
+  const look = async (from: bigint): Promise<unknown> => {
+    const request = peer.nextRequest();
+    peer.send({ type: 'look', request, root: 'root', from });
+    return peer.answer(request);
+  };
+  expect(await look(5n)).toMatchObject({ type: 'synced', epoch: 5n });
+  expect(await look(4n)).toMatchObject({ type: 'syncMismatch', at: 5n });
+  rmSync(tree('b'));
+  expect(await look(5n)).toMatchObject({ type: 'syncMismatch', at: 0n });
+  expect(await ran('true')).toMatchObject({ notStarted: { kind: 'no-root' } });
+  await synced({ a: file('a'), b: file('b') }, ['a', 'b']);
+  expect(readFileSync(tree('b'), 'utf8')).toBe('b');
+  rmSync(join(agent.folder, 'trees/station/root'), { recursive: true });
+  expect(await look(5n)).toMatchObject({ type: 'syncMismatch', at: 0n });
+  // The contents may have gone with it.
+  rmSync(join(agent.folder, 'store'), { recursive: true });
+  await synced({ a: file('a'), b: file('b') }, ['a', 'b']);
+  expect([...changed(await ran('rm a')).keys()]).toEqual(['a', '']);
+});
+
+test('a tree that somebody empties when a job ends has no result', async () => {
+  const names = Array.from({ length: 4000 }, (_, at) => `f${at}`);
+  await synced(Object.fromEntries(names.map((name) => [name, file('')])), ['']);
+  const emptying = `for f in ${tree('f*')}; do /bin/rm "$f"; done`;
+  const job = start('rm f0; until [ ! -e f9 ]; do :; done');
+  const child = spawn('sh', ['-c', emptying]);
+  const ended = once(child, 'exit');
+  const end = await peer.follow(job);
+  child.kill();
+  await ended;
+  expect(end.notStarted?.reason).toContain('was removed on the worker by somebody else');
+  await synced({ a: file('a') }, ['a']);
 });
 
 test('standard input reaches the tool once, and its use is told', async () => {

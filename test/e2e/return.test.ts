@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ended, World, type Ended, type HistoryRow } from '../rig/world.ts';
@@ -258,6 +258,78 @@ all:
     await ranThere(1);
     expect(readdirSync(own)).toEqual([expect.stringMatching(/^tmp\./)]);
   }, 240_000);
+});
+
+describe('a tree that somebody else changed on the worker', () => {
+  const files = {
+    Makefile: 'one two three four five:\n\t@cat notes/a.txt notes/b.txt > $@\n',
+    'notes/a.txt': 'precious\n',
+    'notes/b.txt': 'words\n',
+    'notes/c.txt': 'that no rule reads\n',
+  };
+
+  /** The worker's copy of the project. */
+  function copyOf(folder: string): string {
+    const trees = join(world.home, '.cache', 'rch', 'embedded', 'trees');
+    const metas = readdirSync(trees, { recursive: true, encoding: 'utf8' });
+    const meta = metas.find(
+      (name) =>
+        /^\w+\/\w+\/meta\.json$/.test(name) &&
+        readFileSync(join(trees, name), 'utf8').includes(JSON.stringify(folder)),
+    );
+    return dirname(join(trees, meta ?? '-'));
+  }
+
+  it.each([
+    {
+      what: 'files',
+      damage: (copy: string) => {
+        rmSync(join(copy, 't', 'notes', 'c.txt'));
+        writeFileSync(join(copy, 't', 'notes', 'a.txt'), 'others\n');
+        writeFileSync(join(copy, 't', 'more.txt'), 'others\n');
+      },
+    },
+    {
+      what: 'all files',
+      damage: (copy: string) => {
+        rmSync(join(copy, 't'), { recursive: true });
+      },
+    },
+    {
+      what: 'the copy',
+      damage: (copy: string) => {
+        rmSync(copy, { recursive: true });
+      },
+    },
+    {
+      what: 'the contents it was made of, too',
+      damage: (copy: string) => {
+        rmSync(join(copy, 't', 'notes'), { recursive: true });
+        rmSync(join(copy, '..', '..', '..', 'store'), { recursive: true });
+      },
+    },
+  ])(
+    'is made right before anything runs in it ($what)',
+    async ({ damage }) => {
+      const folder = project('purged', files);
+      expect(words(await run(folder, ['make', 'one']))).toBe('');
+      await ranThere(1);
+      damage(copyOf(folder));
+      const made = await run(folder, ['make', 'two']);
+      expect(words(made)).toBe('');
+      // With an edit, so that something has to be sent in any case.
+      damage(copyOf(folder));
+      writeFileSync(join(folder, 'notes', 'b.txt'), 'other words\n');
+      expect(words(await run(folder, ['make', 'three']))).toBe('');
+      await ranThere(1);
+      for (const [name, text] of Object.entries({ ...files, 'notes/b.txt': 'other words\n' }))
+        expect(readFileSync(join(folder, name), 'utf8')).toBe(text);
+      expect(readFileSync(join(folder, 'two'), 'utf8')).toBe('precious\nwords\n');
+      expect(readFileSync(join(folder, 'three'), 'utf8')).toBe('precious\nother words\n');
+      expect(readdirSync(folder).sort()).toEqual(['Makefile', 'notes', 'one', 'three', 'two']);
+    },
+    120_000,
+  );
 });
 
 describe('a long build', () => {

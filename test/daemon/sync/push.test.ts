@@ -105,6 +105,7 @@ async function sync(
     request: (build, partial) => client.request(build, partial),
     withdraw: (request) => client.send({ type: 'withdraw', request }),
     sendBlob: options.sendBlob ?? ((blob) => client.sendBlob(blob)),
+    ours: () => true,
     sendAhead: (blob) => Promise.resolve(client.send(blob) ? ok(undefined) : fail('lost')),
     packer: new BlobPacker(3),
     progress: () => undefined,

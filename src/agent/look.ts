@@ -1,0 +1,75 @@
+/**
+ * Whether a tree still is what was agreed, before a job runs in it. Anybody who may write here may have changed it (who
+ * empties caches, purges old files, mends a file system); a job that ran in such a tree would return what they did.
+ */
+import { existsSync, mkdirSync } from 'node:fs';
+import { RootPolicy } from '../protocol/agent.ts';
+import type { RawPath } from '../tree/manifest.ts';
+import { shown } from '../tree/paths.ts';
+import type { ActiveJob } from './active-job.ts';
+import { isBelow, within } from './caches.ts';
+import { diffOnce } from './result.ts';
+import type { Root } from './root.ts';
+
+/** ms for which a read-only root is taken for what it was: nothing of it returns, so that it can do less harm. */
+const RESTS = 60_000;
+
+type Beside = {
+  readonly jobs: readonly ActiveJob[];
+  /** All roots of the worker. */
+  readonly roots: readonly Root[];
+};
+
+/** When each read-only root was last found whole, ms of the monotonic clock. */
+const found = new WeakMap<Root, number>();
+
+/** What running jobs do to a tree is found when they end, and is theirs. */
+function isBusy(root: Root, jobs: readonly ActiveJob[]): boolean {
+  return jobs.some(
+    ({ plan, state }) =>
+      (state.at !== 'waiting' || plan.spec.concurrent === true) &&
+      plan.roots.some((each) => each.root === root),
+  );
+}
+
+/** Where other roots may have been mounted in this one. */
+function coveredIn(root: Root, roots: readonly Root[]): RawPath[] {
+  return within(
+    root.path,
+    roots.map(({ path }) => path),
+  );
+}
+
+/**
+ * Looks at a root in its turn (Root.inOrder). Where it is not what was agreed, nobody vouches for it from then on; the
+ * value says what was found.
+ */
+export async function lookAt(root: Root, beside: Beside): Promise<string | undefined> {
+  if (root.epoch === 0n || isBusy(root, beside.jobs)) return undefined;
+  const readOnly = root.policy === RootPolicy.readOnly;
+  const seen = found.get(root) ?? -Infinity;
+  if (readOnly && performance.now() - seen < RESTS) return undefined;
+  const damage = await damageOf(root, beside);
+  if (damage === undefined) found.set(root, performance.now());
+  else root.distrust();
+  return damage;
+}
+
+async function damageOf(root: Root, { roots }: Beside): Promise<string | undefined> {
+  const whole = existsSync(root.folder);
+  const snapshot = whole ? await root.tree.refresh({ patient: true }) : undefined;
+  if (snapshot?.ok !== true) {
+    // What is made anew is read anew.
+    await root.unload();
+    mkdirSync(root.folder, { recursive: true, mode: 0o700 });
+    return 'the tree was removed by somebody else';
+  }
+  const { agreed } = root;
+  const covered = coveredIn(root, roots);
+  const change = diffOnce(agreed, snapshot.value.manifest).find(
+    ({ op, path }) =>
+      // A folder made only to mount another root in.
+      op === 'gone' || agreed.has(path) || !covered.some((at) => isBelow(at, path)),
+  );
+  return change === undefined ? undefined : `${shown(change.path)} was changed by somebody else`;
+}
