@@ -5,6 +5,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Fleet, type FleetWorker } from '../../test/rig/fleet.ts';
+import { spread } from '../../test/rig/spread.ts';
 import { World, type HistoryRow } from '../../test/rig/world.ts';
 import { quote, TimedShell, type Timed } from './timed-shell.ts';
 
@@ -68,6 +69,7 @@ export class Stage {
     // As a user's projects: below a home. Of /tmp a job has its own, in which the way to its roots has to be made.
     process.env['TMPDIR'] = join(Stage.kept, 'tmp');
     mkdirSync(process.env['TMPDIR'], { recursive: true });
+    spread(process.env['TMPDIR']);
     const fleet = await Fleet.up('bench', 1, { packages: ['rsync'] });
     try {
       // More slots than cores: the benchmark of four streaming builds has them all on one worker.

@@ -5,6 +5,7 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spread } from './spread.ts';
 
 /** ms that processes which were told to end may take. */
 const GRACE = 10_000;
@@ -52,7 +53,7 @@ async function gone(folder: string): Promise<string[]> {
 /** Sets TMPDIR for everything the tests start; the returned teardown looks for leftovers. */
 export function setup(): () => Promise<void> {
   const outer = tmpdir();
-  const folder = mkdtempSync(join(outer, 'rch-t-'));
+  const folder = spread(mkdtempSync(join(outer, 'rch-t-')));
   // Jobs of other accounts look into it.
   chmodSync(folder, 0o755);
   process.env['TMPDIR'] = folder;

@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { layoutFor } from '../../src/base/layout.ts';
 import { DaemonClient } from '../../src/client/daemon-client.ts';
+import { spread } from './spread.ts';
 
 const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const builtLib = join(top, 'dist', 'lib');
@@ -87,11 +88,12 @@ export class World {
 
   /** A fresh world with an installation of the build; `workers` is the text of workers.toml. */
   static async create(workers: string, config = '', account?: Account): Promise<World> {
-    const world = new World(mkdtempSync(join(tmpdir(), 'rch-world-')), account);
+    const world = new World(spread(mkdtempSync(join(tmpdir(), 'rch-world-'))), account);
     const lib = join(world.data, 'lib');
     mkdirSync(join(world.data, 'run'), { recursive: true, mode: 0o700 });
     cpSync(builtLib, lib, { recursive: true });
     symlinkSync(process.execPath, join(lib, 'node'));
+    spread(world.home);
     const folders = {
       config: join(world.home, '.config', 'rch'),
       state: join(world.home, '.local', 'state', 'rch'),
