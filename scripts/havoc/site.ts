@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Fleet, Relay, type FleetWorker } from '../../test/rig/fleet.ts';
+import { spread } from '../../test/rig/spread.ts';
 import { World } from '../../test/rig/world.ts';
 
 /** Bytes of the disk of the first worker. */
@@ -33,7 +34,7 @@ export class Site {
     this.fleet = fleet;
     this.world = world;
     this.relays = relays;
-    this.base = mkdtempSync(join(tmpdir(), 'rch-chaos-'));
+    this.base = spread(mkdtempSync(join(tmpdir(), 'rch-chaos-')));
   }
 
   static async set(name: string, workers: number): Promise<Site> {

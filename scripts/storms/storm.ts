@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Fleet } from '../../test/rig/fleet.ts';
+import { spread } from '../../test/rig/spread.ts';
 import { World, type HistoryRow } from '../../test/rig/world.ts';
 import { treeSeconds } from './cpu.ts';
 import { leftovers, openFiles, stillRuns } from './leftovers.ts';
@@ -79,7 +80,7 @@ async function stepBack(fleet: Fleet): Promise<void> {
 
 async function prepareGround(): Promise<Ground> {
   const fleet = await Fleet.up('storm', sizes.length);
-  const folder = mkdtempSync(join(tmpdir(), 'rch-storm-'));
+  const folder = spread(mkdtempSync(join(tmpdir(), 'rch-storm-')));
   try {
     const toml = fleet.workers.reduce(
       (text, { id }, at) =>
