@@ -3,8 +3,6 @@
 #define RCH_FS_SCAN_H
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 
 #include "crew.h"
@@ -134,17 +132,64 @@ static bool walk_name(struct walk *w, int fd, dev_t dev, struct node *node, stru
     for (size_t i = 0; i < old->count; i++) emit_gone(w, &old->child[i]);
   if (child >= 0) {
     if (!old || !unchanged(old, node)) emit(w, node);
-    const struct node *before = old && old->tag == DIR_ ? old : NULL;
+    struct node *before = old && old->tag == DIR_ ? old : NULL;
     if (!hand_over(w, child, node, before, inside)) walk_opened(w, child, node, before, inside);
   } else if (!old || !unchanged(old, node)) {
+    if (node->st.st_nlink > 1) __atomic_store_n(&crew.linked, true, __ATOMIC_RELAXED);
     emit(w, node);
   }
   return true;
 }
 
-static void walk_dir(struct walk *w, int fd, struct node *dir, const struct node *old, bool inside) {
+/* What the next scan must know of a folder that was listed. */
+static void note_folder(struct node *dir) {
+  for (size_t i = 0; i < dir->count; i++) {
+    const struct node *node = &dir->child[i];
+    if (node->racy || node->tag > SPECIAL) dir->again = true;
+    if (node->tag != DIR_ && node->st.st_nlink > 1) dir->links = true;
+  }
+  if (!dir->wd || dir->again) __atomic_store_n(&crew.again, true, __ATOMIC_RELAXED);
+}
+
+/* A folder in which nothing happened: only in its folders there may be something new. */
+static void walk_quiet(struct walk *w, int fd, struct node *dir, struct node *old, bool inside) {
+  size_t made = 0;
+  dir->child = grown(NULL, old->count * sizeof *dir->child);
+  for (size_t i = 0; i < old->count; i++) {
+    struct node *before = &old->child[i], *node = &dir->child[made];
+    if (before->tag != DIR_) {
+      *node = *before;
+      before->name = before->target = NULL;
+      made++;
+      continue;
+    }
+    memset(node, 0, sizeof *node);
+    node->name = before->name;
+    size_t at = enter(w, before->name);
+    bool there = walk_name(w, fd, dir->st.st_dev, node, before, inside);
+    w->n = at;
+    if (!there) {
+      emit_gone(w, before);
+      continue;
+    }
+    before->name = NULL;
+    made++;
+  }
+  dir->count = made;
+}
+
+static void walk_dir(struct walk *w, int fd, struct node *dir, struct node *old, bool inside) {
   char **names, *arena;
   size_t count, was = 0, made = 0;
+  bool same = old && old->st.st_ino == dir->st.st_ino && old->st.st_dev == dir->st.st_dev;
+  if (same && w->watch) dir->wd = old->wd, old->wd = 0;
+  if (w->trust && same && !old->again && !old->links && is_quiet(dir->wd, w->tree)) {
+    walk_quiet(w, fd, dir, old, inside);
+    note_folder(dir);
+    return;
+  }
+  /* Before it is listed: what happens meanwhile is found by the next scan. */
+  dir->wd = w->watch && dir->st.st_dev == w->dev ? watch_folder(fd, dir->wd, w->tree) : 0;
   int error = list_names(fd, &names, &count, &arena);
   if (error) {
     dir->tag = error == ENOENT ? GONE : UNREADABLE; /* ENOENT: removed since it was opened */
@@ -183,16 +228,18 @@ static void walk_dir(struct walk *w, int fd, struct node *dir, const struct node
   }
   for (; old && was < old->count; was++) emit_gone(w, &old->child[was]);
   dir->count = made;
+  note_folder(dir);
   free(names);
   free(arena);
 }
 
 /* Walks a folder that is open and is not told of yet beyond its own entry; closes it. */
-static void walk_opened(struct walk *w, int fd, struct node *dir, const struct node *old, bool inside) {
+static void walk_opened(struct walk *w, int fd, struct node *dir, struct node *old, bool inside) {
   size_t at = w->n;
   walk_dir(w, fd, dir, old, inside);
   w->n = at;
   close(fd);
+  if (dir->tag != DIR_) __atomic_store_n(&crew.again, true, __ATOMIC_RELAXED);
   if (dir->tag == UNREADABLE) emit(w, dir);
   if (dir->tag == GONE) {
     begin_record(w, GONE);
@@ -207,6 +254,7 @@ static void drop_gone(struct node *dir) {
     struct node *node = &dir->child[i];
     if (node->tag == GONE) {
       drop_children(node);
+      unwatch(node->wd);
       free(node->name);
       continue;
     }
@@ -232,10 +280,50 @@ static void forget_tree(uint32_t number) {
     if (t->number != number) continue;
     *at = t->next;
     drop_children(&t->top);
+    unwatch(t->top.wd);
     free(t->root);
     free(t);
     return;
   }
+}
+
+static void touch_tree(uint32_t number) {
+  for (struct tree *t = trees; t; t = t->next)
+    if (t->number == number) t->touched = true;
+}
+
+static void touch_all_trees(void) {
+  for (struct tree *t = trees; t; t = t->next) t->touched = true;
+}
+
+/* FNV-1a over what a scan leaves out. */
+static uint64_t lists_of(const struct rch_fs_scan *m) {
+  uint64_t hash = 14695981039346656037u;
+  const bytes parts[] = {m->skip.raw, m->only.raw};
+  for (size_t i = 0; i < 2; i++) {
+    for (size_t at = 0; at < parts[i].n; at++) hash = (hash ^ parts[i].at[at]) * 1099511628211u;
+    hash = (hash ^ 0x100) * 1099511628211u;
+  }
+  return hash;
+}
+
+/* Walks the open root, of which `top` is known; what is found takes the place of what the tree was. */
+static void walk_tree(struct walk *w, int fd, struct tree *t, struct node top) {
+  if (w->whole || !unchanged(&t->top, &top)) emit(w, &top);
+  crew.gone = crew.linked = false;
+  crew.again = top.racy;
+  walk_dir(w, fd, &top, w->whole ? NULL : &t->top, w->onlys == 0);
+  finish_tasks();
+  if (crew.gone) drop_gone(&top);
+  if (top.tag != DIR_) {
+    top.tag = UNREADABLE;
+    crew.again = true;
+    emit(w, &top);
+  }
+  drop_children(&t->top);
+  unwatch(t->top.wd);
+  t->top = top;
+  t->again = crew.again;
 }
 
 static void scan(const struct rch_fs_scan *m) {
@@ -258,23 +346,32 @@ static void scan(const struct rch_fs_scan *m) {
     t = tree_of(m->tree);
   }
   w.whole = t->root == NULL;
-  w.skip = sorted_list(m->skip, &w.skips);
-  w.only = sorted_list(m->only, &w.onlys);
-  w.path = grown(NULL, w.room = 4096);
-  w.path[0] = 0;
-  if (w.whole || !unchanged(&t->top, &top)) emit(&w, &top);
-  crew.gone = false;
-  walk_dir(&w, fd, &top, w.whole ? NULL : &t->top, w.onlys == 0);
-  finish_tasks();
-  if (crew.gone) drop_gone(&top);
-  if (top.tag != DIR_) {
-    top.tag = UNREADABLE;
-    emit(&w, &top);
+  w.tree = m->tree;
+  w.dev = top.st.st_dev;
+  w.watch = m->watch != UNWATCHED && is_watchable(fd);
+  uint64_t lists = lists_of(m);
+  if (w.watch) hear_events();
+  w.trust = w.watch && m->watch == TRUSTING && !w.whole && !t->stale && t->lists == lists;
+  if (w.trust && !t->touched && !t->again && !top.racy && same_stat(&t->top.st, &top.st)) {
+    free(root);
+  } else {
+    t->touched = false;
+    t->lists = lists;
+    t->stale = m->watch != TRUSTING;
+    w.skip = sorted_list(m->skip, &w.skips);
+    w.only = sorted_list(m->only, &w.onlys);
+    w.path = grown(NULL, w.room = 4096);
+    w.path[0] = 0;
+    walk_tree(&w, fd, t, top);
+    if (w.trust && crew.linked) {
+      /* The other names of such a file may be in any folder. */
+      w.trust = false;
+      lseek(fd, 0, SEEK_SET);
+      walk_tree(&w, fd, t, top);
+    }
+    free(t->root);
+    t->root = root;
   }
-  drop_children(&t->top);
-  t->top = top;
-  free(t->root);
-  t->root = root;
   answer = w;
   answer.records = (struct rch_buffer){0};
   gather(&answer, &w);

@@ -57,7 +57,7 @@ export async function lookAt(root: Root, beside: Beside): Promise<string | undef
 
 async function damageOf(root: Root, { roots }: Beside): Promise<string | undefined> {
   const whole = existsSync(root.folder);
-  const snapshot = whole ? await root.tree.refresh({ patient: true }) : undefined;
+  const snapshot = whole ? await root.tree.refresh({ patient: true, quiet: true }) : undefined;
   if (snapshot?.ok !== true) {
     // What is made anew is read anew.
     await root.unload();

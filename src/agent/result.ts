@@ -111,7 +111,7 @@ async function standsStill(changes: readonly Change[], of: Collecting): Promise<
   const gone = new Set(changes.flatMap(({ op, path }) => (op === 'gone' ? path : [])));
   if (gone.size === 0 || !of.alone) return ok(undefined);
   await sleep(STILL_MS);
-  const again = await of.root.tree.refresh();
+  const again = await of.root.tree.refresh({ quiet: true });
   if (!again.ok) return again;
   for (const { op, path } of changesOf(again.value, of))
     if (op === 'gone' && !gone.has(path))
@@ -124,7 +124,8 @@ export async function collectResult(of: Collecting): Promise<Result<RootResult>>
   const { doubts, tree } = of.root;
   // The tool is gone: what still moves is another job's.
   const patient = of.others.pids.length > 0;
-  let snapshot = await tree.refresh({ patient });
+  const how = { patient, quiet: !patient };
+  let snapshot = await tree.refresh(how);
   if (!snapshot.ok) return snapshot;
   let changes = changesOf(snapshot.value, of);
   const still = await standsStill(changes, of);
@@ -136,7 +137,7 @@ export async function collectResult(of: Collecting): Promise<Result<RootResult>>
       rule: shiftRule(of),
     });
     if (!shifted.ok) return shifted;
-    snapshot = await tree.refresh({ patient });
+    snapshot = await tree.refresh(how);
     if (!snapshot.ok) return snapshot;
     changes = changesOf(snapshot.value, of);
   }

@@ -1,6 +1,7 @@
 /** One root of one workstation on this worker: its tree, what was agreed about it, and who uses it. */
 import { lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { RootPolicy } from '../protocol/agent.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Hasher } from '../tree/hash.ts';
 import type { Change, Manifest, RawPath } from '../tree/manifest.ts';
@@ -130,6 +131,8 @@ export class Root {
       root: this.treePath,
       cacheFile: join(this.folder, 'stats'),
       skip: this.#meta.caches,
+      // Where a tree stands at its own path, something a job left behind may still write in it.
+      watched: this.policy !== RootPolicy.readOnly && !this.standsAtPath,
     });
     return this.#tree;
   }

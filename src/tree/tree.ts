@@ -1,5 +1,6 @@
 /** A root on this machine: its manifest as it stands now, found by a scan that hashes only what changed. */
 import { fail, ok, type Result } from '../base/result.ts';
+import { ScanWatch } from '../protocol/fs.ts';
 import { orderChanges, sameEntry } from './diff.ts';
 import { errnoText, type FsHelper } from './fs-helper.ts';
 import type { Hasher, HashRequest } from './hash.ts';
@@ -21,6 +22,8 @@ export type TreeOptions = {
   readonly only?: readonly RawPath[];
   /** Where the hashes survive a restart. */
   readonly cacheFile?: string;
+  /** The kernel is to tell what happens in the tree, for refreshes that can rely on it. */
+  readonly watched?: boolean;
 };
 
 export type Snapshot = {
@@ -45,6 +48,8 @@ export type Snapshot = {
 export type RefreshOptions = {
   /** A file that changes while it is read is left out; the next refresh tells of it. */
   readonly patient?: boolean;
+  /** Nobody writes in the tree now, and if it is watched, only where something happened is looked at. */
+  readonly quiet?: boolean;
 };
 
 /** Scans until nothing changes between the stat of a file and its reading. */
@@ -104,7 +109,7 @@ export class Tree {
    * changes faster than it is read; the next refresh then starts from there.
    */
   refresh(options: RefreshOptions = {}): Promise<Result<Snapshot>> {
-    const next = this.#running.then(() => this.#refresh(options.patient ?? false));
+    const next = this.#running.then(() => this.#refresh(options));
     this.#running = next;
     return next;
   }
@@ -166,11 +171,13 @@ export class Tree {
     this.#timer ??= setTimeout(() => void this.save(), SAVE_AFTER_MS).unref();
   }
 
-  async #refresh(patient: boolean): Promise<Result<Snapshot>> {
+  async #refresh({ patient = false, quiet = false }: RefreshOptions): Promise<Result<Snapshot>> {
+    const heard = quiet ? ScanWatch.trust : ScanWatch.begin;
+    const watch = this.#options.watched === true ? heard : ScanWatch.none;
     let restless: RawPath = '';
     this.#restless = [];
     for (let round = 0; round < ROUNDS; round++) {
-      const scanned = await this.#scan();
+      const scanned = await this.#scan(watch);
       if (!scanned.ok) return scanned;
       const changed = await this.#hash(round >= GROWING_FROM, patient);
       if (!changed.ok) return changed;
@@ -181,13 +188,14 @@ export class Tree {
   }
 
   /** One scan taken over; the value is when it began. */
-  async #scan(): Promise<Result<bigint>> {
+  async #scan(watch: ScanWatch): Promise<Result<bigint>> {
     const { helper, only = [] } = this.#options;
     this.#listing.scanning();
     const delta = await helper.scan(this.#number, this.root, {
       fresh: this.#fresh,
       skip: this.#skip,
       only,
+      watch,
     });
     if (!delta.ok) return delta;
     this.#fresh = false;
