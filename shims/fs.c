@@ -77,6 +77,8 @@ int main(int argc, char **argv) {
     if (!take_message(head[4], body, length - 1)) die("a message of no sense");
     free(body);
   }
+  /* All at once: the kernel takes its time for each. */
+  if (watches.fd > 0) close(watches.fd), watches.fd = -1;
   while (trees) forget_tree(trees->number);
   return 0;
 }

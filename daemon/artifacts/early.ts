@@ -83,10 +83,8 @@ export class EarlyReturn {
   async #work(): Promise<void> {
     for (let offer = this.#waiting.shift(); offer !== undefined; offer = this.#waiting.shift()) {
       const { hash, size } = offer;
-      if (size <= 0 || size > this.#budget || this.#needs.spool.has(hash)) continue;
-      if ((await this.#needs.free()) < size + LEAST_FREE) continue;
-      // It may have come meanwhile.
-      if (this.#needs.spool.has(hash)) continue;
+      if (size <= 0 || size > this.#budget) continue;
+      if ((await this.#needs.free()) < size + LEAST_FREE || this.#needs.spool.has(hash)) continue;
       if (this.#needs.spool.claim(hash, size, this) === undefined) continue;
       this.#budget -= size;
       this.#at = offer;

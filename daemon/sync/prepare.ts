@@ -66,9 +66,31 @@ export async function prepare(
 ): Promise<Result<Prepared, PushFailure>> {
   const looks: Promise<boolean>[] = [];
   const prepared = await prepareAll(job, { ...needs, looks });
-  if (!prepared.ok || !(await Promise.all(looks)).includes(false)) return prepared;
+  if (!prepared.ok) return prepared;
+  const sound = await soundOf(looks, needs.signal);
+  if (sound === true) return prepared;
   for (const root of prepared.value.roots) root.release();
+  if (sound === undefined) return fail('the caller went away');
+  needs.times.tree = 0;
   return prepareAll(job, { ...needs, looks: [] });
+}
+
+/** Undefined: nobody waits for it any more. */
+function soundOf(
+  looks: readonly Promise<boolean>[],
+  signal: AbortSignal,
+): Promise<boolean | undefined> {
+  return new Promise((resolve) => {
+    const gone = (): void => {
+      resolve(undefined);
+    };
+    if (signal.aborted) gone();
+    signal.addEventListener('abort', gone, { once: true });
+    void Promise.all(looks).then((all) => {
+      signal.removeEventListener('abort', gone);
+      resolve(!all.includes(false));
+    });
+  });
 }
 
 async function prepareAll(
@@ -284,8 +306,9 @@ async function lookThere(root: SharedRoot, peer: PushPeer): Promise<boolean> {
     () => false,
   );
   const changed = answer.ok && answer.value.type === 'syncMismatch';
+  if (!changed) return true;
   // A sync that went out meanwhile was told the same, and has mended it.
-  if (!changed || root.epoch !== epoch) return true;
+  if (root.epoch !== epoch) return root.epoch !== undefined;
   root.distrust();
   return false;
 }

@@ -1,4 +1,7 @@
-/** Uploads one part of the agent: unpacked beside its place, checked, then moved there; whole or not at all. */
+/**
+ * Uploads one part of the agent, going on where an earlier upload was cut: unpacked beside its place, checked, then moved
+ * there; whole or not at all.
+ */
 import { createReadStream } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
@@ -28,17 +31,30 @@ const NOEXEC = 74;
 const NOT_PLACED = 75;
 const CUT_OFF = 76;
 
-/** Unpacks its stdin into FOLDER/NAME; also right when two do it at once. */
-export function unpackScript(folder: 'agents' | 'node', name: string): string {
+/**
+ * Says how much of the archive is there, takes the rest from its stdin, and unpacks all of it into FOLDER/NAME. What a
+ * cut leaves is gone on with by the next upload of the same archive; of two at once the later one keeps to itself.
+ */
+export function unpackScript(folder: 'agents' | 'node', archive: Archive): string {
+  const { hash, bytes } = archive;
   return [
-    `${BASE}; umask 077; d=$b/${folder}; n=${name}; t=$d/.new-$$`,
+    `${BASE}; umask 077; d=$b/${folder}; n=${hash}; t=$d/.new-$$; p=$d/.part-$n-${bytes}; l=$p.lock`,
     `mkdir -p "$d" || exit ${CANNOT_WRITE}`,
-    // What an upload left that was cut off together with its shell.
+    // What an upload left that was cut off together with its shell, and what nobody went on with for a day.
     'for o in "$d"/.new-*; do kill -0 "${o##*-}" 2>/dev/null || rm -rf "$o"; done',
-    'clean() { rm -rf "$t"; }',
+    'find "$d" -name ".part-*" -mtime +0 -exec rm -f {} + 2>/dev/null',
+    'holder() { readlink "$l" 2>/dev/null; }',
+    'ln -s $$ "$l" 2>/dev/null || kill -0 "$(holder)" 2>/dev/null || { rm -f "$l"; ln -s $$ "$l"; }',
+    '[ "$(holder)" = $$ ] || p=$d/.new-part-$$',
+    'clean() { rm -rf "$t" "$d/.new-part-$$"; if [ "$(holder)" = $$ ]; then rm -f "$l"; fi; }',
     `trap clean EXIT; trap "exit ${CUT_OFF}" HUP TERM INT`,
-    `mkdir "$t" || exit ${CANNOT_WRITE}`,
-    `tar -xzf - -C "$t" || exit ${NOT_UNPACKED}`,
+    `mkdir "$t" && touch "$p" || exit ${CANNOT_WRITE}`,
+    `[ $(wc -c <"$p") -le ${bytes} ] || : >"$p"`,
+    `echo; echo ${MARK}; echo $(wc -c <"$p"); echo ${END}`,
+    `cat >>"$p" || { rm -f "$p"; exit ${NOT_UNPACKED}; }`,
+    `[ $(wc -c <"$p") -eq ${bytes} ] || exit ${CUT_OFF}`,
+    `tar -xzf "$p" -C "$t" || { rm -f "$p"; exit ${NOT_UNPACKED}; }`,
+    'rm -f "$p"',
     `[ -e "$t/ready" ] || exit ${INCOMPLETE}`,
     folder === 'agents' ? `"$t/start" check || exit ${NOEXEC}` : '[ -x "$t/node" ]',
     '[ -e "$d/$n/ready" ] || { rm -rf "$d/$n"; mv "$t" "$d/$n"; }',
@@ -82,22 +98,28 @@ function uploadFailure(end: ScriptEnd, said: string): Result<never> {
   if (end.code === undefined)
     return fail(
       'the connection was lost during the upload of the agent',
-      'it begins anew with the next attempt',
+      'the next attempt goes on where it stopped',
     );
   return fail(`the upload of the agent failed with exit code ${end.code}${detail}`);
 }
 
-/** Sends a file, and reports; resolves when all was written or the stream is gone, or nothing moved for too long. */
+/** The rest of a file, which is sent as a part of the agent. */
+type Rest = {
+  readonly archive: Archive;
+  readonly from: number;
+  readonly part: UploadProgress['part'];
+};
+
+/** Sends it, and reports; resolves when all was written or the stream is gone, or nothing moved for too long. */
 async function send(
-  script: RemoteScript,
-  archive: Archive,
-  part: UploadProgress['part'],
+  { stream }: RemoteScript,
+  { archive, from, part }: Rest,
   needs: TransportNeeds,
 ): Promise<'sent' | 'stalled'> {
-  const { stream } = script;
   const began = performance.now();
-  let bytes = 0;
-  for await (const chunk of createReadStream(archive.path, { highWaterMark: 256 << 10 })) {
+  let bytes = from;
+  const rest = createReadStream(archive.path, { start: from, highWaterMark: 256 << 10 });
+  for await (const chunk of rest) {
     if (stream.destroyed || needs.signal?.aborted === true) break;
     if (!stream.write(chunk) && !(await drained(stream))) return 'stalled';
     bytes += (chunk as Buffer).length;
@@ -105,7 +127,7 @@ async function send(
       part,
       bytes,
       total: archive.bytes,
-      rate: (bytes * 1000) / Math.max(performance.now() - began, 1),
+      rate: ((bytes - from) * 1000) / Math.max(performance.now() - began, 1),
     });
   }
   stream.end();
@@ -130,6 +152,19 @@ function drained(stream: RemoteScript['stream']): Promise<boolean> {
   });
 }
 
+/** Bytes of the archive that an earlier upload left there. */
+async function heldThere(
+  stream: RemoteScript['stream'],
+  signal: AbortSignal | undefined,
+): Promise<Result<number>> {
+  const wait = { ms: STALL_MS, signal };
+  const begun = await skipTo(stream, Buffer.from(`${MARK}\n`), wait);
+  const told = begun.ok ? await skipTo(stream, Buffer.from(`${END}\n`), wait) : begun;
+  if (!told.ok) return told;
+  const held = /^ *(\d+)\n$/.exec(told.value)?.[1];
+  return held === undefined ? fail('the worker does not say what it has') : ok(Number(held));
+}
+
 /** Uploads an archive to where its hash says. */
 export async function upload(
   reach: Reach,
@@ -137,15 +172,31 @@ export async function upload(
   archive: Archive,
   needs: TransportNeeds,
 ): Promise<Result<undefined>> {
-  const started = await reach.run(unpackScript(part === 'agent' ? 'agents' : 'node', archive.hash));
+  const started = await reach.run(unpackScript(part === 'agent' ? 'agents' : 'node', archive));
   if (!started.ok) return started;
   const { stream, ended, stderr } = started.value;
-  const done = skipTo(stream, Buffer.from(`${MARK}\n${END}\n`), {
+  const held = await heldThere(stream, needs.signal);
+  const first = held.ok
+    ? await unpacked(started.value, { archive, from: held.value, part }, needs)
+    : held;
+  stream.destroy();
+  if (first.ok) return ok(undefined);
+  if (needs.signal?.aborted === true) return first;
+  return uploadFailure(await ended, stderr());
+}
+
+/** Sends the rest, and waits until all of it is in its place. */
+async function unpacked(
+  script: RemoteScript,
+  rest: Rest,
+  needs: TransportNeeds,
+): Promise<Result<unknown>> {
+  const done = skipTo(script.stream, Buffer.from(`${MARK}\n${END}\n`), {
     ms: 24 * 3600 * 1000,
     signal: needs.signal,
   });
-  const sending = send(started.value, archive, part, needs);
-  const first = await Promise.race([
+  const sending = send(script, rest, needs);
+  return Promise.race([
     done,
     sending.then((how) =>
       how === 'stalled'
@@ -153,8 +204,4 @@ export async function upload(
         : within(done, { ms: UNPACK_MS }, 'the worker did not unpack the agent in time'),
     ),
   ]);
-  stream.destroy();
-  if (first.ok) return ok(undefined);
-  if (needs.signal?.aborted === true) return first;
-  return uploadFailure(await ended, stderr());
 }

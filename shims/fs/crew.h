@@ -22,7 +22,7 @@ struct task {
   struct walk walk;
   int fd;
   struct node *dir;
-  struct node *old;
+  const struct node *old;
   bool inside;
   struct task *next;
 };
@@ -33,12 +33,11 @@ static struct {
   struct task *first;
   int waiting, busy, helpers;
   bool started;
-  bool gone;   /* some folder was removed while it was walked */
-  bool again;  /* some folder has to be listed by the next scan, too */
-  bool linked; /* a file with other names is new, or changed */
+  bool gone;  /* some folder was removed while it was walked */
+  bool blind; /* something may change unheard, or is to be looked at again in any case */
 } crew = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-static void walk_opened(struct walk *w, int fd, struct node *dir, struct node *old, bool inside);
+static void walk_opened(struct walk *w, int fd, struct node *dir, const struct node *old, bool inside);
 
 /* Does the task handed over last, as whoever is nearest to the root waits for it. The lock is held around it. */
 static void do_task(void) {
@@ -77,7 +76,7 @@ static void start_helpers(void) {
 }
 
 /* Leaves the folder at w->path to whoever is free. False: it is not worth it, or everybody has enough to do. */
-static bool hand_over(struct walk *w, int fd, struct node *dir, struct node *old, bool inside) {
+static bool hand_over(struct walk *w, int fd, struct node *dir, const struct node *old, bool inside) {
   if (!w->whole && (!old || old->count < WORTH)) return false;
   pthread_mutex_lock(&crew.lock);
   if (!crew.started) start_helpers();

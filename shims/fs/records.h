@@ -15,18 +15,13 @@ struct node {
   struct stat st;
   uint32_t detail;
   uint8_t tag, racy;
-  int wd;        /* a folder's watch; 0: none */
-  uint8_t again; /* a folder to be listed by the next scan, whatever was heard */
-  uint8_t links; /* a folder with files that have other names, under which they may change */
 };
 struct tree {
   uint32_t number;
   char *root;
   struct node top;
-  uint64_t lists; /* what was left out of the last scan */
-  bool touched;   /* something happened in some folder since */
-  bool again;     /* some folder is to be listed in any case */
-  bool stale;     /* somebody may have written while the last scan was made */
+  bool watched; /* whatever happens in it is heard, and nobody wrote in it while it was scanned */
+  bool touched; /* something happened in it since */
   struct tree *next;
 };
 /* A place in a walk's records: where what a task finds belongs, or (no task) where they may be cut. */
@@ -42,9 +37,9 @@ struct walk {
   uint32_t request;
   int64_t started;
   bool whole, part; /* part: of a larger walk */
+  bool watch;
   uint32_t tree;
-  bool watch, trust; /* trust: folders in which nothing happened are as they were */
-  dev_t dev;         /* of what is watched */
+  dev_t dev; /* of what is watched */
   char *path;
   size_t n, room;
   bytes *skip, *only;
@@ -56,7 +51,6 @@ static struct tree *trees;
 static void drop_children(struct node *dir) {
   for (size_t i = 0; i < dir->count; i++) {
     drop_children(&dir->child[i]);
-    unwatch(dir->child[i].wd);
     free(dir->child[i].name);
     free(dir->child[i].target);
   }

@@ -113,6 +113,8 @@ static bool look(struct walk *w, int fd, const char *name, struct node *node, in
   return false;
 }
 
+static void set_blind(void) { __atomic_store_n(&crew.blind, true, __ATOMIC_RELAXED); }
+
 /* One name of a folder: `node` becomes what it is, `old` is what it was. False: leave it out. */
 static bool walk_name(struct walk *w, int fd, dev_t dev, struct node *node, struct node *old, bool inside) {
   int child = -1;
@@ -123,6 +125,8 @@ static bool walk_name(struct walk *w, int fd, dev_t dev, struct node *node, stru
   }
   if (strncmp(node->name, TEMP, sizeof TEMP - 1) == 0) node->tag = TEMP_;
   else if (!look(w, fd, node->name, node, &child)) return false;
+  /* A file that has other names may change under one that is not in the tree. */
+  if (node->racy || node->tag > SPECIAL || (node->tag != DIR_ && node->st.st_nlink > 1)) set_blind();
   if (child >= 0 && node->st.st_dev != dev && foreign(child)) {
     close(child);
     child = -1;
@@ -132,64 +136,19 @@ static bool walk_name(struct walk *w, int fd, dev_t dev, struct node *node, stru
     for (size_t i = 0; i < old->count; i++) emit_gone(w, &old->child[i]);
   if (child >= 0) {
     if (!old || !unchanged(old, node)) emit(w, node);
-    struct node *before = old && old->tag == DIR_ ? old : NULL;
+    const struct node *before = old && old->tag == DIR_ ? old : NULL;
     if (!hand_over(w, child, node, before, inside)) walk_opened(w, child, node, before, inside);
   } else if (!old || !unchanged(old, node)) {
-    if (node->st.st_nlink > 1) __atomic_store_n(&crew.linked, true, __ATOMIC_RELAXED);
     emit(w, node);
   }
   return true;
 }
 
-/* What the next scan must know of a folder that was listed. */
-static void note_folder(struct node *dir) {
-  for (size_t i = 0; i < dir->count; i++) {
-    const struct node *node = &dir->child[i];
-    if (node->racy || node->tag > SPECIAL) dir->again = true;
-    if (node->tag != DIR_ && node->st.st_nlink > 1) dir->links = true;
-  }
-  if (!dir->wd || dir->again) __atomic_store_n(&crew.again, true, __ATOMIC_RELAXED);
-}
-
-/* A folder in which nothing happened: only in its folders there may be something new. */
-static void walk_quiet(struct walk *w, int fd, struct node *dir, struct node *old, bool inside) {
-  size_t made = 0;
-  dir->child = grown(NULL, old->count * sizeof *dir->child);
-  for (size_t i = 0; i < old->count; i++) {
-    struct node *before = &old->child[i], *node = &dir->child[made];
-    if (before->tag != DIR_) {
-      *node = *before;
-      before->name = before->target = NULL;
-      made++;
-      continue;
-    }
-    memset(node, 0, sizeof *node);
-    node->name = before->name;
-    size_t at = enter(w, before->name);
-    bool there = walk_name(w, fd, dir->st.st_dev, node, before, inside);
-    w->n = at;
-    if (!there) {
-      emit_gone(w, before);
-      continue;
-    }
-    before->name = NULL;
-    made++;
-  }
-  dir->count = made;
-}
-
-static void walk_dir(struct walk *w, int fd, struct node *dir, struct node *old, bool inside) {
+static void walk_dir(struct walk *w, int fd, struct node *dir, const struct node *old, bool inside) {
   char **names, *arena;
   size_t count, was = 0, made = 0;
-  bool same = old && old->st.st_ino == dir->st.st_ino && old->st.st_dev == dir->st.st_dev;
-  if (same && w->watch) dir->wd = old->wd, old->wd = 0;
-  if (w->trust && same && !old->again && !old->links && is_quiet(dir->wd, w->tree)) {
-    walk_quiet(w, fd, dir, old, inside);
-    note_folder(dir);
-    return;
-  }
   /* Before it is listed: what happens meanwhile is found by the next scan. */
-  dir->wd = w->watch && dir->st.st_dev == w->dev ? watch_folder(fd, dir->wd, w->tree) : 0;
+  if (w->watch && (dir->st.st_dev != w->dev || !watch_folder(fd, w->tree))) set_blind();
   int error = list_names(fd, &names, &count, &arena);
   if (error) {
     dir->tag = error == ENOENT ? GONE : UNREADABLE; /* ENOENT: removed since it was opened */
@@ -228,18 +187,17 @@ static void walk_dir(struct walk *w, int fd, struct node *dir, struct node *old,
   }
   for (; old && was < old->count; was++) emit_gone(w, &old->child[was]);
   dir->count = made;
-  note_folder(dir);
   free(names);
   free(arena);
 }
 
 /* Walks a folder that is open and is not told of yet beyond its own entry; closes it. */
-static void walk_opened(struct walk *w, int fd, struct node *dir, struct node *old, bool inside) {
+static void walk_opened(struct walk *w, int fd, struct node *dir, const struct node *old, bool inside) {
   size_t at = w->n;
   walk_dir(w, fd, dir, old, inside);
   w->n = at;
   close(fd);
-  if (dir->tag != DIR_) __atomic_store_n(&crew.again, true, __ATOMIC_RELAXED);
+  if (dir->tag != DIR_) set_blind();
   if (dir->tag == UNREADABLE) emit(w, dir);
   if (dir->tag == GONE) {
     begin_record(w, GONE);
@@ -254,7 +212,6 @@ static void drop_gone(struct node *dir) {
     struct node *node = &dir->child[i];
     if (node->tag == GONE) {
       drop_children(node);
-      unwatch(node->wd);
       free(node->name);
       continue;
     }
@@ -279,51 +236,34 @@ static void forget_tree(uint32_t number) {
     struct tree *t = *at;
     if (t->number != number) continue;
     *at = t->next;
+    unwatch_tree(number);
     drop_children(&t->top);
-    unwatch(t->top.wd);
     free(t->root);
     free(t);
     return;
   }
 }
 
-static void touch_tree(uint32_t number) {
+static void touch_trees(uint32_t number, bool all) {
   for (struct tree *t = trees; t; t = t->next)
-    if (t->number == number) t->touched = true;
-}
-
-static void touch_all_trees(void) {
-  for (struct tree *t = trees; t; t = t->next) t->touched = true;
-}
-
-/* FNV-1a over what a scan leaves out. */
-static uint64_t lists_of(const struct rch_fs_scan *m) {
-  uint64_t hash = 14695981039346656037u;
-  const bytes parts[] = {m->skip.raw, m->only.raw};
-  for (size_t i = 0; i < 2; i++) {
-    for (size_t at = 0; at < parts[i].n; at++) hash = (hash ^ parts[i].at[at]) * 1099511628211u;
-    hash = (hash ^ 0x100) * 1099511628211u;
-  }
-  return hash;
+    if (all || t->number == number) t->touched = true;
 }
 
 /* Walks the open root, of which `top` is known; what is found takes the place of what the tree was. */
 static void walk_tree(struct walk *w, int fd, struct tree *t, struct node top) {
   if (w->whole || !unchanged(&t->top, &top)) emit(w, &top);
-  crew.gone = crew.linked = false;
-  crew.again = top.racy;
+  crew.gone = false;
+  crew.blind = top.racy;
   walk_dir(w, fd, &top, w->whole ? NULL : &t->top, w->onlys == 0);
   finish_tasks();
   if (crew.gone) drop_gone(&top);
   if (top.tag != DIR_) {
     top.tag = UNREADABLE;
-    crew.again = true;
+    crew.blind = true;
     emit(w, &top);
   }
   drop_children(&t->top);
-  unwatch(t->top.wd);
   t->top = top;
-  t->again = crew.again;
 }
 
 static void scan(const struct rch_fs_scan *m) {
@@ -346,29 +286,21 @@ static void scan(const struct rch_fs_scan *m) {
     t = tree_of(m->tree);
   }
   w.whole = t->root == NULL;
+  /* What is left out is not watched, and may hold other names of files that are. */
+  w.watch = m->quiet && !m->skip.count && !m->only.count && is_watchable(fd);
   w.tree = m->tree;
   w.dev = top.st.st_dev;
-  w.watch = m->watch != UNWATCHED && is_watchable(fd);
-  uint64_t lists = lists_of(m);
   if (w.watch) hear_events();
-  w.trust = w.watch && m->watch == TRUSTING && !w.whole && !t->stale && t->lists == lists;
-  if (w.trust && !t->touched && !t->again && !top.racy && same_stat(&t->top.st, &top.st)) {
+  if (w.watch && t->watched && !t->touched && same_stat(&t->top.st, &top.st)) {
     free(root);
   } else {
     t->touched = false;
-    t->lists = lists;
-    t->stale = m->watch != TRUSTING;
     w.skip = sorted_list(m->skip, &w.skips);
     w.only = sorted_list(m->only, &w.onlys);
     w.path = grown(NULL, w.room = 4096);
     w.path[0] = 0;
     walk_tree(&w, fd, t, top);
-    if (w.trust && crew.linked) {
-      /* The other names of such a file may be in any folder. */
-      w.trust = false;
-      lseek(fd, 0, SEEK_SET);
-      walk_tree(&w, fd, t, top);
-    }
+    t->watched = w.watch && !crew.blind;
     free(t->root);
     t->root = root;
   }

@@ -1,11 +1,10 @@
 /*
- * Which folders may have changed since they were listed, as inotify(7) tells it: an event is there before the call that
- * caused it returns. What is written through a mapping is told only when the file is closed, and what another machine
- * does on a shared file system never is.
+ * Whether anything may have happened in a tree since it was scanned, as inotify(7) tells it. An event is there before
+ * the call that caused it returns; what is written through a mapping is told when the file is closed, and what another
+ * machine does on a shared file system never is.
  */
 #ifndef RCH_FS_WATCH_H
 #define RCH_FS_WATCH_H
-#include <limits.h>
 #include <linux/magic.h>
 #include <pthread.h>
 #include <sys/inotify.h>
@@ -13,27 +12,23 @@
 
 #include "base.h"
 
-/* How a tree is scanned (src/protocol/fs.ts). */
-enum { UNWATCHED, WATCHING, TRUSTING };
-
 #define EVENTS \
   (IN_ATTRIB | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MODIFY | IN_MOVE | IN_MOVE_SELF | \
    IN_ONLYDIR)
 /* Of the watches that a user may have we take this part: editors need theirs. */
 #define SHARE 8
+/* Numbers of watches only rise; from here on all are made anew. */
+#define MOST_NUMBERS (1u << 20)
 
 static struct {
   pthread_mutex_t lock;
   int fd; /* 0: not asked for yet; -1: there is none */
-  size_t taken, most;
-  size_t room;
+  size_t taken, most, room;
   uint32_t *owner; /* by watch: the tree's number + 1; 0: nobody's */
-  uint8_t *heard;  /* by watch: something happened since the folder was listed */
 } watches = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Tells that something happened in the tree. */
-static void touch_tree(uint32_t number);
-static void touch_all_trees(void);
+/* Something happened in the tree; `all`: in every one. */
+static void touch_trees(uint32_t number, bool all);
 
 static size_t allowed_watches(void) {
   size_t most = 0;
@@ -42,6 +37,16 @@ static size_t allowed_watches(void) {
   if (fscanf(f, "%zu", &most) != 1) most = 0;
   fclose(f);
   return most / SHARE;
+}
+
+/* Begins, or begins anew: of no tree is known any more whether anything happened in it. */
+static void begin_watches(void) {
+  if (watches.fd > 0) close(watches.fd);
+  watches.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  watches.most = allowed_watches();
+  watches.taken = 0;
+  if (watches.room) memset(watches.owner, 0, watches.room * sizeof *watches.owner);
+  touch_trees(0, true);
 }
 
 /* Is this a file system on which everything that happens happens on this machine? */
@@ -55,29 +60,14 @@ static bool is_watchable(int fd) {
     default:
       return false;
   }
-  if (watches.fd == 0) {
-    watches.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    watches.most = allowed_watches();
-  }
+  if (watches.fd == 0) begin_watches();
   return watches.fd > 0;
-}
-
-/* Events were lost: of no folder is known whether anything happened in it. */
-static void give_up_watches(void) {
-  for (size_t wd = 0; wd < watches.room; wd++) {
-    if (!watches.owner[wd]) continue;
-    inotify_rm_watch(watches.fd, (int)wd);
-    watches.owner[wd] = 0;
-  }
-  watches.taken = 0;
-  touch_all_trees();
 }
 
 /* Takes note of everything that happened until now. */
 static void hear_events(void) {
   static char block[65536] __attribute__((aligned(8)));
-  bool lost = false;
-  if (watches.fd <= 0) return;
+  bool lost = watches.room > MOST_NUMBERS;
   for (;;) {
     ssize_t n = read(watches.fd, block, sizeof block);
     if (n < 0 && errno == EINTR) continue;
@@ -88,54 +78,43 @@ static void hear_events(void) {
       at += (ssize_t)(sizeof event + event.len);
       if (event.mask & IN_Q_OVERFLOW) lost = true;
       if (event.wd < 0 || (size_t)event.wd >= watches.room || !watches.owner[event.wd]) continue;
-      if (!watches.heard[event.wd]) touch_tree(watches.owner[event.wd] - 1);
-      watches.heard[event.wd] = true;
+      touch_trees(watches.owner[event.wd] - 1, false);
       if (!(event.mask & IN_IGNORED)) continue;
       watches.owner[event.wd] = 0;
       watches.taken--;
     }
   }
-  if (lost) give_up_watches();
+  if (lost) begin_watches();
 }
 
-/* Has nothing happened in the folder of this watch of the tree's? */
-static bool is_quiet(int wd, uint32_t tree) {
-  pthread_mutex_lock(&watches.lock);
-  bool quiet = wd > 0 && (size_t)wd < watches.room && watches.owner[wd] == tree + 1 && !watches.heard[wd];
-  pthread_mutex_unlock(&watches.lock);
-  return quiet;
-}
-
-/* From now on what happens in the open folder is heard; `wd`: its watch until now. 0: there is none for it. */
-static int watch_folder(int fd, int wd, uint32_t tree) {
+/* From now on what happens in the open folder is heard. False: it is not. */
+static bool watch_folder(int fd, uint32_t tree) {
   char path[32];
+  bool heard = false;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   pthread_mutex_lock(&watches.lock);
-  bool kept = wd > 0 && (size_t)wd < watches.room && watches.owner[wd] == tree + 1;
-  if (!kept) {
-    wd = 0;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int made = watches.taken < watches.most ? inotify_add_watch(watches.fd, path, EVENTS) : -1;
-    if (made > 0 && (size_t)made >= watches.room) {
-      size_t room = (size_t)made * 2 + 64;
-      watches.owner = grown(watches.owner, room * sizeof *watches.owner);
-      watches.heard = grown(watches.heard, room);
-      memset(watches.owner + watches.room, 0, (room - watches.room) * sizeof *watches.owner);
-      watches.room = room;
-    }
-    /* Two trees with one folder would take each other's events. */
-    if (made > 0 && !watches.owner[made]) {
-      watches.owner[made] = tree + 1;
-      watches.taken++;
-      wd = made;
-    }
+  /* One that is watched already keeps its number, wherever it was moved to. */
+  int made = watches.taken < watches.most ? inotify_add_watch(watches.fd, path, EVENTS) : -1;
+  if (made > 0 && (size_t)made >= watches.room) {
+    size_t room = (size_t)made * 2 + 64;
+    watches.owner = grown(watches.owner, room * sizeof *watches.owner);
+    memset(watches.owner + watches.room, 0, (room - watches.room) * sizeof *watches.owner);
+    watches.room = room;
   }
-  if (wd) watches.heard[wd] = false;
+  if (made > 0 && !watches.owner[made]) {
+    watches.owner[made] = tree + 1;
+    watches.taken++;
+  }
+  /* Two trees with one folder would take each other's events. */
+  if (made > 0) heard = watches.owner[made] == tree + 1;
   pthread_mutex_unlock(&watches.lock);
-  return wd;
+  return heard;
 }
 
-/* Nobody asks after the folder any more; that the watch ended is heard later. */
-static void unwatch(int wd) {
-  if (wd > 0 && watches.fd > 0) inotify_rm_watch(watches.fd, wd);
+/* Nobody asks after the tree any more; that its watches ended is heard later. */
+static void unwatch_tree(uint32_t tree) {
+  if (watches.fd <= 0) return;
+  for (size_t wd = 0; wd < watches.room; wd++)
+    if (watches.owner[wd] == tree + 1) inotify_rm_watch(watches.fd, (int)wd);
 }
 #endif

@@ -11,7 +11,7 @@
  * log/           agent.log
  * ```
  */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { chmod, lstat, readdir, rm } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -78,6 +78,8 @@ async function openUp(path: Buffer): Promise<void> {
 export async function discard(folder: AgentFolder, path: string): Promise<void> {
   const doomed = join(folder.trash, randomBytes(8).toString('hex'));
   try {
+    // Somebody may have removed it: all here is a cache.
+    if (!existsSync(folder.trash)) mkdirSync(folder.trash, { mode: 0o700 });
     // At once: the agent may end before anything else is done.
     renameSync(path, doomed);
   } catch {

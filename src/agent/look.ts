@@ -4,7 +4,8 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { RootPolicy } from '../protocol/agent.ts';
-import type { RawPath } from '../tree/manifest.ts';
+import { sameEntry } from '../tree/diff.ts';
+import type { Entry, Manifest, RawPath } from '../tree/manifest.ts';
 import { shown } from '../tree/paths.ts';
 import type { ActiveJob } from './active-job.ts';
 import { isBelow, within } from './caches.ts';
@@ -57,19 +58,34 @@ export async function lookAt(root: Root, beside: Beside): Promise<string | undef
 
 async function damageOf(root: Root, { roots }: Beside): Promise<string | undefined> {
   const whole = existsSync(root.folder);
-  const snapshot = whole ? await root.tree.refresh({ patient: true, quiet: true }) : undefined;
+  const quiet = !root.standsAtPath;
+  const snapshot = whole ? await root.tree.refresh({ patient: true, quiet }) : undefined;
   if (snapshot?.ok !== true) {
     // What is made anew is read anew.
     await root.unload();
     mkdirSync(root.folder, { recursive: true, mode: 0o700 });
-    return 'the tree was removed by somebody else';
+    return snapshot?.failure.reason ?? 'the tree was removed by somebody else';
   }
   const { agreed } = root;
+  const { manifest } = snapshot.value;
   const covered = coveredIn(root, roots);
-  const change = diffOnce(agreed, snapshot.value.manifest).find(
-    ({ op, path }) =>
-      // A folder made only to mount another root in.
-      op === 'gone' || agreed.has(path) || !covered.some((at) => isBelow(at, path)),
-  );
+  const change = diffOnce(agreed, manifest).find(({ op, path }) => {
+    if (op === 'gone') return true;
+    // A folder made only to mount another root in.
+    if (!agreed.has(path)) return !covered.some((at) => isBelow(at, path));
+    return root.policy !== RootPolicy.readOnly || !sameBeneath(agreed, manifest, path);
+  });
   return change === undefined ? undefined : `${shown(change.path)} was changed by somebody else`;
+}
+
+/** What a name stands for: of a file with several, the file. */
+function beneath(manifest: Manifest, path: RawPath): Entry | undefined {
+  const entry = manifest.get(path);
+  return entry?.kind === 'hardlink' ? manifest.get(entry.to) : entry;
+}
+
+/** Files of a read-only root may be the store's own: equal ones are then names of one. */
+function sameBeneath(agreed: Manifest, manifest: Manifest, path: RawPath): boolean {
+  const entry = beneath(manifest, path);
+  return entry !== undefined && sameEntry(beneath(agreed, path), entry);
 }

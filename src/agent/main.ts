@@ -15,7 +15,7 @@ import { startTimeOf } from '../base/processes.ts';
 import { RunFolder } from '../base/run-folder.ts';
 import { messageOf } from '../base/result.ts';
 import { Agent } from './agent.ts';
-import { openFolder, ownFolder, type AgentFolder } from './folder.ts';
+import { openFolder, type AgentFolder } from './folder.ts';
 import { isGone, LEAVE, succeed, type Lock } from './lock.ts';
 import { openLog, type Log } from './log.ts';
 import { AgentServer } from './server.ts';
@@ -43,16 +43,13 @@ function watchParent(pid: number, gone: () => void): void {
 
 /**
  * Calls `gone` once the folder is no longer ours: somebody removed it, or another agent took it. Whoever is connected
- * comes back to an agent that makes all of it anew. Of its parts, those that jobs can go on without are made anew in place.
+ * comes back to an agent that makes all of it anew. Other parts of it are made anew when they are needed.
  */
-function watchFolder(folder: AgentFolder, lock: Lock, gone: () => void): void {
-  const { path, run, trees, ...others } = folder;
+function watchFolder({ path, run, trees }: AgentFolder, lock: Lock, gone: () => void): void {
   let missed = 0;
   setInterval(() => {
     missed = lock.lost() || [path, run, trees].some(isGone) ? missed + 1 : 0;
     if (missed === MISSED) gone();
-    if (missed > 0) return;
-    for (const part of Object.values(others)) if (isGone(part)) ownFolder(part);
   }, LOOK_EVERY).unref();
 }
 

@@ -105,13 +105,13 @@ function changesOf({ manifest, restless }: Snapshot, of: Collecting): Change[] {
 
 /**
  * What is removed after a run's last process has ended was removed by somebody else (who empties the worker's caches,
- * say), and then nobody knows what else was: none of it may go at home.
+ * say), and then nobody knows what else was: the run has no result. Who was done before the run ended is not found.
  */
 async function standsStill(changes: readonly Change[], of: Collecting): Promise<Result<undefined>> {
   const gone = new Set(changes.flatMap(({ op, path }) => (op === 'gone' ? path : [])));
   if (gone.size === 0 || !of.alone) return ok(undefined);
   await sleep(STILL_MS);
-  const again = await of.root.tree.refresh({ quiet: true });
+  const again = await of.root.tree.refresh();
   if (!again.ok) return again;
   for (const { op, path } of changesOf(again.value, of))
     if (op === 'gone' && !gone.has(path))
@@ -124,7 +124,8 @@ export async function collectResult(of: Collecting): Promise<Result<RootResult>>
   const { doubts, tree } = of.root;
   // The tool is gone: what still moves is another job's.
   const patient = of.others.pids.length > 0;
-  const how = { patient, quiet: !patient };
+  // Where a tree stands at its own path, something a job left behind may still write in it.
+  const how = { patient, quiet: !patient && !of.root.standsAtPath };
   let snapshot = await tree.refresh(how);
   if (!snapshot.ok) return snapshot;
   let changes = changesOf(snapshot.value, of);

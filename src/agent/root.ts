@@ -1,7 +1,6 @@
 /** One root of one workstation on this worker: its tree, what was agreed about it, and who uses it. */
 import { lstatSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { RootPolicy } from '../protocol/agent.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Hasher } from '../tree/hash.ts';
 import type { Change, Manifest, RawPath } from '../tree/manifest.ts';
@@ -131,8 +130,6 @@ export class Root {
       root: this.treePath,
       cacheFile: join(this.folder, 'stats'),
       skip: this.#meta.caches,
-      // Where a tree stands at its own path, something a job left behind may still write in it.
-      watched: this.policy !== RootPolicy.readOnly && !this.standsAtPath,
     });
     return this.#tree;
   }
@@ -203,6 +200,7 @@ export class Root {
   standAt(path: Buffer): void {
     const identity = folderIdentity(path);
     if (identity === undefined) throw new Error('not a folder');
+    void this.#tree?.close();
     this.#tree = undefined;
     this.#save({ standsAt: { path: path.toString('latin1'), identity } });
     this.distrust();

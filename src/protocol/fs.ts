@@ -4,23 +4,12 @@
  */
 import type { MessageOf } from './codec.ts';
 
-/** What a scan of a tree looks at. */
-export const ScanWatch = {
-  /** Everything. */
-  none: 0,
-  /** Everything, and from then on notes what happens in the tree: somebody may still write there. */
-  begin: 1,
-  /** Only where something happened since the last scan of this kind; nobody writes there now. */
-  trust: 2,
-} as const;
-export type ScanWatch = (typeof ScanWatch)[keyof typeof ScanWatch];
-
 export const fsMessages = {
   /**
    * Walks the tree below `root` and answers with what differs from the last scan of the same `tree` number
    * (everything, when there was none or `fresh`). What `skip` names (relative) is neither entered nor listed;
-   * when `only` is not empty, nothing but what it names, what lies below that, and its parents is listed. `watch`, a
-   * ScanWatch, says what is looked at.
+   * when `only` is not empty, nothing but what it names, what lies below that, and its parents is listed. `quiet`:
+   * nobody writes in it now; nothing is looked at where nothing happened since the last scan that was told so.
    */
   scan: {
     number: 1,
@@ -31,7 +20,7 @@ export const fsMessages = {
       fresh: 'bool',
       skip: 'bytesList',
       only: 'bytesList',
-      watch: 'u8',
+      quiet: 'bool',
     },
   },
   /**

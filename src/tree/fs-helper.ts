@@ -6,7 +6,7 @@ import { getSystemErrorMap } from 'node:util';
 import { fail, never, ok, type Result } from '../base/result.ts';
 import { encode } from '../protocol/codec.ts';
 import { FrameReader, MAX_FRAME } from '../protocol/frames.ts';
-import { type FsMessage, fsMessages, ScanWatch } from '../protocol/fs.ts';
+import { type FsMessage, fsMessages } from '../protocol/fs.ts';
 import {
   type Aside,
   type Operation,
@@ -35,7 +35,8 @@ export type ScanOptions = {
   readonly skip?: readonly RawPath[];
   /** When not empty, only these, what is below them, and their parents are listed. */
   readonly only?: readonly RawPath[];
-  readonly watch?: ScanWatch;
+  /** Nobody writes in it now: what the kernel told of it may be relied on. */
+  readonly quiet?: boolean;
 };
 
 export type ApplyOptions = {
@@ -127,7 +128,7 @@ export class FsHelper {
         fresh: options.fresh ?? false,
         skip: (options.skip ?? []).map((path) => Buffer.from(path, 'latin1')),
         only: (options.only ?? []).map((path) => Buffer.from(path, 'latin1')),
-        watch: options.watch ?? ScanWatch.none,
+        quiet: options.quiet ?? false,
       }),
       (message) => {
         if (message.type !== 'scanned') return fail(`rch-fs answered a scan by ${message.type}`);

@@ -13,7 +13,7 @@
  */
 import { fail, never, ok, type Result } from '../base/result.ts';
 import type { Change, Entry, RawPath } from './manifest.ts';
-import { parentOf, pathFault, shown, targetFault } from './paths.ts';
+import { pathFault, shown, targetFault, upwards } from './paths.ts';
 
 const VERSION = 1;
 const Tag = { gone: 0, file: 1, symlink: 2, dir: 3, hardlink: 4 } as const;
@@ -201,8 +201,9 @@ export function checkChanges(changes: readonly Change[]): Result<void> {
   if (blocked.size === 0) return ok(undefined);
   for (const change of changes) {
     if (change.op === 'gone') continue;
-    for (let up = parentOf(change.path); up !== undefined; up = parentOf(up))
-      if (blocked.has(up)) return fail(`${shown(change.path)} lies below what is not a folder`);
+    for (const above of upwards(change.path))
+      if (above !== change.path && blocked.has(above))
+        return fail(`${shown(change.path)} lies below what is not a folder`);
   }
   return ok(undefined);
 }

@@ -10,7 +10,7 @@
  */
 import * as fs from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fail, messageOf, ok, type Result } from '../base/result.ts';
 import { hashBytes, type Hasher } from './hash.ts';
 import type { Hash } from './manifest.ts';
@@ -132,7 +132,7 @@ export class Store {
     this.restore();
     try {
       fs.writeFileSync(temporary, data, { flag: 'wx', mode: 0o400 });
-      fs.renameSync(temporary, this.#pathOf(hash));
+      this.#named(temporary, hash);
     } catch (thrown) {
       fs.rmSync(temporary, { force: true });
       return fail(`a content cannot be stored: ${messageOf(thrown)}`);
@@ -188,9 +188,10 @@ export class Store {
       await rm(path, { force: true });
       return fail(`a content of ${upload.size} bytes is not that of its hash ${hash}`);
     }
-    const moved = await attempt('a content cannot be stored', () =>
-      rename(path, this.#pathOf(hash)),
-    );
+    const moved = await attempt('a content cannot be stored', () => {
+      this.#named(path, hash);
+      return Promise.resolve();
+    });
     if (moved.ok) this.#added(hash, upload.size);
     return moved;
   }
@@ -239,7 +240,8 @@ export class Store {
         await rm(path);
       } catch (thrown) {
         if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') {
-          this.#added(hash, item.size);
+          this.#items.set(hash, item);
+          this.#bytes += item.size;
           continue;
         }
       }
@@ -253,6 +255,17 @@ export class Store {
   async close(): Promise<void> {
     for (const hash of [...this.#uploads.keys()]) await this.abandon(hash);
     await this.#saveUsed();
+  }
+
+  /** Gives a file its name; its folder may have been removed under us, alone. */
+  #named(path: string, hash: Hash): void {
+    const to = this.#pathOf(hash);
+    try {
+      fs.renameSync(path, to);
+    } catch {
+      fs.mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+      fs.renameSync(path, to);
+    }
   }
 
   #pathOf(hash: Hash): string {

@@ -1,6 +1,5 @@
 /** A root on this machine: its manifest as it stands now, found by a scan that hashes only what changed. */
 import { fail, ok, type Result } from '../base/result.ts';
-import { ScanWatch } from '../protocol/fs.ts';
 import { orderChanges, sameEntry } from './diff.ts';
 import { errnoText, type FsHelper } from './fs-helper.ts';
 import type { Hasher, HashRequest } from './hash.ts';
@@ -22,8 +21,6 @@ export type TreeOptions = {
   readonly only?: readonly RawPath[];
   /** Where the hashes survive a restart. */
   readonly cacheFile?: string;
-  /** The kernel is to tell what happens in the tree, for refreshes that can rely on it. */
-  readonly watched?: boolean;
 };
 
 export type Snapshot = {
@@ -48,7 +45,7 @@ export type Snapshot = {
 export type RefreshOptions = {
   /** A file that changes while it is read is left out; the next refresh tells of it. */
   readonly patient?: boolean;
-  /** Nobody writes in the tree now, and if it is watched, only where something happened is looked at. */
+  /** Nobody writes in the tree now: nothing is looked at if nothing happened in it since the last refresh of this kind. */
   readonly quiet?: boolean;
 };
 
@@ -172,12 +169,11 @@ export class Tree {
   }
 
   async #refresh({ patient = false, quiet = false }: RefreshOptions): Promise<Result<Snapshot>> {
-    const heard = quiet ? ScanWatch.trust : ScanWatch.begin;
-    const watch = this.#options.watched === true ? heard : ScanWatch.none;
     let restless: RawPath = '';
     this.#restless = [];
     for (let round = 0; round < ROUNDS; round++) {
-      const scanned = await this.#scan(watch);
+      // Once something moved it is not quiet.
+      const scanned = await this.#scan(quiet && round === 0);
       if (!scanned.ok) return scanned;
       const changed = await this.#hash(round >= GROWING_FROM, patient);
       if (!changed.ok) return changed;
@@ -188,14 +184,14 @@ export class Tree {
   }
 
   /** One scan taken over; the value is when it began. */
-  async #scan(watch: ScanWatch): Promise<Result<bigint>> {
+  async #scan(quiet: boolean): Promise<Result<bigint>> {
     const { helper, only = [] } = this.#options;
     this.#listing.scanning();
     const delta = await helper.scan(this.#number, this.root, {
       fresh: this.#fresh,
       skip: this.#skip,
       only,
-      watch,
+      quiet,
     });
     if (!delta.ok) return delta;
     this.#fresh = false;

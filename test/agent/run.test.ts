@@ -401,6 +401,21 @@ test('what somebody else does to a tree is found before a job begins, and the tr
   expect([...changed(await ran('rm a')).keys()]).toEqual(['a', '']);
 });
 
+test('equal files of a read-only root, which are names of one content here, are what was agreed', async () => {
+  const path = '/home/caller/lib';
+  const one = file('one');
+  const entries = manifestOf({ a: one, b: one, d: dir(), 'd/a': one, c: file('c') });
+  const wanted = { root: 'lib', path, policy: 1, to: 3n };
+  expect(await peer.syncWhole(wanted, entries, ['one', 'c'])).toMatchObject({ type: 'synced' });
+  expect(statSync(join(agent.folder, 'trees/station/lib/t/b')).nlink).toBe(4);
+  const look = async (): Promise<unknown> => {
+    const request = peer.nextRequest();
+    peer.send({ type: 'look', request, root: 'lib', from: 3n });
+    return peer.answer(request);
+  };
+  expect(await look()).toMatchObject({ type: 'synced', epoch: 3n });
+});
+
 test('a tree that somebody empties when a job ends has no result', async () => {
   const names = Array.from({ length: 4000 }, (_, at) => `f${at}`);
   await synced(Object.fromEntries(names.map((name) => [name, file('')])), ['']);
@@ -800,7 +815,7 @@ test.skipIf(!root)(
       link.close();
     } finally {
       await small.end();
-      execFileSync('umount', [folder]);
+      execFileSync('umount', ['-l', folder]);
       rmSync(folder, { recursive: true });
     }
   },

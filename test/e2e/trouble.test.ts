@@ -167,14 +167,14 @@ describe.skipIf(noFleet !== undefined)('workers that cannot be used', () => {
     }
   });
 
-  it('builds here when somebody removed its folder on the worker, and soon there again', async () => {
+  it('builds when somebody removed its folder on the worker, and soon there again', async () => {
     const folder = scene.project('removed-there');
     await scene.buildsThere(folder);
     const cache = `/home/${scene.worker.user}/.cache`;
     await scene.fleet.inside(scene.worker, 'rm', '-rf', cache);
-    const { ended, row } = await scene.build(folder);
+    // Here, or there by what the agent has in memory.
+    const { ended } = await scene.build(folder);
     expect(ended.code, words(ended)).toBe(0);
-    expect(row).toMatchObject({ decision: 'local' });
     await until(async () => {
       // Not at once: a worker that fails again and again is let alone for a while.
       await sleep(4000);

@@ -44,7 +44,7 @@ const scan = (root: string, tree = 1): FsMessage => ({
   fresh: false,
   skip: [Buffer.from('skipped')],
   only: [],
-  watch: 0,
+  quiet: false,
 });
 const applying = (root: string, operations: (Operation | Aside)[]): FsMessage => ({
   type: 'apply',

@@ -59,6 +59,18 @@ describe('the store', () => {
     expect(fs.statSync(join(at, 'partial')).mode & 0o777).toBe(0o700);
   });
 
+  test('makes the folder of a content anew that alone was removed', async () => {
+    const store = await open(join(folder(), 'store'));
+    const [one, two] = [content('one'), content('two')];
+    value(await store.begin(two.hash, two.data.length));
+    for (const { hash } of [one, two])
+      fs.rmSync(join(store.pathOf(hash).toString(), '..'), { recursive: true, force: true });
+    value(store.put(one.hash, one.data));
+    value(await store.write(two.hash, 0, two.data));
+    value(await store.finish(two.hash));
+    expect([read(store, one.hash), read(store, two.hash)]).toEqual(['one', 'two']);
+  });
+
   test('counts bytes right when a content is taken away while it collects', async () => {
     const store = await open(join(folder(), 'store'));
     const [one, two] = [content('one'), content('twoo')];

@@ -1,4 +1,4 @@
-/** Refreshes that look only where the kernel told that something happened: they must find what a whole look finds. */
+/** Refreshes that look at nothing where the kernel told of nothing: they must find what any other finds. */
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ const place = fc
 const operation = fc.record({
   kind: fc.constantFrom(
     ...['write', 'append', 'truncate', 'touch', 'chmod', 'remove', 'folder', 'rename', 'link'],
-    ...['symlink', 'swap', 'away', 'mapped', 'file for folder'],
+    ...['symlink', 'swap', 'away', 'mapped', 'file for folder', 'through'],
   ),
   one: place,
   two: place,
@@ -88,6 +88,11 @@ function act(root: string, outside: string, { kind, one, two, text }: Operation)
       fs.appendFileSync(join(outside, 'y', 'a'), text);
       fs.renameSync(join(outside, 'y'), a);
       return;
+    case 'through':
+      fs.linkSync(a, b);
+      fs.appendFileSync(b, text);
+      fs.rmSync(b);
+      return;
     case 'mapped':
       execFileSync('python3', ['-c', MAPPED, a, text.replaceAll('\0', ' ')], { stdio: 'ignore' });
       return;
@@ -130,7 +135,7 @@ describe('a watched tree', () => {
           for (const name of ['a/a/a', 'a/b', 'b/a', 'b/b/c', 'c'])
             act(root, outside, { kind: 'write', one: name, two: '', text: name });
           const parts = { helper: one, hasher: hashes };
-          const { tree } = openTree(root, { ...parts, watched: true });
+          const { tree } = openTree(root, { ...parts });
           await tree.refresh({ quiet: true });
           for (const round of rounds) {
             for (const each of round)
@@ -160,7 +165,7 @@ describe('a watched tree', () => {
     const outside = folder();
     fs.mkdirSync(join(root, 'one'));
     fs.writeFileSync(join(root, 'one', 'file'), '');
-    const { tree } = openTree(root, { watched: true });
+    const { tree } = openTree(root);
     const links = async (quiet: boolean): Promise<number | undefined> => {
       value(await tree.refresh({ quiet }));
       return tree.stat('one/file')?.nlink;
@@ -168,10 +173,27 @@ describe('a watched tree', () => {
     await links(true);
     await clockPasses();
     expect(await links(true)).toBe(1);
-    // The one change of which no folder hears, and no content is another for it.
+    // By a link from outside, which changes no content: of that no folder hears.
     fs.linkSync(join(root, 'one', 'file'), join(outside, 'other'));
     expect(await links(true)).toBe(1);
     expect(await links(false)).toBe(2);
+  });
+
+  it('is looked at where a file has a name that is left out', async () => {
+    const root = folder();
+    fs.mkdirSync(join(root, 'one'));
+    fs.mkdirSync(join(root, 'left'));
+    fs.writeFileSync(join(root, 'one', 'file'), 'a');
+    const { tree } = openTree(root, { skip: ['left'] });
+    value(await tree.refresh({ quiet: true }));
+    fs.linkSync(join(root, 'one', 'file'), join(root, 'left', 'file'));
+    for (let n = 0; n < 2; n += 1) {
+      await clockPasses();
+      value(await tree.refresh({ quiet: true }));
+    }
+    fs.appendFileSync(join(root, 'left', 'file'), 'b');
+    const { manifest } = value(await tree.refresh({ quiet: true }));
+    expect(manifest.get('one/file')).toMatchObject({ size: 2 });
   });
 
   it('is looked at as a whole when more happened than the kernel keeps', async () => {
@@ -180,7 +202,7 @@ describe('a watched tree', () => {
     fs.mkdirSync(join(root, 'one'));
     fs.writeFileSync(join(root, 'one', 'file'), '');
     fs.writeFileSync(join(root, 'last'), 'a');
-    const { tree } = openTree(root, { watched: true });
+    const { tree } = openTree(root);
     value(await tree.refresh({ quiet: true }));
     for (let n = 0; n <= most; n += 1) fs.utimesSync(join(root, n % 2 ? 'one/file' : 'last'), 1, n);
     fs.writeFileSync(join(root, 'last'), 'b');
@@ -196,7 +218,7 @@ describe('a watched tree', () => {
     for (let n = 0; n < 50; n += 1) fs.mkdirSync(join(root, `${n}`));
     const one = new FsHelper(program());
     try {
-      const { tree } = openTree(root, { helper: one, watched: true });
+      const { tree } = openTree(root, { helper: one });
       value(await tree.refresh({ quiet: true }));
       expect(watches()).toBe(51);
       fs.rmSync(join(root, '0'), { recursive: true });

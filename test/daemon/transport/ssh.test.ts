@@ -358,7 +358,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     }
   }, 60_000);
 
-  test('an upload that is cut off leaves nothing, and the next one is whole', async () => {
+  test('an upload that is cut off leaves no half agent, and the next one goes on where it stopped', async () => {
     await fleet.inside(bare(), 'sh', '-c', `rm -rf ${cacheOf(bare().user)}`);
     const relay = await Relay.open(bare());
     writeFileSync(
@@ -375,12 +375,26 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     });
     expect(failureOf(failed)).toContain('lost');
     await cut;
-    const connection = valueOf(await connect(worker, needs));
-    expect(await echoed(valueOf(await connection.openStream()), 'whole')).toBe('whole');
     const folder = `${cacheOf(bare().user)}/rch-wkr`;
-    expect(
-      await fleet.inside(bare(), 'sh', '-c', `ls -A ${folder}/agents ${folder}/node`),
-    ).not.toContain('.new-');
+    const said = (script: string): Promise<string> => fleet.inside(bare(), 'sh', '-c', script);
+    // The shell of the cut upload hears of it later than we.
+    const left = `cd ${folder}/node; while [ -L .part-*.lock ]; do sleep 0.05; done; wc -c <.part-*`;
+    const held = Number(await said(left));
+    expect(held).toBeGreaterThan(1e6);
+    expect(await said(`find ${folder} -name ready`)).toBe('');
+    const firsts: number[] = [];
+    const connection = valueOf(
+      await connect(worker, {
+        ...needs,
+        progress: ({ part, bytes }) => {
+          if (part === 'node') firsts.push(bytes);
+        },
+      }),
+    );
+    expect(Math.min(...firsts)).toBeGreaterThan(held);
+    expect(Math.min(...firsts)).toBeLessThanOrEqual(held + (256 << 10));
+    expect(await echoed(valueOf(await connection.openStream()), 'whole')).toBe('whole');
+    expect(await said(`ls -A ${folder}/agents ${folder}/node`)).not.toMatch(/\.new-|\.part-/);
     connection.close();
     await relay.close();
   }, 120_000);

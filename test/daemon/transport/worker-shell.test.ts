@@ -15,10 +15,11 @@ import { failureOf, valueOf } from './standin.ts';
 
 test('every script of ours passes any login shell unharmed', () => {
   const hash = 'f'.repeat(32);
+  const archive = { hash, path: '/a', bytes: 40_000_000 };
   for (const script of [
     probeScript({ hash, nodeHash: hash }),
-    unpackScript('agents', hash),
-    unpackScript('node', hash),
+    unpackScript('agents', archive),
+    unpackScript('node', archive),
   ])
     expect(shellCommand(script)).toBe(`sh -c '${script}'`);
   for (const bad of ["a'b", 'a\\b', 'a!b', 'a\nb']) expect(() => shellCommand(bad)).toThrow();
