@@ -17,6 +17,8 @@ import type {
 } from './transport.ts';
 import { BASE, END, MARK } from './worker-shell.ts';
 
+/** Before the bytes of an archive that are there. */
+const HELD = 'rch-held';
 /** An upload that moves no byte for this long has failed. */
 const STALL_MS = 30_000;
 /** For the worker to unpack and check what it has, ms. */
@@ -50,7 +52,7 @@ export function unpackScript(folder: 'agents' | 'node', archive: Archive): strin
     `trap clean EXIT; trap "exit ${CUT_OFF}" HUP TERM INT`,
     `mkdir "$t" && touch "$p" || exit ${CANNOT_WRITE}`,
     `[ $(wc -c <"$p") -le ${bytes} ] || : >"$p"`,
-    `echo; echo ${MARK}; echo $(wc -c <"$p"); echo ${END}`,
+    `echo; echo ${HELD} $(wc -c <"$p") ${END}`,
     `cat >>"$p" || { rm -f "$p"; exit ${NOT_UNPACKED}; }`,
     `[ $(wc -c <"$p") -eq ${bytes} ] || exit ${CUT_OFF}`,
     `tar -xzf "$p" -C "$t" || { rm -f "$p"; exit ${NOT_UNPACKED}; }`,
@@ -59,6 +61,7 @@ export function unpackScript(folder: 'agents' | 'node', archive: Archive): strin
     folder === 'agents' ? `"$t/start" check || exit ${NOEXEC}` : '[ -x "$t/node" ]',
     '[ -e "$d/$n/ready" ] || { rm -rf "$d/$n"; mv "$t" "$d/$n"; }',
     `[ -e "$d/$n/ready" ] || exit ${NOT_PLACED}`,
+    'clean',
     REMOVE_OLD,
     `echo; echo ${MARK}; echo ${END}`,
   ].join('; ');
@@ -158,10 +161,10 @@ async function heldThere(
   signal: AbortSignal | undefined,
 ): Promise<Result<number>> {
   const wait = { ms: STALL_MS, signal };
-  const begun = await skipTo(stream, Buffer.from(`${MARK}\n`), wait);
-  const told = begun.ok ? await skipTo(stream, Buffer.from(`${END}\n`), wait) : begun;
+  const begun = await skipTo(stream, Buffer.from(`\n${HELD} `), wait);
+  const told = begun.ok ? await skipTo(stream, Buffer.from(` ${END}\n`), wait) : begun;
   if (!told.ok) return told;
-  const held = /^ *(\d+)\n$/.exec(told.value)?.[1];
+  const held = /^\d+$/.exec(told.value)?.[0];
   return held === undefined ? fail('the worker does not say what it has') : ok(Number(held));
 }
 

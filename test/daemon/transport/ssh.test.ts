@@ -378,7 +378,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     const folder = `${cacheOf(bare().user)}/rch-wkr`;
     const said = (script: string): Promise<string> => fleet.inside(bare(), 'sh', '-c', script);
     // The shell of the cut upload hears of it later than we.
-    const left = `cd ${folder}/node; while [ -L .part-*.lock ]; do sleep 0.05; done; wc -c <.part-*`;
+    const left = `cd ${folder}/node; while [ -L .part-*.lock ]; do sleep 0.05; done; cat .part-* | wc -c`;
     const held = Number(await said(left));
     expect(held).toBeGreaterThan(1e6);
     expect(await said(`find ${folder} -name ready`)).toBe('');
