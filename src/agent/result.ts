@@ -125,7 +125,7 @@ export async function collectResult(of: Collecting): Promise<Result<RootResult>>
   // The tool is gone: what still moves is another job's.
   const patient = of.others.pids.length > 0;
   // Where a tree stands at its own path, something a job left behind may still write in it.
-  const how = { patient, quiet: !patient && !of.root.standsAtPath };
+  const how = { patient, quiet: of.alone && !of.root.standsAtPath };
   let snapshot = await tree.refresh(how);
   if (!snapshot.ok) return snapshot;
   let changes = changesOf(snapshot.value, of);
