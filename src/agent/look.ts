@@ -2,7 +2,6 @@
  * Whether a tree still is what was agreed, before a job runs in it. Anybody who may write here may have changed it (who
  * empties caches, purges old files, mends a file system); a job that ran in such a tree would return what they did.
  */
-import { existsSync, mkdirSync } from 'node:fs';
 import { RootPolicy } from '../protocol/agent.ts';
 import { sameEntry } from '../tree/diff.ts';
 import type { Entry, Manifest, RawPath } from '../tree/manifest.ts';
@@ -57,15 +56,10 @@ export async function lookAt(root: Root, beside: Beside): Promise<string | undef
 }
 
 async function damageOf(root: Root, { roots }: Beside): Promise<string | undefined> {
-  const whole = existsSync(root.folder);
+  if (await root.restore()) return 'the tree was removed by somebody else';
   const quiet = !root.standsAtPath;
-  const snapshot = whole ? await root.tree.refresh({ patient: true, quiet }) : undefined;
-  if (snapshot?.ok !== true) {
-    // What is made anew is read anew.
-    await root.unload();
-    mkdirSync(root.folder, { recursive: true, mode: 0o700 });
-    return snapshot?.failure.reason ?? 'the tree was removed by somebody else';
-  }
+  const snapshot = await root.tree.refresh({ patient: true, quiet });
+  if (!snapshot.ok) return snapshot.failure.reason;
   const { agreed } = root;
   const { manifest } = snapshot.value;
   const covered = coveredIn(root, roots);

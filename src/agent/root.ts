@@ -1,5 +1,5 @@
 /** One root of one workstation on this worker: its tree, what was agreed about it, and who uses it. */
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Hasher } from '../tree/hash.ts';
@@ -132,6 +132,16 @@ export class Root {
       skip: this.#meta.caches,
     });
     return this.#tree;
+  }
+
+  /** Makes anew what somebody else may have removed of it; true where they did. Not for a tree at its own path. */
+  async restore(): Promise<boolean> {
+    if (this.standsAtPath || folderIdentity(this.treePath) !== undefined) return false;
+    // What is made anew is read anew.
+    await this.unload();
+    rmSync(this.treePath, { force: true });
+    mkdirSync(this.treePath, { recursive: true, mode: 0o700 });
+    return true;
   }
 
   /** Runs `work` when what was asked before is done: syncs, scans and settlements of one tree never overlap. */

@@ -276,7 +276,11 @@ export class Session implements Listener {
     if (!synced.ok) this.#refuse(request, synced.failure.kind, synced.failure.reason);
     else if (synced.value.type === 'synced')
       this.send({ type: 'synced', request, epoch: synced.value.epoch });
-    else this.send({ type: 'syncMismatch', request, at: synced.value.at });
+    else {
+      const { at, reason } = synced.value;
+      if (reason !== undefined) this.#agent.log(`${root.value.path}: ${reason}`);
+      this.send({ type: 'syncMismatch', request, at });
+    }
     this.#agent.maybeCollect();
   }
 

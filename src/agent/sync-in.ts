@@ -8,7 +8,13 @@ import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Change, Entry, Hash, Manifest, RawPath } from '../tree/manifest.ts';
 import { checkChanges } from '../tree/packed.ts';
 import { absolute, shown, upwards } from '../tree/paths.ts';
-import { contentNeeded, placeChanges, removeLeftovers } from '../tree/place.ts';
+import {
+  contentNeeded,
+  type Placed,
+  placeChanges,
+  type PlaceFailure,
+  removeLeftovers,
+} from '../tree/place.ts';
 import type { Store } from '../tree/store.ts';
 import { endedCaches, isBelowAny, keptCaches, removalOf } from './caches.ts';
 import type { Contents, Missing } from './contents.ts';
@@ -53,10 +59,10 @@ export type Lack = {
 
 export type SyncRefusal = Failure & { readonly kind: RefusalKind };
 
-/** `mismatch`: the tree is at `at`, and only the whole manifest helps. */
+/** `mismatch`: the tree is at `at`, and only the whole manifest helps; `reason`: what was found in it. */
 export type Synced =
   | { readonly type: 'synced'; readonly epoch: bigint }
-  | { readonly type: 'mismatch'; readonly at: bigint };
+  | { readonly type: 'mismatch'; readonly at: bigint; readonly reason?: string };
 
 /** Everything a sync will do, decided before anything is touched. */
 type SyncPlan = {
@@ -119,6 +125,7 @@ async function bring(request: SyncRequest, needs: SyncNeeds): Promise<Result<Syn
 }
 
 async function actualOf(root: Root, helper: FsHelper): Promise<Result<Manifest, SyncRefusal>> {
+  await root.restore();
   const snapshot = await root.tree.refresh();
   if (!snapshot.ok) return refused('internal', snapshot.failure);
   const { manifest, leftovers } = snapshot.value;
@@ -284,6 +291,16 @@ async function restOf(
   return ok([...removed.value.filter(({ path }) => !gone.has(path)), ...changes]);
 }
 
+/** Of what could not be placed. */
+function refusalOf(placed: Result<Placed, PlaceFailure>): SyncRefusal {
+  if (!placed.ok) {
+    const { code, reason } = placed.failure;
+    return { kind: code === 'ENOSPC' || code === 'EDQUOT' ? 'disk-full' : 'internal', reason };
+  }
+  const [conflict] = placed.value.conflicts;
+  return { kind: 'internal', reason: `${shown(conflict?.path ?? '')} is not what it should be` };
+}
+
 async function place(
   plan: SyncPlan,
   request: SyncRequest,
@@ -308,14 +325,14 @@ async function place(
     linkOk: root.policy === RootPolicy.readOnly,
     ...(before === undefined ? {} : { before }),
   });
-  if (!placed.ok || placed.value.conflicts.length > 0) root.distrust();
-  if (!placed.ok) {
-    const full = placed.failure.code === 'ENOSPC' || placed.failure.code === 'EDQUOT';
-    return refused(full ? 'disk-full' : 'internal', { reason: placed.failure.reason });
+  if (!placed.ok || placed.value.conflicts.length > 0) {
+    root.distrust();
+    const refusal = refusalOf(placed);
+    // The tree was not what was agreed, then; what it is, only a whole sync finds.
+    if (!request.whole && refusal.kind !== 'disk-full')
+      return ok({ type: 'mismatch', at: 0n, reason: refusal.reason });
+    return { ok: false, failure: refusal };
   }
-  const [conflict] = placed.value.conflicts;
-  if (conflict !== undefined)
-    return refused('internal', { reason: `${shown(conflict.path)} is not what it should be` });
   for (const { path, entry, identity } of placed.value.placed) tree.adopt(path, entry, identity);
   root.dropCaches(plan.ended);
   if (request.whole) root.replace(to, plan.manifest, doubts);

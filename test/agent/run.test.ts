@@ -398,6 +398,14 @@ test('what somebody else does to a tree is found before a job begins, and the tr
   // The contents may have gone with it.
   rmSync(join(agent.folder, 'store'), { recursive: true });
   await synced({ a: file('a'), b: file('b') }, ['a', 'b']);
+  // Found by a sync of what differs before anybody looked, and by a whole one of a tree that nobody vouches for.
+  rmSync(join(agent.folder, 'trees/station/root/t'), { recursive: true });
+  const request = peer.sendSync({ ...at, from: 5n, to: 6n }, [
+    { op: 'put', path: 'b', entry: file('b', 0o755) },
+  ]);
+  expect(await peer.serveNeeds(request, ['b'])).toMatchObject({ type: 'syncMismatch', at: 0n });
+  rmSync(join(agent.folder, 'trees/station/root/t'), { recursive: true, force: true });
+  await synced({ a: file('a'), b: file('b') }, ['a', 'b']);
   expect([...changed(await ran('rm a')).keys()]).toEqual(['a', '']);
 });
 

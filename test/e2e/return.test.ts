@@ -268,6 +268,9 @@ describe('a tree that somebody else changed on the worker', () => {
     'notes/c.txt': 'that no rule reads\n',
   };
 
+  /** The agent may still be writing what it keeps of the last job. */
+  const gone = { recursive: true, maxRetries: 10 };
+
   /** The worker's copy of the project. */
   function copyOf(folder: string): string {
     const trees = join(world.home, '.cache', 'rch', 'embedded', 'trees');
@@ -292,20 +295,20 @@ describe('a tree that somebody else changed on the worker', () => {
     {
       what: 'all files',
       damage: (copy: string) => {
-        rmSync(join(copy, 't'), { recursive: true });
+        rmSync(join(copy, 't'), gone);
       },
     },
     {
       what: 'the copy',
       damage: (copy: string) => {
-        rmSync(copy, { recursive: true });
+        rmSync(copy, gone);
       },
     },
     {
       what: 'the contents it was made of, too',
       damage: (copy: string) => {
-        rmSync(join(copy, 't', 'notes'), { recursive: true });
-        rmSync(join(copy, '..', '..', '..', 'store'), { recursive: true });
+        rmSync(join(copy, 't', 'notes'), gone);
+        rmSync(join(copy, '..', '..', '..', 'store'), gone);
       },
     },
   ])(
