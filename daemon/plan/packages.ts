@@ -95,6 +95,31 @@ function plainName(owner: string, machine: MachineFacts): string {
   return machine.packages[owner] === undefined ? plain : owner;
 }
 
+/** Questions on their way, by what will know the answers. */
+const asking = new WeakMap<Map<string, string>, Promise<void>>();
+
+/** Asks for what `known` lacks: one question at a time, since after one the next caller may have none left. */
+function learn(
+  known: Map<string, string>,
+  paths: readonly string[],
+  of: MachineFacts,
+): Promise<void> {
+  const before = asking.get(known)?.catch(() => undefined) ?? Promise.resolve();
+  const asked = before.then(async () => {
+    const unknown = paths.filter((path) => !known.has(path));
+    if (unknown.length === 0) return;
+    const names = new Map(unknown.map((path) => [path, spellings(path)]));
+    const found = await ask(of.packageManager, [...new Set([...names.values()].flat())]);
+    // What was not told now is asked again by the next command.
+    for (const [path, spelt] of found === undefined ? [] : names) {
+      const owner = spelt.map((each) => found?.get(each)).find((each) => each !== undefined);
+      known.set(path, owner === undefined ? '' : plainName(owner, of));
+    }
+  });
+  asking.set(known, asked);
+  return asked;
+}
+
 /** The package of each file; files that no package owns are absent from the result. */
 export async function ownersOf(
   files: Iterable<string>,
@@ -107,16 +132,7 @@ export async function ownersOf(
     return new Map<string, string>();
   });
   const wanted = [...new Set(files)];
-  const unknown = wanted.filter((path) => !known.has(path));
-  if (unknown.length > 0) {
-    const names = new Map(unknown.map((path) => [path, spellings(path)]));
-    const found = await ask(manager, [...new Set([...names.values()].flat())]);
-    // What was not told now is asked again by the next command.
-    for (const [path, spelt] of found === undefined ? [] : names) {
-      const owner = spelt.map((each) => found?.get(each)).find((each) => each !== undefined);
-      known.set(path, owner === undefined ? '' : plainName(owner, machine));
-    }
-  }
+  if (wanted.some((path) => !known.has(path))) await learn(known, wanted, machine);
   const owners = new Map<string, string>();
   for (const path of wanted) {
     const owner = known.get(path);

@@ -32,6 +32,7 @@ export function reportText(report: StormReport): string {
       : [
           `a command that stays here (${latency.pairs} pairs): p50 ${ms(latency.shim.p50)}, p99 ${ms(latency.shim.p99)}`,
           `  without rch: p50 ${ms(latency.real.p50)}, p99 ${ms(latency.real.p99)}`,
+          `  one run of these above the one before: p50 ${ms(latency.control.p50)}, p99 ${ms(latency.control.p99)}`,
           `  added: p50 ${ms(latency.added.p50)}, p99 ${ms(latency.added.p99)}; goal ${LATENCY_GOAL} ms: ${verdict(latency.added.p99 < LATENCY_GOAL)}`,
         ]),
     `CPU of rch here: ${rch.toFixed(1)} s (${parts(cpu.rch)}) for ${cpu.offloaded.toFixed(1)} s of builds elsewhere: ${(share * 100).toFixed(1)} %; goal ${CPU_GOAL * 100} %: ${verdict(share < CPU_GOAL)}`,
