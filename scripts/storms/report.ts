@@ -36,6 +36,7 @@ export function reportText(report: StormReport): string {
           `  added: p50 ${ms(latency.added.p50)}, p99 ${ms(latency.added.p99)}; goal ${LATENCY_GOAL} ms: ${verdict(latency.added.p99 < LATENCY_GOAL)}`,
         ]),
     `CPU of rch here: ${rch.toFixed(1)} s (${parts(cpu.rch)}) for ${cpu.offloaded.toFixed(1)} s of builds elsewhere: ${(share * 100).toFixed(1)} %; goal ${CPU_GOAL * 100} %: ${verdict(share < CPU_GOAL)}`,
+    `  of a build: ${ms((rch * 1000) / report.builds)} here, ${ms((cpu.offloaded * 1000) / Math.max(1, report.remote))} elsewhere; the goal holds from ${ms((rch * 1000) / report.builds / CPU_GOAL)} on`,
     report.wrong.length === 0
       ? 'everything held'
       : `did not hold:\n${report.wrong.map((text) => `  ${text}`).join('\n')}`,
