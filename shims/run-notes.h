@@ -51,6 +51,7 @@ static void feed_keys(struct supervisor *s) {
 static void give_terminal(struct supervisor *s, bool for_modes) {
   s->foreground = true;
   s->for_modes = for_modes;
+  s->idle_since = 0;
   s->gives_due++;
   send_kind(s->wires.control[0], NOTE_FOREGROUND, 0);
 }
@@ -83,12 +84,31 @@ static void on_given(struct supervisor *s) {
   s->keys_due = false;
 }
 
+/*
+ * Whether the tool needs the terminal no longer: it read what was fed. In a mode without lines it may be about to set the
+ * modes back, and readline, stopped for that, sets its own once more when it goes on; so it has a while to do that, and is
+ * meanwhile guessed to wait as it would be without the terminal.
+ */
+static bool is_done_reading(struct supervisor *s, bool changed) {
+  int64_t now = uptime_ms();
+  if (unread(&s->terminal)) {
+    s->idle_since = 0;
+    return false;
+  }
+  if (changed || s->keys.n > 0 || (s->terminal.known.lflag & ICANON)) return true;
+  if (!s->idle_since) {
+    s->idle_since = now;
+    s->guess_at = now + GUESS_MS;
+  }
+  return now >= s->idle_since + HOLD_MS;
+}
+
 /* While the tool has the terminal: new modes are told, the next line is fed, and in the end it is taken back. */
 static void watch_terminal(struct supervisor *s) {
   bool changed = report_modes(s);
   if (s->gives_due > 0) return;
-  bool done = s->for_modes ? changed || uptime_ms() >= s->foreground_until : !unread(&s->terminal);
-  if (!done) return;
+  if (!(s->for_modes ? changed || uptime_ms() >= s->foreground_until : is_done_reading(s, changed))) return;
+  s->idle_since = 0;
   if (s->keys.n > 0) {
     feed_keys(s);
     return;

@@ -20,6 +20,8 @@
 /* While the tool has the terminal it is looked at so often, and when it only changes modes, so long. */
 #define TERMINAL_POLL_MS 1
 #define MODES_MS 30
+/* How long a tool in a mode without lines keeps the terminal after it read what was fed. */
+#define HOLD_MS 200
 /*
  * A tool in a mode without lines (readline, a menu) may wait by select(2), which no background group is
  * stopped for. When it has not read for so long, it is taken to be waiting: a guess, and the only one here.
@@ -60,6 +62,7 @@ struct supervisor {
   bool reader_stops; /* the reader that wants input is stopped, not guessed to wait */
   bool want, want_said, foreground, for_modes;
   int64_t foreground_until;
+  int64_t idle_since; /* when it was seen to have read all, while it has the terminal; 0: not yet */
   int gives_due, backs_due; /* NOTE_FOREGROUND and NOTE_BACKGROUND that were not obeyed yet */
   int64_t guess_at; /* 0: nothing to guess */
 
