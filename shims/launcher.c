@@ -16,9 +16,7 @@ static bool is_compiler_cache(void) { return strcmp(self.name, "ccache") == 0 ||
 
 /* Settings and circumstances under which the daemon is not asked. */
 static bool decides_alone(void) {
-  const char *enabled = getenv("RCH_ENABLED");
-  if (is_on("RCH_BYPASS")) return true;
-  if (enabled && strcmp(enabled, "0") == 0) return true;
+  if (is_on("RCH_BYPASS") || is_off("RCH_ENABLED")) return true;
   /* On a worker it always counts: the daemon is on another machine. */
   return is_set("RCH_ON_WORKER") || is_compiler_cache() || is_nested();
 }

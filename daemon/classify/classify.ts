@@ -1,5 +1,6 @@
 /** Decides from argv, environment and descriptors alone whether a command may run elsewhere. No I/O. */
 import { Shared, StreamKind } from '../../src/protocol/shim.ts';
+import { isOn } from '../../src/config/request.ts';
 import { never } from '../../src/base/result.ts';
 import { classifyCargo } from './cargo.ts';
 import { classifyCmake } from './cmake.ts';
@@ -69,8 +70,7 @@ function byFamily(family: Family, request: Request, aliases: AliasLookup): Verdi
 /** What keeps any command here, whatever the tool. */
 function surroundings(request: Request): string | undefined {
   const { env, argv } = request;
-  if ((env.get('RCH_LOCAL_ONLY') ?? '') !== '' && env.get('RCH_LOCAL_ONLY') !== '0')
-    return 'RCH_LOCAL_ONLY is set';
+  if (isOn(env.get('RCH_LOCAL_ONLY'))) return 'RCH_LOCAL_ONLY is set';
   if ((env.get('LD_PRELOAD') ?? '') !== '')
     return 'LD_PRELOAD is set: what it loads belongs to this machine';
   const named = argv.slice(1).find((word) => descriptorPath.test(word));

@@ -71,8 +71,17 @@ static bool is_set(const char *name) {
   return value && *value;
 }
 
-/* A switch: set, and not to 0. */
-static bool is_on(const char *name) { return is_set(name) && strcmp(getenv(name), "0") != 0; }
+/* A switch that says no. The same words as in src/config/request.ts. */
+static bool is_off(const char *name) {
+  static const char *const words[] = {"0", "false", "no", "off"};
+  const char *value = getenv(name);
+  for (size_t i = 0; value && i < sizeof words / sizeof *words; i++)
+    if (strcasecmp(value, words[i]) == 0) return true;
+  return false;
+}
+
+/* A switch that is set, and does not say no. */
+static bool is_on(const char *name) { return is_set(name) && !is_off(name); }
 
 /* Whether the caller would rather wait for a daemon on a slow machine than have its command run here. */
 static bool insists(void) {

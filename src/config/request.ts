@@ -62,13 +62,23 @@ const truth: Readonly<Record<string, boolean>> = {
   off: false,
 };
 
+/** What a switch says; undefined where it is not set, or says nothing that can be understood. */
+export function switchOf(value: string | undefined): boolean | undefined {
+  return truth[(value ?? '').toLowerCase()];
+}
+
+/** Whether a switch that keeps commands here is on: what cannot be understood is (shims/launcher/daemon.h, is_on). */
+export function isOn(value: string | undefined): boolean {
+  return (value ?? '') !== '' && switchOf(value) !== false;
+}
+
 /** Reads them all; a value that cannot be understood is a failure that names the variable. */
 export function requestSettings(env: Environment): Result<RequestSettings> {
   const wrong: string[] = [];
   const flag = (name: string): boolean | undefined => {
     const value = env[name];
     if (value === undefined || value === '') return undefined;
-    const meaning = truth[value.toLowerCase()];
+    const meaning = switchOf(value);
     if (meaning === undefined) wrong.push(`${name}=${value}: must be 1 or 0`);
     return meaning;
   };

@@ -185,6 +185,8 @@ describe.each(['plain', 'sanitized'] as const)(
       it.each([
         ['RCH_BYPASS', '1'],
         ['RCH_ENABLED', '0'],
+        ['RCH_ENABLED', 'off'],
+        ['RCH_BYPASS', 'please'],
         ['RCH_ON_WORKER', '1'],
       ])('does not ask it under %s=%s', async (name, value) => {
         const front = await world.listen('front.sock');
@@ -196,6 +198,7 @@ describe.each(['plain', 'sanitized'] as const)(
 
       it.each([
         ['RCH_BYPASS', '0'],
+        ['RCH_BYPASS', 'False'],
         ['RCH_BYPASS', ''],
         ['RCH_ENABLED', '1'],
         ['RCH_LOCAL_ONLY', '1'],

@@ -8,6 +8,7 @@ import type {
   TierOutcome,
   TierVerdict,
 } from '../../../src/protocol/methods.ts';
+import { isOn, switchOf } from '../../../src/config/request.ts';
 import { StreamKind } from '../../../src/protocol/shim.ts';
 import { classify } from '../classify.ts';
 import { confidenceOf, excludedBy, type Rules } from '../confidence.ts';
@@ -82,14 +83,13 @@ function requestOf(bare: Bare, context: LineContext, words: readonly Word[]): Re
   };
 }
 
-/** What the launcher answers by itself: RCH_BYPASS and RCH_ENABLED=0. */
+/** What the launcher answers by itself. */
 function switchedOff(bare: Bare): string | undefined {
   const all = [...bare.command.assignments, ...bare.assignments];
   const value = (name: string): string | undefined =>
     all.findLast((each) => each.name === name && each.value.literal)?.value.value;
-  const bypass = value('RCH_BYPASS') ?? '';
-  if (bypass !== '' && !/^(0|false|no|off)$/i.test(bypass)) return 'RCH_BYPASS is set';
-  return /^(0|false|no|off)$/i.test(value('RCH_ENABLED') ?? '') ? 'RCH_ENABLED is off' : undefined;
+  if (isOn(value('RCH_BYPASS'))) return 'RCH_BYPASS is set';
+  return switchOf(value('RCH_ENABLED')) === false ? 'RCH_ENABLED is off' : undefined;
 }
 
 function instantTier(bare: Bare): Step {

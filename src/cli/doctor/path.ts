@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, ok, type Result } from '../../base/result.ts';
+import { isOn, switchOf } from '../../config/request.ts';
 import { agentNames, pointOf } from '../hook/agents.ts';
 import { hookRows } from '../hook/status.ts';
 import type { Context } from '../report.ts';
@@ -136,8 +137,8 @@ function reachCheck(context: Context, on: boolean): Check {
 function variablesCheck({ env }: Context): Check {
   const at = { id: 'path.variables', title: 'variables' };
   const set = [
-    ...['RCH_BYPASS', 'RCH_LOCAL_ONLY', 'RCH_DRY_RUN'].filter((name) => env[name] === '1'),
-    ...['RCH_ENABLED'].filter((name) => env[name] === '0'),
+    ...['RCH_BYPASS', 'RCH_LOCAL_ONLY', 'RCH_DRY_RUN'].filter((name) => isOn(env[name])),
+    ...['RCH_ENABLED'].filter((name) => switchOf(env[name]) === false),
   ];
   return set.length === 0
     ? pass(at, 'none of this shell keeps commands here')

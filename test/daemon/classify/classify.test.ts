@@ -19,7 +19,10 @@ describe('what surrounds a command', () => {
       kind: 'local',
       weight: 'heavy',
     });
-    expect(classify(requestOf(['make'], { env: { RCH_LOCAL_ONLY: '0' } })).kind).toBe('candidate');
+    for (const off of ['0', 'false', 'No'])
+      expect(classify(requestOf(['make'], { env: { RCH_LOCAL_ONLY: off } })).kind).toBe(
+        'candidate',
+      );
   });
 
   it('keeps it here under LD_PRELOAD', () => {
