@@ -21,11 +21,11 @@ static bool decides_alone(void) {
   return is_set("RCH_ON_WORKER") || is_compiler_cache() || is_nested();
 }
 
-/* Here, with the bound that holds without a lease. */
+/* Here, with the bound that holds without a lease; who only asks (--version) waits for nobody. */
 static _Noreturn void run_unleased(struct wire *front) {
   if (front) wire_close(front);
   text_clear();
-  take_local_lock();
+  if (!only_asks()) take_local_lock();
   exec_local();
 }
 

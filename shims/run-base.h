@@ -124,6 +124,7 @@ struct job {
   struct modes modes;
   struct rlimit limits[RLIM_NLIMITS];
   unsigned limit_count;
+  uint64_t ignored, blocked; /* bit n - 1 for signal n */
   cpu_set_t affinity;
   bool has_affinity;
 };
@@ -246,6 +247,10 @@ static bool job_from(struct job *job, const struct rch_run_spec *spec) {
   job->has_modes = spec->termios.n == MODES_WIRE;
   if (job->has_modes) job->modes = modes_read(spec->termios.at);
   job_limits(job, spec->rlimits);
+  if (spec->signals.n == 2 * sizeof(uint64_t)) {
+    memcpy(&job->ignored, spec->signals.at, sizeof job->ignored);
+    memcpy(&job->blocked, spec->signals.at + sizeof job->ignored, sizeof job->blocked);
+  }
   struct rch_list cpus = spec->affinity;
   uint32_t cpu;
   CPU_ZERO(&job->affinity);

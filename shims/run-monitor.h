@@ -73,8 +73,9 @@ static bool start_tool(struct monitor *m, const struct wires *wires) {
   return send_note(m->control, &started);
 }
 
+/* The tool's group; one that left it for a group or session of its own (setsid(2)) gets it alone. */
 static void signal_group(const struct monitor *m, int signo) {
-  if (!m->ended) kill(-m->tool, signo);
+  if (!m->ended && kill(-m->tool, signo) != 0 && errno == ESRCH) kill(m->tool, signo);
 }
 
 static void end_pulse(struct monitor *m) {

@@ -3,6 +3,9 @@
 #define RCH_RUN_PROCESSES_H
 #include "run-base.h"
 
+/* How long a job that may not be killed is waited for. */
+#define HOPELESS_MS 5000
+
 /* The parent's id of process `pid` by /proc, 0 when it is gone. */
 static pid_t parent_of(pid_t pid) {
   char path[64], text[512];
@@ -39,23 +42,28 @@ static bool any_descendant(bool (*see)(pid_t, const void *), const void *with) {
   return seen;
 }
 
+/* `with`: a bool *, set when the process is, or may soon be, dead by it. */
 static bool kill_one(pid_t pid, const void *with) {
-  (void)with;
-  kill(pid, SIGKILL);
+  if (kill(pid, SIGKILL) == 0) **(bool *const *)with = true;
   return false;
 }
 
 /*
  * Without a PID namespace: kills and reaps until no descendant is left. As the subreaper this process
- * becomes the parent of every orphan, setsid(2) or not, so having no child means that the job is gone.
+ * becomes the parent of every orphan, setsid(2) or not, so having no child means that the job is gone. What may not be
+ * killed (set-user-ID programs: EPERM) is waited for only so long.
  */
 static void sweep(void) {
-  for (;;) {
-    any_descendant(kill_one, NULL);
+  for (int64_t hopeless = 0;;) {
+    bool some = false, *killed = &some;
+    any_descendant(kill_one, &killed);
     pid_t pid;
     while ((pid = waitpid(-1, NULL, WNOHANG | __WALL)) > 0) {
     }
     if (pid < 0 && errno == ECHILD) return;
+    if (some) hopeless = 0;
+    else if (!hopeless) hopeless = uptime_ms() + HOPELESS_MS;
+    else if (uptime_ms() >= hopeless) return;
     poll(NULL, 0, 1);
   }
 }

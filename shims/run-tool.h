@@ -52,6 +52,21 @@ static void set_limits(const struct job *job) {
   }
 }
 
+/*
+ * Signals as the caller had them ignored or blocked: `nohup make`, a shell script under a service of systemd (SIGPIPE).
+ * But the two by which a reader of its terminal is found stop it.
+ */
+static void set_signals(const struct job *job) {
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  for (int i = 1; i < NSIG; i++) {
+    uint64_t bit = i == SIGTTIN || i == SIGTTOU ? 0 : 1ull << (i - 1);
+    signal(i, job->ignored & bit ? SIG_IGN : SIG_DFL);
+    if (job->blocked & bit) sigaddset(&blocked, i);
+  }
+  sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
 /* The tool's process, up to its execve. `go` gives one byte once the tracer is there. */
 static _Noreturn void become_tool(const struct job *job, const struct wires *wires, int go, int say) {
   struct report report = {0, "stdio", 0};
@@ -69,10 +84,7 @@ static _Noreturn void become_tool(const struct job *job, const struct wires *wir
     if (job->has_affinity) sched_setaffinity(0, sizeof job->affinity, &job->affinity);
     umask(job->umask);
     set_limits(job);
-    for (int i = 1; i < NSIG; i++) signal(i, SIG_DFL);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    set_signals(job);
     report.at = clock_ns(CLOCK_REALTIME);
     (void)!write(say, &report.at, sizeof report.at);
     execve(job->tool, job->argv, job->env);

@@ -41,6 +41,7 @@ function jobSpecOf(job: PlannedJob, roots: readonly ReadyRoot[], newest: bigint)
     window: job.window,
     termios: job.termios,
     rlimits: job.rlimits,
+    signals: job.signals,
     slots: job.slots,
     wished: job.wished,
     slotWaitMs: job.slotWaitMs,

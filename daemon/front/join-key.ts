@@ -34,6 +34,7 @@ export function joinKey(ask: Ask, plan: Plan, config: Config): string {
     withheld: plan.withheld.map(({ name }) => name).sort(),
     umask: ask.umask,
     rlimits: config.execution.resourceLimits ? ask.rlimits.toString('base64') : '',
+    signals: ask.signals.toString('base64'),
     streams: [ask.inKind, ask.outKind, ask.errKind, one],
     roots: plan.roots,
     hide: plan.hide,

@@ -91,6 +91,7 @@ export function plannedJob(
     window: { rows: ask.rows, cols: ask.cols, xpixel: ask.xpixel, ypixel: ask.ypixel },
     termios: ask.termios.toString('base64'),
     rlimits: config.execution.resourceLimits ? ask.rlimits.toString('base64') : '',
+    signals: ask.signals.toString('base64'),
     ...{ slots, wished, reason, waitedMs, remark },
     slotWaitMs: config.queue.enabled ? config.queue.maxWaitSec * 1000 : 0,
     cpus: [...decision.cpus],

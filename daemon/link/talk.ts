@@ -81,7 +81,9 @@ export class Talk {
         this.#caller.finish({ type: 'exit', kind: EndKind.signaled, value: SIGINT });
         return;
       case 'local':
-        if (this.#plan.cpus.length > 0) this.#caller.send({ type: 'bind', cpus: this.#plan.cpus });
+        // Another worker may take it, and what it then runs here (cargo run) is not heavy.
+        if (!outcome.again && this.#plan.cpus.length > 0)
+          this.#caller.send({ type: 'bind', cpus: this.#plan.cpus });
         this.#notices.progress.end();
         this.#notices.step(`${outcome.again ? 'not there' : 'here'}: ${outcome.reason}`);
         if (outcome.again) this.#caller.finish({ type: 'again' });

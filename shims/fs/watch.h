@@ -45,7 +45,10 @@ static void begin_watches(void) {
   watches.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   watches.most = allowed_watches();
   watches.taken = 0;
-  if (watches.room) memset(watches.owner, 0, watches.room * sizeof *watches.owner);
+  /* The numbers begin anew too: what they had grown to must not count any more. */
+  free(watches.owner);
+  watches.owner = NULL;
+  watches.room = 0;
   touch_trees(0, true);
 }
 

@@ -105,10 +105,27 @@ static size_t pack_rlimits(uint8_t *into) {
   return n;
 }
 
+/*
+ * The signals that are ignored, then those that are blocked, as the caller left them: nothing of ours has changed any
+ * before the question. Those of the libraries themselves (32 to 34) are asked of the kernel like all others.
+ */
+static size_t pack_signals(uint8_t *into) {
+  uint64_t sets[2] = {0, 0};
+  for (int number = 1; number < NSIG; number++) {
+    /* The kernel's own form of an action: the handler first, whatever follows. */
+    uint64_t action[8] = {0};
+    if (syscall(SYS_rt_sigaction, number, NULL, action, 8) == 0 && (void (*)(int))(uintptr_t)action[0] == SIG_IGN)
+      sets[0] |= 1ull << (number - 1);
+  }
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, NULL, &sets[1], 8);
+  memcpy(into, sets, sizeof sets);
+  return sizeof sets;
+}
+
 /* Appends the question to a buffer; false without memory. */
 static bool put_ask(struct rch_buffer *out) {
   char cwd[PATH_MAX], view[128];
-  uint8_t termios[TERMIOS_BYTES], rlimits[RLIM_NLIMITS * 16];
+  uint8_t termios[TERMIOS_BYTES], rlimits[RLIM_NLIMITS * 16], signals[16];
   struct winsize size = terminal_size();
   mode_t mask = umask(0);
   umask(mask);
@@ -134,6 +151,7 @@ static bool put_ask(struct rch_buffer *out) {
       .rows = size.ws_row, .cols = size.ws_col, .xpixel = size.ws_xpixel, .ypixel = size.ws_ypixel,
       .termios = {termios, terminal_pack(termios)},
       .rlimits = {rlimits, pack_rlimits(rlimits)},
+      .signals = {signals, pack_signals(signals)},
       .argv = list_of(self.argv),
       .env = list_of(environ),
   };

@@ -3,6 +3,7 @@
 #define RCH_LAUNCHER_DAEMON_H
 #include <sched.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -146,6 +147,37 @@ static bool is_passing(const char *entry) {
   return false;
 }
 
+/*
+ * Whether a daemon could live under the hard limits of this caller (`ulimit -t 60; make`), which nothing undoes. Bytes
+ * are what Node asks for at the least, seconds a day.
+ */
+static bool is_livable(void) {
+  static const struct {
+    int number;
+    rlim_t least;
+  } needs[] = {{RLIMIT_CPU, 86400}, {RLIMIT_AS, (rlim_t)8 << 30}, {RLIMIT_DATA, (rlim_t)4 << 30},
+               {RLIMIT_FSIZE, (rlim_t)4 << 30}, {RLIMIT_NOFILE, 256}};
+  struct rlimit limit;
+  for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+    if (getrlimit(needs[i].number, &limit) == 0 && limit.rlim_max < needs[i].least) return false;
+  return true;
+}
+
+/* What this caller asked for itself (taskset, nice, ulimit) is not for a daemon that serves all. */
+static void be_unbounded(void) {
+  static const int numbers[] = {RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE};
+  struct rlimit limit;
+  cpu_set_t all;
+  memset(&all, 0xff, sizeof all);
+  sched_setaffinity(0, sizeof all, &all);
+  setpriority(PRIO_PROCESS, 0, 0);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    if (getrlimit(numbers[i], &limit) < 0) continue;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(numbers[i], &limit);
+  }
+}
+
 static _Noreturn void become_daemon(const char *node, const char *program) {
   char *argv[] = {(char *)node, (char *)program, (char *)"--background", NULL};
   sigset_t none;
@@ -165,6 +197,7 @@ static _Noreturn void become_daemon(const char *node, const char *program) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   umask(022);
+  be_unbounded();
   execve(node, argv, env);
   _exit(1);
 }
@@ -175,7 +208,7 @@ static void start_daemon(void) {
   if (!join_path(node, self.home, "lib/node") || !join_path(program, self.home, "lib/rchd.mjs")) return;
   if (access(node, X_OK) < 0 || access(program, R_OK) < 0) return;
   if (!run_folder[0] && !make_run_folder()) return;
-  if (run_has("stopped") || !may_start()) return;
+  if (run_has("stopped") || !is_livable() || !may_start()) return;
   pid_t child = fork();
   if (child == 0) {
     setsid();
@@ -186,13 +219,15 @@ static void start_daemon(void) {
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
 }
 
-/* Keeps this process, and what it becomes, to some CPUs; the kernel leaves out those that are not there. */
+/* Keeps this process, and what it becomes, to some of the CPUs that it may use; a caller's own choice stands. */
 static void keep_to(struct rch_list cpus) {
-  cpu_set_t set;
+  cpu_set_t set, own;
   uint32_t cpu;
   CPU_ZERO(&set);
   while (rch_list_next_u32(&cpus, &cpu))
     if (cpu < CPU_SETSIZE) CPU_SET(cpu, &set);
+  if (sched_getaffinity(0, sizeof own, &own) < 0) return;
+  CPU_AND(&set, &set, &own);
   if (CPU_COUNT(&set) > 0) sched_setaffinity(0, sizeof set, &set);
 }
 

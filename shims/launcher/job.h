@@ -31,6 +31,10 @@
 #endif
 /* A tool that was sent SIGTSTP has this long to say that it stopped. */
 #define STOP_ANSWER_MS 200
+/* One that ignores it never answers: this long after we went on again, a stop is a new one. (Tests shorten it.) */
+#ifndef STALE_ANSWER_MS
+#define STALE_ANSWER_MS 1000
+#endif
 #define JOB_BYTES 16
 #define SIGNALS_KEPT 16
 #define LINE_BYTES 65536
@@ -42,7 +46,8 @@ static struct {
   int *locks; /* descriptors held by flock(2) */
   size_t lock_count;
   bool announced, started;
-  bool ended, execs; /* the end came: as `end`, or as the program in `program` */
+  bool ended, execs; /* the end came: as `end`, as the program in `program`, or as `lost` */
+  char *lost;        /* why there is no end but this */
   struct rch_shim_exit end;
   uint8_t *program;
   size_t program_n;
@@ -51,6 +56,7 @@ static struct {
   struct winsize size;
   int64_t stop_by;        /* deadline for `stopped`, 0 when none is due */
   bool stop_answer_stale; /* we stopped without waiting longer: its answer is not a new stop */
+  int64_t stale_until;    /* once we go on, for as long as that may still be on its way; 0 before */
   uint32_t waiting[SIGNALS_KEPT]; /* signals to forward once the link is there again */
   size_t waiting_count;
   struct rch_shim_signal told[SIGNALS_KEPT]; /* those sent last: a link that died may not have passed them on */
@@ -85,6 +91,13 @@ static _Noreturn void job_lost(struct rch_bytes why) {
   text_clear();
   complain("rch: %.*s\n", (int)(why.n < 4096 ? why.n : 4096), (const char *)why.at);
   _exit(EXIT_LOST);
+}
+
+/* The run is lost: what came of its output before is still written. Without memory for the reason, at once. */
+static void job_lose(struct rch_bytes why) {
+  job.lost = text_of(why);
+  if (!job.lost) job_lost(why);
+  job.ended = true;
 }
 
 /* What a broken peer means: nothing lost before the start; after it the command is never run a second time. */
@@ -144,6 +157,7 @@ static void signals_take(void) {
 
 /* Continued after a stop: the tool too, with the modes and the size that hold now. */
 static void job_continued(void) {
+  if (job.stop_answer_stale) job.stale_until = now_ms() + STALE_ANSWER_MS;
   put_signal(SIGCONT);
   terminal_apply();
   if (terminal.fd >= 0) put_size();
@@ -176,6 +190,7 @@ static void job_signal(uint32_t number) {
     put_signal(number);
     job.stop_by = now_ms() + STOP_ANSWER_MS;
     job.stop_answer_stale = false;
+    job.stale_until = 0;
   } else if (job.ended) {
     /* The tool is gone, we only write what it left: it would have died writing. */
     terminal_restore();
@@ -260,8 +275,10 @@ static bool job_running_frame(const struct frame *frame) {
       return true;
     case RCH_SHIM_STOPPED:
       if (!rch_get_shim_stopped(at, n, &m.stopped)) return false;
-      if (!job.stop_answer_stale) job_stop((int)m.stopped.signo);
+      if (!job.stop_answer_stale || (job.stale_until && now_ms() >= job.stale_until))
+        job_stop((int)m.stopped.signo);
       job.stop_answer_stale = false;
+      job.stale_until = 0;
       return true;
     case RCH_SHIM_EXIT:
       job.ended = true;
@@ -326,8 +343,8 @@ static void job_frame(const struct frame *frame) {
     if (good) text_show(m.wait.text);
   } else if (frame->number == RCH_SHIM_LOST) {
     good = rch_get_shim_lost(frame->body, frame->n, &m.lost);
-    if (good && job.announced) job_lost(m.lost.text);
-    if (good) job_run_here();
+    if (good && job.announced) job_lose(m.lost.text);
+    else if (good) job_run_here();
   } else if (frame->number == RCH_SHIM_LOCAL && !job.started) {
     if (rch_get_shim_local(frame->body, frame->n, &m.local)) text_say(m.local.notice, true);
     job_run_here();

@@ -54,13 +54,16 @@ static _Noreturn void job_exec_here(void) {
 static _Noreturn void job_end(void) {
   terminal_restore();
   text_clear();
+  if (job.lost) job_lost(bytes_of(job.lost));
   if (job.execs) job_exec_here();
-  if (job.end.kind == RCH_END_SIGNALED) die_by((int)job.end.value);
-  for (int stream = 1; stream < 4 && job.end.value == 0; stream++) {
+  /* The tool saw only that nobody reads. */
+  bool broken_pipe = job.end.kind == RCH_END_SIGNALED && job.end.value == SIGPIPE;
+  for (int stream = 1; stream < 4 && (job.end.value == 0 || broken_pipe); stream++) {
     if (!outputs[stream].error) continue;
     complain("rch: cannot write the output of %s: %s\n", self.name, strerror(outputs[stream].error));
     _exit(EXIT_LOST);
   }
+  if (job.end.kind == RCH_END_SIGNALED) die_by((int)job.end.value);
   _exit((int)job.end.value);
 }
 

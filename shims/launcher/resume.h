@@ -22,7 +22,7 @@ static void resume_signals(int *fatal) {
   }
 }
 
-/* Sleeps until `deadline` or until `wire` has a frame; signals are served meanwhile. */
+/* Sleeps until `deadline` or until `wire` has a frame; signals are served and held output is written meanwhile. */
 static bool resume_wait(struct wire *wire, int64_t deadline, int *fatal, struct frame *frame) {
   for (;;) {
     if (wire) {
@@ -30,11 +30,15 @@ static bool resume_wait(struct wire *wire, int64_t deadline, int *fatal, struct 
       if (wire_next(wire, frame)) return true;
       if (wire->closed) return false;
     }
-    struct pollfd on[2] = {{job.signals, POLLIN, 0}, {wire ? wire->fd : -1, POLLIN, 0}};
-    int ready = poll(on, 2, left_ms(deadline));
+    struct pollfd on[5] = {{job.signals, POLLIN, 0}, {wire ? wire->fd : -1, POLLIN, 0}};
+    for (int stream = 1; stream < 4; stream++) on[1 + stream] = (struct pollfd){output_waits(&outputs[stream]), POLLOUT, 0};
+    int ready = poll(on, 5, left_ms(deadline));
     if (ready == 0) return false;
-    if (ready > 0 && on[0].revents) resume_signals(fatal);
-    if (ready > 0 && on[1].revents) wire_fill(wire);
+    if (ready < 0) continue;
+    if (on[0].revents) resume_signals(fatal);
+    if (on[1].revents) wire_fill(wire);
+    for (int stream = 1; stream < 4; stream++)
+      if (on[1 + stream].revents) output_drain(&outputs[stream]);
   }
 }
 
@@ -45,7 +49,10 @@ static void resume_pause(int *fatal) {
   job.resume_pause = job.resume_pause * 2 < 2000 ? job.resume_pause * 2 : 2000;
 }
 
-/* Asks the front once where the job is; returns the link's socket, allocated, or NULL when it cannot be had now. */
+/*
+ * Asks the front once where the job is; returns the link's socket, allocated, or NULL when it cannot be had now, or
+ * never (job.ended).
+ */
 static char *resume_where(int64_t limit, int *fatal) {
   struct wire front;
   struct frame frame;
@@ -56,8 +63,8 @@ static char *resume_where(int64_t limit, int *fatal) {
   if (!check_run_folder() || !run_path(path, "front.sock") ||
       (fd = connect_socket(path, now_ms() + ACK_MS)) < 0) {
     if (errno == ENOENT || errno == ECONNREFUSED) {
-      if (run_has("stopped")) job_lost(bytes_of("the daemon was stopped while the command ran on a worker"));
-      start_daemon();
+      if (run_has("stopped")) job_lose(bytes_of("the daemon was stopped while the command ran on a worker"));
+      else start_daemon();
     }
     return NULL;
   }
@@ -69,7 +76,8 @@ static char *resume_where(int64_t limit, int *fatal) {
     if (frame.number == RCH_SHIM_LOCAL) {
       struct rch_shim_local local;
       bool said = rch_get_shim_local(frame.body, frame.n, &local) && local.reason.n;
-      job_lost(said ? local.reason : bytes_of("the daemon does not know this job any more"));
+      job_lose(said ? local.reason : bytes_of("the daemon does not know this job any more"));
+      break;
     }
     if (frame.number == RCH_SHIM_REMOTE) {
       if (!rch_get_shim_remote(frame.body, frame.n, &remote) || !(found = text_of(remote.socket))) break;
@@ -117,6 +125,7 @@ static void job_resume(void) {
   }
   while (now_ms() < job.lost_at + RESUME_MS) {
     char *socket = resume_where(job.lost_at + RESUME_MS, &fatal);
+    if (job.ended) return;
     int fd = socket ? connect_socket(socket, now_ms() + ACK_MS) : -1;
     free(socket);
     if (fd >= 0) {
@@ -127,7 +136,7 @@ static void job_resume(void) {
     }
     resume_pause(&fatal);
   }
-  job_lost(bytes_of("the connection to the running command was lost and did not come back within 60 s; "
+  job_lose(bytes_of("the connection to the running command was lost and did not come back within 60 s; "
                     "it is not run again here, since it may have done part of its work"));
 }
 #endif

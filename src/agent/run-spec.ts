@@ -131,6 +131,7 @@ function baseSpec(plan: JobPlan, lease: SlotLease): RunSpec {
     ...spec.window,
     termios: Buffer.from(spec.termios, 'base64'),
     rlimits: Buffer.from(spec.rlimits, 'base64'),
+    signals: Buffer.from(spec.signals, 'base64'),
     affinity: lease.affinity,
     window: OUTPUT_WINDOW,
     catchExec: spec.catchExec.map(bytes),

@@ -56,6 +56,7 @@ export const plannedJob = z.object({
   /** base64 */
   termios: z.string(),
   rlimits: z.string(),
+  signals: z.string(),
   slots: z.number().int(),
   /** Cores it would use if it had them; more than `slots` when it got fewer. */
   wished: z.number().int(),

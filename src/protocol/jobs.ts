@@ -51,6 +51,8 @@ export const jobSpec = z.object({
   /** base64. */
   termios: z.string(),
   rlimits: z.string(),
+  /** As in `ask` of shim.ts, base64; empty: all as by default. */
+  signals: z.string().default(''),
   /** Cores to take from the agent's slots; the job's CPU affinity has as many. */
   slots: z.number().int(),
   /** Cores it would use if it had them: with fewer slots than that it is bound to as many CPUs. */

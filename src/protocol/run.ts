@@ -63,6 +63,7 @@ export const runMessages = {
       ypixel: 'u16',
       termios: 'bytes',
       rlimits: 'bytes',
+      signals: 'bytes',
       affinity: 'u32List',
       window: 'u32',
       catchExec: 'bytesList',

@@ -2,7 +2,7 @@
 import type { MessageOf } from './codec.ts';
 
 /** Raised when a message changes its meaning; the front answers `local` to any other number. */
-export const SHIM_PROTOCOL = 2;
+export const SHIM_PROTOCOL = 3;
 
 /** What a descriptor of the caller is, as the launcher found it by fstat(2) and isatty(3). */
 export const StreamKind = {
@@ -37,6 +37,7 @@ export const Shared = { inOut: 1, inErr: 2, outErr: 4 } as const;
  * - `rows` to `ypixel`: struct winsize of the first terminal among 0, 1, 2; 0 when there is none.
  * - `termios` (everywhere): c_iflag, c_oflag, c_cflag, c_lflag as u32, then 19 bytes of c_cc; empty without a terminal.
  * - `rlimits`: soft then hard as u64 for each RLIMIT_ number from 0; RLIM_INFINITY as all ones.
+ * - `signals`: those that are ignored, then those that are blocked, as u64 with bit n - 1 for signal n (sigset_t).
  * - `job`: 16 random bytes, everywhere.
  */
 export const shimMessages = {
@@ -74,6 +75,7 @@ export const shimMessages = {
       ypixel: 'u16',
       termios: 'bytes',
       rlimits: 'bytes',
+      signals: 'bytes',
       argv: 'bytesList',
       env: 'bytesList',
     },

@@ -458,6 +458,7 @@ function plainSpec(): JobSpec {
     window: { rows: 0, cols: 0, xpixel: 0, ypixel: 0 },
     termios: '',
     rlimits: '',
+    signals: '',
     slots: 1,
     slotWaitMs: 0,
     catchExec: [],

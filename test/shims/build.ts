@@ -30,7 +30,7 @@ const common = [
 ];
 const flags: Readonly<Record<Variant, readonly string[]>> = {
   plain: ['-O2'],
-  hasty: ['-O2', '-DLINK_SILENCE_MS=3000', '-DRESUME_MS=30000'],
+  hasty: ['-O2', '-DLINK_SILENCE_MS=3000', '-DRESUME_MS=30000', '-DSTALE_ANSWER_MS=0'],
   sanitized: ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
 };
 

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { allowedCpus } from '../../src/base/cpus.ts';
 import { encode } from '../../src/protocol/codec.ts';
 import { SHIM_PROTOCOL, shimMessages } from '../../src/protocol/shim.ts';
 import { LauncherWorld, question, type Run } from './launcher-rig.ts';
@@ -281,6 +282,18 @@ describe.each(['plain', 'sanitized'] as const)(
         }
       });
 
+      it('leaves a caller the CPUs that it chose itself', async () => {
+        const front = await world.listen('front.sock');
+        world.tool('gcc', 'grep Cpus_allowed_list: /proc/self/status');
+        const [first = 0] = allowedCpus();
+        const last = allowedCpus().at(-1) ?? 0;
+        const run = world.line(`exec taskset -c ${last} gcc x`);
+        const { peer } = await question(front);
+        const answer = { type: 'local', reason: '', notice: '', lease: 1n } as const;
+        peer.send({ type: 'bind', cpus: [first] }, answer);
+        expect(await outputOf(run)).toBe(`Cpus_allowed_list:\t${last}\n`);
+      });
+
       it('shows a notice of the answer', async () => {
         const front = await world.listen('front.sock');
         const run = world.call('gcc', ['x']);
@@ -445,6 +458,7 @@ print("full",flush=True); sys.stdin.read()`,
         ]);
         expect(ask.errIno).toBe(BigInt(statSync(join(world.root, 'err')).ino));
         expect(ask.rlimits.length).toBe(16 * 16);
+        expect(ask.signals.length).toBe(16);
         peer.send({ type: 'local', reason: '', notice: '', lease: 0n });
         await run.end;
       });

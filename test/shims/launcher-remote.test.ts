@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { allowedCpus } from '../../src/base/cpus.ts';
 import {
@@ -390,6 +391,26 @@ describe.each(['plain', 'sanitized'] as const)(
         expect(end.code).toBe(102);
         expect(end.stderr.toString()).toBe('rch: the worker went away\n');
         expect(end.stdout.toString()).toBe('half');
+      });
+
+      it('writes all that came of a lost run to a reader who takes his time', async () => {
+        const run = world.line('gcc x | { read -r go <&3; wc -c; }; echo ${PIPESTATUS[0]}', {
+          stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+        });
+        const { peer } = await started(world, front, link);
+        peer.send(out(1, 0, Buffer.alloc(500_000)), { type: 'lost', text: 'gone' });
+        await peer.closed;
+        (run.child.stdio[3] as Writable).end('go\n');
+        expect((await run.end).stdout.toString()).toBe('500000\n102\n');
+      });
+
+      it('says what it could not write where the tool only saw a broken pipe', async () => {
+        const run = world.line('gcc x > /dev/full');
+        const { peer } = await started(world, front, link);
+        peer.send(out(1, 0, 'x'), { type: 'exit', kind: 1, value: 13 });
+        const end = await run.end;
+        expect(end.code).toBe(102);
+        expect(end.stderr.toString()).toContain('No space left');
       });
 
       it('ends with 102 when the link talks nonsense after the start', async () => {

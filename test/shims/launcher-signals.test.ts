@@ -38,9 +38,11 @@ describe.each(['plain', 'sanitized'] as const)('signals of a remote job (%s buil
     expect(end.stdout.toString()).toBe('xy');
   });
 
-  it('leaves ignored what was ignored', async () => {
-    const run = world.line(`trap '' HUP INT; exec gcc x`);
-    const { peer } = await started(world, front, link);
+  it('leaves ignored what was ignored, and says so', async () => {
+    const run = world.line(`trap '' HUP INT PIPE; exec gcc x`);
+    const { peer, ask } = await started(world, front, link);
+    expect(ask.signals.readBigUInt64LE()).toBe(0x1003n);
+    expect(ask.signals.readBigUInt64LE(8)).toBe(0n);
     peer.send(out(1, 0, 'x'));
     await peer.next('outAck');
     process.kill(run.pid, 'SIGHUP');
@@ -117,6 +119,30 @@ while True:
       await run.sees('ended 768\n');
       await run.end;
       expect(run.stdout.toString().match(/stopped/g)).toHaveLength(1);
+    });
+
+    it('stops with the tool after one that ignored an earlier stop', async () => {
+      const hasty = new LauncherWorld('hasty');
+      try {
+        const [asked, told] = [await hasty.listen('front.sock'), await hasty.listen('link-w.sock')];
+        const run = hasty.start('python3', ['-c', shell]);
+        const { peer, ask } = await started(hasty, asked, told);
+        peer.send(out(1, 0, 'x'));
+        await peer.next('outAck');
+        process.kill(ask.pid, 'SIGTSTP');
+        await run.sees('stopped 20\n');
+        run.child.stdin?.write('\n');
+        expect((await peer.next('signal')).signo).toBe(20);
+        expect((await peer.next('signal')).signo).toBe(18);
+        peer.send({ type: 'stopped', signo: 19 });
+        await run.sees('stopped 19\n');
+        run.child.stdin?.write('\n');
+        expect((await peer.next('signal')).signo).toBe(18);
+        peer.send(exited(0));
+        await run.end;
+      } finally {
+        await hasty.dispose();
+      }
     });
 
     it('stops when the tool stops itself', async () => {

@@ -37,7 +37,7 @@ describe.each(['plain', 'sanitized'] as const)(
        fds=$(for f in /proc/$$/fd/*; do echo "fd \${f##*/}"; done)
        { echo "args $*"; echo "cwd $(pwd)"; echo "$fds"
          awk '{ print "session", ($1 == $6) }' /proc/$$/stat
-         grep SigIgn /proc/$$/status; env; } > ${world.root}/called-$$
+         grep -E 'SigIgn|Cpus_allowed_list' /proc/$$/status; grep 'Max cpu time' /proc/$$/limits; echo nice $(nice); env; } > ${world.root}/called-$$
        echo > ${world.root}/started`,
         join(world.home, 'lib'),
       );
@@ -58,6 +58,26 @@ describe.each(['plain', 'sanitized'] as const)(
       expect(text).not.toContain(world.shims);
       expect(text).not.toMatch(/^(RCH_|MAKE|LD_)/m);
       expect(text).toMatch(/session 0/);
+    });
+
+    it('starts one that is free of what its caller asked for itself', async () => {
+      await prepare();
+      const [status] =
+        readFileSync('/proc/self/status', 'utf8').match(/^Cpus_allowed_list:.*$/m) ?? [];
+      const [cpu = ''] = /\d+/.exec(status ?? '') ?? [];
+      const run = world.line(`ulimit -S -t 60; exec taskset -c ${cpu} nice -n 3 gcc x`);
+      expect((await run.end).stdout.toString()).toBe('real gcc x\n');
+      const text = await daemon();
+      expect(text).toContain(`${status ?? ''}\n`);
+      expect(text).toMatch(/^Max cpu time +unlimited/m);
+      if (process.getuid?.() === 0) expect(text).toMatch(/^nice 0$/m);
+    });
+
+    it('starts none under hard limits that would end it', async () => {
+      await prepare();
+      const run = world.line('ulimit -t 60; exec gcc x');
+      expect((await run.end).stdout.toString()).toBe('real gcc x\n');
+      expect(existsSync(world.run('starting'))).toBe(false);
     });
 
     it('starts only one in five seconds', async () => {
@@ -110,6 +130,9 @@ describe.each(['plain', 'sanitized'] as const)(
         );
       expect(first.length).toBe(cpus);
       expect((await world.call('gcc', ['light']).end).stdout.toString()).toBe('real gcc light\n');
+      expect((await world.call('cargo', ['--version']).end).stdout.toString()).toBe(
+        'real cargo --version\n',
+      );
       const waiting = runs.findIndex((_, index) => !seen.has(index));
       expect(runs[waiting]?.stdout.toString()).toBe('');
       for (const index of seen) runs[index]?.child.stdin?.end('\n');

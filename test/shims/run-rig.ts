@@ -121,6 +121,7 @@ export function specOf(script: string, changes: Partial<RunSpec> = {}): RunSpec 
     ypixel: 0,
     termios: Buffer.alloc(0),
     rlimits: Buffer.alloc(0),
+    signals: Buffer.alloc(0),
     affinity: [],
     window: 1 << 20,
     catchExec: [],

@@ -110,6 +110,17 @@ describe.each(methods)('with method %s', (_name, method) => {
     expect(job.text()).toMatch(/^0\n1\n2\n0027\nSigBlk:\s0+\nSigIgn:\s0+\n$/);
   });
 
+  test('the tool ignores and blocks what its caller did, but what stops a reader of its terminal', async () => {
+    const bit = (signo: number): bigint => 1n << BigInt(signo - 1);
+    const signals = Buffer.alloc(16);
+    // SIGHUP, SIGPIPE, SIGTTIN; SIGUSR1, SIGTTOU.
+    signals.writeBigUInt64LE(bit(1) | bit(13) | bit(21));
+    signals.writeBigUInt64LE(bit(10) | bit(22), 8);
+    const job = start('exec grep -E "Sig(Blk|Ign)" /proc/self/status', { signals });
+    expect(await job.code()).toBe(0);
+    expect(job.text()).toBe('SigBlk:\t0000000000000200\nSigIgn:\t0000000000001001\n');
+  });
+
   test('affinity bounds what nproc counts, and limits are set', async () => {
     const limits = Buffer.alloc(16 * 8);
     limits.fill(0xff);

@@ -509,6 +509,7 @@ export function question(asked: Asked, more: Partial<Ask> = {}): Ask {
     ...{ rows: 0, cols: 0, xpixel: 0, ypixel: 0 },
     termios: Buffer.alloc(0),
     rlimits: Buffer.alloc(0),
+    signals: Buffer.alloc(0),
     argv: asked.argv.map((word) => Buffer.from(word)),
     env,
     ...more,
