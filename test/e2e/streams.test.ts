@@ -96,6 +96,7 @@ const script = [
   'm both > log 2> log2; cat log log2 | sha256sum; rm log log2',
   'm for-ever | head -n 1; echo "${PIPESTATUS[0]}"',
   'm errors 2>&1 > /dev/null | head -n 1; echo "${PIPESTATUS[0]}"',
+  '(trap "" PIPE; m for-ever | head -n 1; echo "${PIPESTATUS[0]}")',
 ].join('\n');
 
 describe.skipIf(noFleet !== undefined)('streams of a build on a worker', () => {
