@@ -35,6 +35,7 @@ import { here, Question, type QuestionParts } from './question.ts';
 import { Seeing } from './seeing.ts';
 import { brokenReason, Settings } from './settings.ts';
 import { SpeedDesk } from './speed-desk.ts';
+import { Strangers } from './strangers.ts';
 import { statusOf, type StatusParts } from './status.ts';
 import { Watchers } from './watchers.ts';
 import { watchStateOf } from './watch-state.ts';
@@ -78,6 +79,13 @@ export type FrontOptions = {
 function pidFileOf(logger: Logger): PidFile {
   return new PidFile((what) => {
     logger.warn(what);
+  });
+}
+
+function strangersOf({ logger, onStop }: FrontOptions): Strangers {
+  return new Strangers(() => {
+    logger.info('nobody asks from where this daemon runs any more; somebody does from elsewhere');
+    onStop('drain');
   });
 }
 
@@ -151,6 +159,7 @@ export class Front {
     this.#speeds = speeds;
     this.#question = {
       ...{ ...shared, decider, book, fallbacks, bell, cores },
+      strangers: strangersOf(options),
       cpus: () => cpusOf(limits().cores),
       closing: () => this.#closing,
       log: (what, job) => {

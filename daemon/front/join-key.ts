@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Config } from '../../src/config/schema.ts';
 import { StreamKind, type Ask } from '../../src/protocol/shim.ts';
 import type { Plan } from '../plan/types.ts';
+import { inheritedBy } from './inherited.ts';
 
 /** Standard input that gives nothing, so that no two callers can mean different things by it. */
 const empty: readonly number[] = [StreamKind.devNull, StreamKind.closed];
@@ -32,9 +33,7 @@ export function joinKey(ask: Ask, plan: Plan, config: Config): string {
     cwd: ask.cwd.toString('latin1'),
     env: [...plan.env].sort(),
     withheld: plan.withheld.map(({ name }) => name).sort(),
-    umask: ask.umask,
-    rlimits: config.execution.resourceLimits ? ask.rlimits.toString('base64') : '',
-    signals: ask.signals.toString('base64'),
+    ...inheritedBy(ask, config),
     streams: [ask.inKind, ask.outKind, ask.errKind, one],
     roots: plan.roots,
     hide: plan.hide,

@@ -6,6 +6,7 @@ import type { PlannedJob } from '../../src/protocol/ipc.ts';
 import { StreamKind, type Ask } from '../../src/protocol/shim.ts';
 import { colored } from './colors.ts';
 import type { RemoteDecision } from './decision.ts';
+import { inheritedBy } from './inherited.ts';
 import { joinKey } from './join-key.ts';
 import { environmentOf } from './request.ts';
 
@@ -85,13 +86,11 @@ export function plannedJob(
     shimTools: [...plan.shimTools],
     user: ourUser(),
     machine: ourMachine(),
-    umask: ask.umask,
+    ...inheritedBy(ask, config),
     streams: [ask.inKind, ask.outKind, ask.errKind],
     joined: joined(ask),
     window: { rows: ask.rows, cols: ask.cols, xpixel: ask.xpixel, ypixel: ask.ypixel },
     termios: ask.termios.toString('base64'),
-    rlimits: config.execution.resourceLimits ? ask.rlimits.toString('base64') : '',
-    signals: ask.signals.toString('base64'),
     ...{ slots, wished, reason, waitedMs, remark },
     slotWaitMs: config.queue.enabled ? config.queue.maxWaitSec * 1000 : 0,
     cpus: [...decision.cpus],

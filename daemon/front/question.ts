@@ -2,16 +2,9 @@
 import { linkSocket, type Layout } from '../../src/base/layout.ts';
 import { ownTurn } from '../../src/base/own-turn.ts';
 import { watcherOf } from '../../src/base/processes.ts';
-import { ownView } from '../../src/base/view.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
 import type { Notice } from '../../src/config/schema.ts';
-import {
-  EndKind,
-  SHIM_PROTOCOL,
-  StreamKind,
-  type Ask,
-  type ShimMessage,
-} from '../../src/protocol/shim.ts';
+import { EndKind, StreamKind, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
 import type { JournalLine } from '../journal/record.ts';
 import { withoutArguments } from '../journal/words.ts';
 import { unfallen } from '../lifecycle/fallback.ts';
@@ -30,6 +23,7 @@ import { placeText } from './line.ts';
 import { plannedJob } from './planned-job.ts';
 import { requestOf, settingsOf } from './request.ts';
 import type { Settings } from './settings.ts';
+import type { Strangers } from './strangers.ts';
 
 /** ms between heartbeats; the launcher takes two of their deadlines for a hung daemon. */
 export const HEARTBEAT = 1000;
@@ -51,6 +45,7 @@ export type QuestionParts = {
   readonly cores: number;
   readonly fallbacks: Fallbacks;
   readonly bell: AlarmBell;
+  readonly strangers: Strangers;
   /** Why nothing may go elsewhere any more; undefined while it may. */
   readonly closing: () => string | undefined;
   /** `job`: whom the line is about. */
@@ -71,8 +66,6 @@ export const here = (
   details: null,
 });
 
-const view = ownView();
-
 const latin1 = (path: string): Buffer => Buffer.from(path, 'latin1');
 
 const nobody: Pick<RequestSettings, 'dryRun' | 'verbose' | 'notice' | 'priority' | 'caller'> = {
@@ -82,15 +75,6 @@ const nobody: Pick<RequestSettings, 'dryRun' | 'verbose' | 'notice' | 'priority'
   priority: undefined,
   caller: undefined,
 };
-
-/** Why nothing of what a caller says can be acted on. */
-function foreignness({ protocol, view: theirs }: Ask): string | undefined {
-  if (protocol !== SHIM_PROTOCOL)
-    return `another version of rch asked (protocol ${protocol}, here ${SHIM_PROTOCOL})`;
-  return theirs === view
-    ? undefined
-    : 'the caller sees other files or processes: a container or chroot';
-}
 
 export class Question {
   readonly #parts: QuestionParts;
@@ -182,11 +166,12 @@ export class Question {
   }
 
   async #decide(): Promise<void> {
-    const { closing, decider } = this.#parts;
+    const { closing, decider, strangers, jobs } = this.#parts;
     const ask = this.#ask;
-    const foreign = foreignness(ask);
-    if (foreign !== undefined) {
-      this.#runHere(here(foreign, 'light'), 0);
+    const strange = strangers.of(ask, jobs.all().length === 0);
+    if (strange !== undefined) {
+      if (strange.unknown) this.#runHere(here(strange.reason, 'light'), 0);
+      else await this.#runStrange(strange.reason);
       return;
     }
     const request = requestOf(ask);
@@ -231,6 +216,14 @@ export class Question {
     if (decision.kind === 'local') await this.#runLeased(decision);
     else if (!settings.ok || this.#caller.dryRun) await this.#runLeased(this.#dry(decision));
     else await this.#send(decision, settings.value);
+  }
+
+  /** Its files may be others; what it costs this machine is not. */
+  async #runStrange(reason: string): Promise<void> {
+    const request = requestOf(this.#ask);
+    const quick = this.#parts.decider.quick(request);
+    const weight = quick.kind === 'local' ? quick.weight : 'heavy';
+    await this.#runLeased(here(reason, weight, quick.cores));
   }
 
   /** Why a command must run in this very process, whatever it is. */

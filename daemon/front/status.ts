@@ -1,5 +1,6 @@
 /** What the front says of itself and of its workers. */
 import { daemonLog, frontSocket, type Layout } from '../../src/base/layout.ts';
+import { ownView } from '../../src/base/view.ts';
 import type { ConfigOutcome } from '../../src/config/load.ts';
 import type { Problem } from '../../src/config/problems.ts';
 import type { JobsReply, StatusReply, WorkerStatus } from '../../src/protocol/methods.ts';
@@ -174,6 +175,7 @@ export function statusOf(parts: StatusParts): StatusReply {
   const outcome = parts.settings.current();
   return {
     version: parts.version,
+    view: ownView(),
     pid: process.pid,
     socket: frontSocket(parts.layout),
     startedAt: parts.startedAt.toISOString(),

@@ -184,6 +184,8 @@ export type WaitingCommand = z.infer<typeof waitingCommand>;
 
 export const statusReply = z.object({
   version: z.string(),
+  /** Which files and processes the daemon sees (src/base/view.ts). */
+  view: z.string().default(''),
   pid: z.number(),
   socket: z.string(),
   startedAt: z.string(),

@@ -2,6 +2,7 @@
 import { chmodSync, existsSync } from 'node:fs';
 import { daemonLog, stoppedMark } from '../../base/layout.ts';
 import { fail, messageOf, ok, type Result } from '../../base/result.ts';
+import { ownView } from '../../base/view.ts';
 import { DaemonClient, type ConnectFailure } from '../../client/daemon-client.ts';
 import { ensureDaemon, stopDaemon } from '../../client/daemon-process.ts';
 import type { StatusReply } from '../../protocol/methods.ts';
@@ -11,6 +12,7 @@ import { failed, pass, type Check } from './check.ts';
 
 const STATUS_MS = 10_000;
 const running = { id: 'daemon.running', title: 'running' };
+const place = { id: 'daemon.place', title: 'place' };
 const version = { id: 'daemon.version', title: 'version' };
 
 async function start({ layout }: Context): Promise<Result<string>> {
@@ -72,6 +74,13 @@ function versionCheck(context: Context, status: StatusReply): Check {
       });
 }
 
+/** A daemon that a container or a sandbox started keeps everything of everybody else here. */
+function placeCheck(context: Context, { view }: StatusReply): Check[] {
+  if (view === '' || view === ownView()) return [];
+  const why = 'it runs in another container or mount namespace: every command from here stays here';
+  return [failed(place, why, { mend: 'rch daemon restart', fix: () => restart(context) })];
+}
+
 export async function checkDaemon(context: Context): Promise<Check[]> {
   const client = await DaemonClient.connect(context.layout);
   if (!client.ok) return [absent(context, client.failure)];
@@ -88,5 +97,6 @@ export async function checkDaemon(context: Context): Promise<Check[]> {
   return [
     pass(running, `pid ${pid}, up ${duration(uptimeMs)}, ${size(memory)}`),
     versionCheck(context, status.value),
+    ...placeCheck(context, status.value),
   ];
 }

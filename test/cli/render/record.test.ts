@@ -123,6 +123,7 @@ it('tells of all that was considered', () => {
 it('shows the fleet as a tree, and what is wrong with a worker', () => {
   const status: StatusReply = {
     version: '1',
+    view: '',
     pid: 7,
     socket: '/s',
     startedAt: '',
