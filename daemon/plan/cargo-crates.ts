@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import type { Failure } from '../../src/base/result.ts';
 import type { CargoMetadata } from './cargo-metadata.ts';
 import { compilesC, crateNeeds, type Crate, type CrateNeeds } from './crate-needs.ts';
-import type { Draft } from './draft.ts';
+import { needCpu, type Draft } from './draft.ts';
 import { compilerNeeds, moduleFile } from './requirements.ts';
 import type { CargoView } from './cargo-view.ts';
 
@@ -73,6 +73,7 @@ function takeNames(draft: Draft, needs: CrateNeeds): void {
           exact: 'version',
           why: 'a build script uses bindgen',
         });
+  needCpu(draft, { flags: needs.cpu, runs: true });
   if (needs.headers === undefined) return;
   for (const name of needs.headers) draft.needs.headers.add(name);
   const compilers = ['cc', ...(needs.plusPlus ? ['c++'] : [])];

@@ -6,6 +6,7 @@ import type { Candidate } from '../classify/verdict.ts';
 import type { Requirement } from '../select/requirement.ts';
 import { toolEnvironment } from './environment.ts';
 import { isWithin, namesIn, realPath } from './files.ts';
+import { isNative } from './needs/cpu.ts';
 import { noNeeds, type Needs } from './needs/needs.ts';
 import { projectOf } from './project.ts';
 import { systemRequirements } from './requirements.ts';
@@ -104,6 +105,26 @@ export function needTool(draft: Draft, program: string): Failure | undefined {
   if (reason !== undefined) return { reason };
   draft.needs.programs.add(program);
   return undefined;
+}
+
+export type CpuUse = {
+  /** As needs/cpu.ts finds them. */
+  readonly flags: Iterable<string>;
+  /** The command may run what these flags compile. */
+  readonly runs: boolean;
+};
+
+/** What the flags of a build ask of the CPU it runs on. */
+export function needCpu({ needs, requirements }: Draft, { flags, runs }: CpuUse): void {
+  const all = [...flags];
+  const [flag] = all;
+  if (all.some((each) => isNative(each, needs.words.has('native'))))
+    requirements.push({ kind: 'cpu', why: 'the build compiles for the native CPU' });
+  else if (runs && flag !== undefined)
+    requirements.push({
+      kind: 'instructions',
+      why: `the build may run what it compiles with ${flag}`,
+    });
 }
 
 function shimTools(shimDir: string): string[] {

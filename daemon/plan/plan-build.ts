@@ -6,6 +6,7 @@ import type { BuildToolFacts, Candidate } from '../classify/verdict.ts';
 import type { BuildQuestion } from './build-needs.ts';
 import {
   finish,
+  needCpu,
   needTool,
   takeProject,
   takeWorkingFolder,
@@ -190,9 +191,8 @@ async function takeNeeds(
     );
     if (no !== undefined) return no;
   }
-  const native = [...needs.words].find((word) => /^-m(arch|tune|cpu)$/.test(word));
-  if (native !== undefined && needs.words.has('native'))
-    draft.requirements.push({ kind: 'cpu', why: 'the build compiles for the native CPU' });
+  // A recipe, a test or a generator may run what was built.
+  needCpu(draft, { flags: needs.cpu, runs: true });
   return takePaths(draft);
 }
 

@@ -2,6 +2,7 @@
  * Reads makefiles well enough to tell what a goal would call: variables, rules, recipes. Both branches of every
  * conditional count, and what cannot be evaluated counts too, so that the answer errs towards needing more. Pure.
  */
+import { cpuFlags } from './cpu.ts';
 import { flagNeeds, noNeeds, shellNeeds, type Needs } from './needs.ts';
 
 type Rule = { readonly targets: string; readonly prerequisites: string; readonly recipe: string[] };
@@ -231,7 +232,10 @@ export function makeNeeds(
     const text = expand(values.join(' '), variables, scope);
     all += `\n${text}\n${values.join(' ')}`;
     if (implicitFlags.test(name)) flagNeeds(text, needs);
-    else for (const word of words(text)) needs.words.add(word);
+    else {
+      for (const word of words(text)) needs.words.add(word);
+      for (const flag of cpuFlags(text)) needs.cpu.add(flag);
+    }
     for (const call of text.matchAll(/;([^;]*);/g)) shellNeeds(call[1] ?? '', needs);
   }
   for (const value of scope.given.values()) flagNeeds(value, needs);
