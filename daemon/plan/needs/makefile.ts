@@ -3,12 +3,13 @@
  * conditional count, and what cannot be evaluated counts too, so that the answer errs towards needing more. Pure.
  */
 import { cpuFlags } from './cpu.ts';
+import { expand, mergedVariables, type Assigned, type Scope } from './make-variables.ts';
 import { flagNeeds, noNeeds, shellNeeds, type Needs } from './needs.ts';
 
 type Rule = { readonly targets: string; readonly prerequisites: string; readonly recipe: string[] };
 
 export type Makefile = {
-  readonly variables: Map<string, string[]>;
+  readonly variables: Map<string, Assigned>;
   readonly rules: Rule[];
   readonly includes: string[];
 };
@@ -23,7 +24,8 @@ function withoutComment(line: string): string {
 }
 
 const variableLine =
-  /^\s*(?:export\s+|override\s+|private\s+)*([\w.${}()-]+)\s*(?:::?:?|\?|\+|!)?=\s*(.*)$/;
+  /^\s*(?:export\s+|override\s+|private\s+)*([\w.${}()-]+)\s*(::?:?|\?|\+|!)?=\s*(.*)$/;
+const conditionalLine = /^\s*(?:(if(?:n?eq|n?def))|endif)\b/;
 const includeLine = /^\s*[-s]?include\s+(.*)$/;
 const ruleLine = /^([^\s#=:][^=:]*?)\s*::?(?!=)\s*(.*)$/;
 
@@ -42,9 +44,19 @@ function splitRule(line: string): { targets: string; tail: string } | undefined 
   return undefined;
 }
 
+function assign(makefile: Makefile, line: RegExpExecArray, always: boolean): void {
+  const [, name = '', operator = '', value = ''] = line;
+  const known = makefile.variables.get(name);
+  makefile.variables.set(name, {
+    values: [...(known?.values ?? []), value],
+    certain: known?.certain === true || (always && !/[?+]/.test(operator)),
+  });
+}
+
 export function parseMakefile(text: string): Makefile {
   const makefile: Makefile = { variables: new Map(), rules: [], includes: [] };
   let rule: Rule | undefined;
+  let conditionals = 0;
   for (const whole of logicalLines(text)) {
     if (whole.startsWith('\t')) {
       rule?.recipe.push(whole.slice(1));
@@ -52,82 +64,24 @@ export function parseMakefile(text: string): Makefile {
     }
     const line = withoutComment(whole);
     if (line.trim() === '') continue;
+    const conditional = conditionalLine.exec(line);
+    if (conditional !== null) conditionals += conditional[1] === undefined ? -1 : 1;
     const included = includeLine.exec(line);
     const assigned = variableLine.exec(line);
     if (included?.[1] !== undefined) makefile.includes.push(included[1]);
-    else if (assigned?.[1] !== undefined) {
-      const known = makefile.variables.get(assigned[1]) ?? [];
-      makefile.variables.set(assigned[1], [...known, assigned[2] ?? '']);
-    } else if (ruleLine.test(line) || splitRule(line) !== undefined) {
+    else if (assigned !== null) assign(makefile, assigned, conditionals <= 0);
+    else if (ruleLine.test(line) || splitRule(line) !== undefined) {
       const split = splitRule(line);
       if (split === undefined) continue;
-      const [prerequisites = '', ...inline] = split.tail.split(';');
+      const forTarget = variableLine.exec(split.tail);
+      if (forTarget !== null) assign(makefile, forTarget, false);
+      const tail = forTarget === null ? split.tail : '';
+      const [prerequisites = '', ...inline] = tail.split(';');
       rule = { targets: split.targets, prerequisites, recipe: inline };
       makefile.rules.push(rule);
     }
   }
   return makefile;
-}
-
-/** make's own: GNU make manual, "Variables Used by Implicit Rules". */
-const defaults: ReadonlyMap<string, string> = new Map([
-  ['CC', 'cc'],
-  ['CXX', 'g++'],
-  ['AR', 'ar'],
-  ['AS', 'as'],
-  ['LD', 'ld'],
-  ['LEX', 'lex'],
-  ['YACC', 'yacc'],
-  ['RM', 'rm -f'],
-  ['FC', 'f77'],
-  ['MAKE', 'make'],
-  ['SHELL', '/bin/sh'],
-  ['CPP', 'cc -E'],
-  ['@', ''],
-  ['<', ''],
-  ['^', ''],
-  ['?', ''],
-  ['*', ''],
-]);
-
-export type Scope = {
-  /** From the command line: these win. */
-  readonly given: ReadonlyMap<string, string>;
-  readonly environment: ReadonlyMap<string, string>;
-};
-
-const reference = /\$(?:\(([^()$]*)\)|\{([^{}$]*)\}|([@<^?*%+]))/;
-
-function valueOf(
-  name: string,
-  variables: ReadonlyMap<string, readonly string[]>,
-  scope: Scope,
-): string {
-  const given = scope.given.get(name);
-  if (given !== undefined) return given;
-  const own = variables.get(name);
-  if (own !== undefined) return own.join(' ');
-  return scope.environment.get(name) ?? defaults.get(name) ?? '';
-}
-
-/** Replaces references by all values a variable is ever given; `$(shell X)` becomes a command of its own. */
-export function expand(
-  text: string,
-  variables: ReadonlyMap<string, readonly string[]>,
-  scope: Scope,
-): string {
-  let at = text;
-  for (let round = 0; round < 200 && at.length < 1 << 18; round += 1) {
-    const match = reference.exec(at);
-    if (match === null) return at;
-    const inner = match[1] ?? match[2] ?? match[3] ?? '';
-    const call = /^(\w[\w-]*)\s+(.*)$/s.exec(inner);
-    let value: string;
-    if (call !== null) value = call[1] === 'shell' ? ` ;${call[2] ?? ''}; ` : ` ${call[2] ?? ''} `;
-    else value = valueOf(inner.replace(/:.*$/, ''), variables, scope);
-    at = at.slice(0, match.index) + value + at.slice(match.index + match[0].length);
-  }
-  return at;
 }
 
 /** Rules that only bring build files up to date; whether they would act is judged by times (stale.ts). */
@@ -199,17 +153,17 @@ export function reachedRecipes(
   return reached;
 }
 
-export function mergedVariables(makefiles: readonly Makefile[]): Map<string, string[]> {
-  const merged = new Map<string, string[]>();
-  for (const makefile of makefiles)
-    for (const [name, values] of makefile.variables)
-      merged.set(name, [...(merged.get(name) ?? []), ...values]);
-  return merged;
-}
-
 /** Flags that implicit rules pass on: what they hold counts whether or not a recipe names them. */
 const implicitFlags =
   /^(CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|LDLIBS|LOADLIBES|LIBS|ASFLAGS|ARFLAGS|EXTRA_\w+|\w*_(CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|LDADD|LIBS))$/;
+
+/** `$(MAKE) CC=clang`: a recipe says what another make, or a script, calls. */
+const handedOn = /(?:^|\s)(?:HOST|BUILD_|TARGET_)?(?:CC|CXX|AS|LD)=("[^"\n]*"|'[^'\n]*'|\S+)/gm;
+
+function handedPrograms(recipes: string, needs: Needs): void {
+  for (const [, value = ''] of recipes.matchAll(handedOn))
+    shellNeeds(value.replace(/^["']|["']$/g, ''), needs);
+}
 
 export type MakeNeeds = {
   readonly needs: Needs;
@@ -227,8 +181,9 @@ export function makeNeeds(
   const recipes = reachedRecipes(makefiles, goals, scope).join('\n');
   shellNeeds(recipes, needs);
   flagNeeds(recipes, needs);
+  handedPrograms(recipes, needs);
   let all = recipes;
-  for (const [name, values] of variables) {
+  for (const [name, { values }] of variables) {
     const text = expand(values.join(' '), variables, scope);
     all += `\n${text}\n${values.join(' ')}`;
     if (implicitFlags.test(name)) flagNeeds(text, needs);
@@ -239,6 +194,8 @@ export function makeNeeds(
     for (const call of text.matchAll(/;([^;]*);/g)) shellNeeds(call[1] ?? '', needs);
   }
   for (const value of scope.given.values()) flagNeeds(value, needs);
+  // A goal without a rule is made by a built-in one, of the source of that name.
+  for (const goal of goals) needs.words.add(goal);
   let named = '';
   for (const makefile of makefiles)
     for (const rule of makefile.rules) {
