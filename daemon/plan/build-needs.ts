@@ -10,6 +10,7 @@ import { expand, mergedVariables, type Scope } from './needs/make-variables.ts';
 import { makeNeeds, parseMakefile, type Makefile } from './needs/makefile.ts';
 import { goalsWithoutMention, goalsWithoutRule } from './needs/goals.ts';
 import { addNeeds, flagNeeds, noNeeds, shellNeeds, type Needs } from './needs/needs.ts';
+import { ninjaVariables, shellVariables } from './needs/variables.ts';
 import { ProjectFiles } from './needs/project-files.ts';
 import { ToldProject, type Told } from './needs/told-project.ts';
 
@@ -21,6 +22,8 @@ export type BuildQuestion = {
   readonly files: readonly string[];
   readonly goals: readonly string[];
   readonly scope: Scope;
+  /** Names of the environment that no worker is given. */
+  readonly withheld: ReadonlySet<string>;
 };
 
 /** From the build files alone. */
@@ -76,11 +79,14 @@ function readMakefile(reading: Reading, file: string): void {
   reading.open ||= makesRules.test(text);
   const folder = posix.dirname(file);
   const variables = mergedVariables(reading.makefiles);
-  for (const list of makefile.includes)
-    for (const name of expand(list, variables, reading.question.scope).split(/\s+/))
+  for (const list of makefile.includes) {
+    const names = expand(list, variables, reading.question.scope);
+    shellVariables(names, reading.extra);
+    for (const name of names.split(/\s+/))
       if (name !== '' && isFile(absolute(name, folder)))
         readMakefile(reading, absolute(name, folder));
       else if (name !== '' && !dependencyFile.test(name)) reading.open = true;
+  }
   const words = new Set(text.match(/[\w.+@/-]+/g) ?? []);
   for (const word of words) {
     if (flagFile.test(word)) readFlags(reading, absolute(word, reading.question.directory));
@@ -137,6 +143,7 @@ function readNinja({ needs, watch, seen, texts }: NinjaReading, file: string): v
   watch(file);
   const text = (readRaw(file, 128 << 20) ?? '').replace(/\$\r?\n\s*/g, ' ');
   texts.push(text);
+  ninjaVariables(text, needs);
   flagNeeds(text.replace(/\$([ :$])/g, '$1'), needs);
   for (const match of text.matchAll(/^\s*command\s*=\s*(.*)$/gm))
     shellNeeds((match[1] ?? '').replace(/\$[({]?\w+[)}]?/g, ''), needs);
@@ -237,9 +244,9 @@ export class BuildScanner {
   /** By what they are remembered, and what the build files say. */
   #factsOf(question: BuildQuestion): readonly [string, BuildFileFacts] {
     const { given, environment } = question.scope;
-    const { family, directory, files, goals } = question;
+    const { family, directory, files, goals, withheld } = question;
     const base = JSON.stringify([family, directory, files, goals, [...given]]);
-    const asking = new AskedEnvironment(environment, this.#asked.get(base));
+    const asking = new AskedEnvironment(environment, withheld, this.#asked.get(base));
     const key = (): string => `${base}${asking.answers()}`;
     const asked = { ...question, scope: { given, environment: asking } };
     const facts = this.#buildFiles.getSync(

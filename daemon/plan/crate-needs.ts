@@ -13,6 +13,7 @@ import type { CargoPackage } from './cargo-metadata.ts';
 import type { Watch } from './stat-cache.ts';
 import { isFile, namesIn, readRaw } from './files.ts';
 import { cpuFlags, isNative } from './needs/cpu.ts';
+import { rustVariables } from './needs/variables.ts';
 
 export type CrateNeeds = {
   readonly programs: readonly string[];
@@ -29,6 +30,8 @@ export type CrateNeeds = {
   readonly plusPlus: boolean;
   /** Flags that ask for instructions of some CPUs. */
   readonly cpu: readonly string[];
+  /** Variables of the environment that the build script reads. */
+  readonly variables: readonly string[];
 };
 
 /** A package with what its build script has at hand. */
@@ -50,6 +53,7 @@ export const noCrateNeeds: CrateNeeds = {
   headers: undefined,
   plusPlus: false,
   cpu: [],
+  variables: [],
 };
 
 const compilers = new Set([
@@ -130,6 +134,7 @@ export function crateNeeds(crate: Crate, watch: Watch): CrateNeeds {
     usesCmake: building.includes('cmake'),
     usesBindgen: building.includes('bindgen'),
     cpu: cpuOf(each, texts),
+    variables: [...new Set(texts.flatMap(rustVariables))],
   };
 }
 

@@ -22,6 +22,8 @@ export type Draft = {
   readonly home: string | undefined;
   /** PATH without the shims. */
   readonly path: string;
+  /** Names of the caller's environment that no worker is given. */
+  readonly withheld: ReadonlySet<string>;
   readonly roots: Roots;
   readonly needs: Needs;
   readonly requirements: Requirement[];
@@ -46,6 +48,9 @@ export function newDraft(request: Request, verdict: Candidate, context: PlanCont
     context,
     home,
     path: pathWithoutShims(request.env, request.shimDir),
+    withheld: new Set(
+      [...request.env.keys()].filter((name) => context.withheld(name) !== undefined),
+    ),
     roots: new Roots(home, context.exclude, context.gitLimit),
     needs: noNeeds(),
     requirements: [{ kind: 'arch' }, { kind: 'libc' }],
@@ -105,6 +110,19 @@ export function needTool(draft: Draft, program: string): Failure | undefined {
   if (reason !== undefined) return { reason };
   draft.needs.programs.add(program);
   return undefined;
+}
+
+/** Why a build that reads variables which no worker is given stays here; `given` come by the command line. */
+export function withheldReason(
+  { needs, withheld }: Draft,
+  given: ReadonlyMap<string, string> = new Map(),
+): Failure | undefined {
+  const name = [...needs.variables].find((each) => withheld.has(each) && !given.has(each));
+  if (name === undefined) return undefined;
+  return {
+    reason: `the build reads the variable ${name}, which is not given to a worker (environment.withhold)`,
+    next: `if workers may know it, name it in environment.pass`,
+  };
 }
 
 export type CpuUse = {

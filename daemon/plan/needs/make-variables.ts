@@ -1,4 +1,5 @@
 /** Variables of makefiles, and what references to them come to. Every value that one is ever given counts. Pure. */
+import type { Environment } from './asked-environment.ts';
 
 export type Assigned = {
   readonly values: string[];
@@ -11,7 +12,7 @@ export type Variables = ReadonlyMap<string, Assigned>;
 export type Scope = {
   /** From the command line: these win. */
   readonly given: ReadonlyMap<string, string>;
-  readonly environment: Pick<ReadonlyMap<string, string>, 'get'>;
+  readonly environment: Environment;
 };
 
 /** make's own: GNU make manual, "Variables Used by Implicit Rules". */

@@ -3,8 +3,15 @@
  * conditional count, and what cannot be evaluated counts too, so that the answer errs towards needing more. Pure.
  */
 import { cpuFlags } from './cpu.ts';
-import { expand, mergedVariables, type Assigned, type Scope } from './make-variables.ts';
+import {
+  expand,
+  mergedVariables,
+  type Assigned,
+  type Scope,
+  type Variables,
+} from './make-variables.ts';
 import { flagNeeds, noNeeds, shellNeeds, type Needs } from './needs.ts';
+import { shellVariables } from './variables.ts';
 
 type Rule = { readonly targets: string; readonly prerequisites: string; readonly recipe: string[] };
 
@@ -12,6 +19,8 @@ export type Makefile = {
   readonly variables: Map<string, Assigned>;
   readonly rules: Rule[];
   readonly includes: string[];
+  /** Conditionals and exports: they look at variables whatever the goal is. */
+  readonly looks: string[];
 };
 
 function logicalLines(text: string): string[] {
@@ -25,6 +34,7 @@ function withoutComment(line: string): string {
 
 const variableLine =
   /^\s*(?:export\s+|override\s+|private\s+)*([\w.${}()-]+)\s*(::?:?|\?|\+|!)?=\s*(.*)$/;
+const lookingLine = /^\s*(?:else\s+)?(?:ifn?eq|ifn?def|export)\b/;
 const conditionalLine = /^\s*(?:(if(?:n?eq|n?def))|endif)\b/;
 const includeLine = /^\s*[-s]?include\s+(.*)$/;
 const ruleLine = /^([^\s#=:][^=:]*?)\s*::?(?!=)\s*(.*)$/;
@@ -45,7 +55,9 @@ function splitRule(line: string): { targets: string; tail: string } | undefined 
 }
 
 function assign(makefile: Makefile, line: RegExpExecArray, always: boolean): void {
-  const [, name = '', operator = '', value = ''] = line;
+  const [, name = '', operator = '', text = ''] = line;
+  // `X != command` is `X := $(shell command)`.
+  const value = operator === '!' ? `$(shell ${text})` : text;
   const known = makefile.variables.get(name);
   makefile.variables.set(name, {
     values: [...(known?.values ?? []), value],
@@ -54,7 +66,7 @@ function assign(makefile: Makefile, line: RegExpExecArray, always: boolean): voi
 }
 
 export function parseMakefile(text: string): Makefile {
-  const makefile: Makefile = { variables: new Map(), rules: [], includes: [] };
+  const makefile: Makefile = { variables: new Map(), rules: [], includes: [], looks: [] };
   let rule: Rule | undefined;
   let conditionals = 0;
   for (const whole of logicalLines(text)) {
@@ -64,6 +76,7 @@ export function parseMakefile(text: string): Makefile {
     }
     const line = withoutComment(whole);
     if (line.trim() === '') continue;
+    if (lookingLine.test(line)) makefile.looks.push(line);
     const conditional = conditionalLine.exec(line);
     if (conditional !== null) conditionals += conditional[1] === undefined ? -1 : 1;
     const included = includeLine.exec(line);
@@ -165,6 +178,19 @@ function handedPrograms(recipes: string, needs: Needs): void {
     shellNeeds(value.replace(/^["']|["']$/g, ''), needs);
 }
 
+/** `ifdef N`, `ifeq ($(N),…)`, `export N`. */
+function lookedAt(
+  { looks }: Makefile,
+  variables: Variables,
+  { scope, needs }: { readonly scope: Scope; readonly needs: Needs },
+): void {
+  for (const line of looks) {
+    shellVariables(expand(line, variables, scope), needs);
+    const plain = /^\s*(?:else\s+)?(?:ifn?def|export)\s+([\w\s]+)/.exec(line)?.[1] ?? '';
+    for (const name of words(plain)) needs.variables.add(name);
+  }
+}
+
 export type MakeNeeds = {
   readonly needs: Needs;
   /** True when sources are found by wildcard: then every source below counts. */
@@ -182,26 +208,35 @@ export function makeNeeds(
   shellNeeds(recipes, needs);
   flagNeeds(recipes, needs);
   handedPrograms(recipes, needs);
+  shellVariables(recipes, needs);
   let all = recipes;
   for (const [name, { values }] of variables) {
     const text = expand(values.join(' '), variables, scope);
     all += `\n${text}\n${values.join(' ')}`;
-    if (implicitFlags.test(name)) flagNeeds(text, needs);
-    else {
+    if (implicitFlags.test(name)) {
+      flagNeeds(text, needs);
+      shellVariables(text, needs);
+    } else {
       for (const word of words(text)) needs.words.add(word);
       for (const flag of cpuFlags(text)) needs.cpu.add(flag);
     }
-    for (const call of text.matchAll(/;([^;]*);/g)) shellNeeds(call[1] ?? '', needs);
+    for (const [, call = ''] of text.matchAll(/;([^;]*);/g)) {
+      shellNeeds(call, needs);
+      shellVariables(call, needs);
+    }
   }
   for (const value of scope.given.values()) flagNeeds(value, needs);
   // A goal without a rule is made by a built-in one, of the source of that name.
   for (const goal of goals) needs.words.add(goal);
   let named = '';
-  for (const makefile of makefiles)
+  for (const makefile of makefiles) {
+    lookedAt(makefile, variables, { scope, needs });
     for (const rule of makefile.rules) {
       named += `\n${rule.targets} ${rule.prerequisites}`;
       for (const word of words(`${rule.targets} ${rule.prerequisites}`)) needs.words.add(word);
     }
+  }
+  shellVariables(named.includes('$') ? expand(named, variables, scope) : '', needs);
   const wildcard =
     /\*\.\w|\$\(wildcard|\bfind\s|%\.(c|cc|cpp|cxx|C)\b/.test(all) ||
     /\*\.\w|[({]wildcard\s/.test(named);

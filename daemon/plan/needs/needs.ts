@@ -18,6 +18,8 @@ export type Needs = {
   readonly gitCommands: Set<string>;
   /** Flags that ask for instructions of some CPUs (cpu.ts). */
   readonly cpu: Set<string>;
+  /** Variables of the environment. */
+  readonly variables: Set<string>;
   /** Every word, for finding the sources that a build file speaks of. */
   readonly words: Set<string>;
 };
@@ -32,6 +34,7 @@ export function noNeeds(): Needs {
     defines: new Set(),
     gitCommands: new Set(),
     cpu: new Set(),
+    variables: new Set(),
     words: new Set(),
   };
 }
