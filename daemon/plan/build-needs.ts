@@ -4,16 +4,13 @@ import { StatCache, type Watch } from './stat-cache.ts';
 import { absolute, exists, isFile, isWithin, namesIn, readRaw } from './files.ts';
 import type { SourceFacts } from './needs/c-source.ts';
 import { systemHeaders, type IncludeAnswer, type IncludeQuestion } from './needs/includes.ts';
-import {
-  makeNeeds,
-  parseMakefile,
-  expand,
-  mergedVariables,
-  type Makefile,
-  type Scope,
-} from './needs/makefile.ts';
+import { AskedEnvironment } from './needs/asked-environment.ts';
+import { implicitRules, takeImplicit, type ImplicitRule } from './needs/implicit.ts';
+import { expand, mergedVariables, type Scope } from './needs/make-variables.ts';
+import { makeNeeds, parseMakefile, type Makefile } from './needs/makefile.ts';
 import { goalsWithoutMention, goalsWithoutRule } from './needs/goals.ts';
 import { addNeeds, flagNeeds, noNeeds, shellNeeds, type Needs } from './needs/needs.ts';
+import { ninjaVariables, shellVariables } from './needs/variables.ts';
 import { ProjectFiles } from './needs/project-files.ts';
 import { ToldProject, type Told } from './needs/told-project.ts';
 
@@ -25,12 +22,15 @@ export type BuildQuestion = {
   readonly files: readonly string[];
   readonly goals: readonly string[];
   readonly scope: Scope;
+  /** Names of the environment that no worker is given. */
+  readonly withheld: ReadonlySet<string>;
 };
 
 /** From the build files alone. */
 export type BuildFileFacts = {
   readonly needs: Needs;
   readonly wildcard: boolean;
+  readonly implicit: readonly ImplicitRule[];
   /** Goals that the build files do not speak of. */
   readonly unknownGoals: readonly string[];
 };
@@ -79,11 +79,14 @@ function readMakefile(reading: Reading, file: string): void {
   reading.open ||= makesRules.test(text);
   const folder = posix.dirname(file);
   const variables = mergedVariables(reading.makefiles);
-  for (const list of makefile.includes)
-    for (const name of expand(list, variables, reading.question.scope).split(/\s+/))
+  for (const list of makefile.includes) {
+    const names = expand(list, variables, reading.question.scope);
+    shellVariables(names, reading.extra);
+    for (const name of names.split(/\s+/))
       if (name !== '' && isFile(absolute(name, folder)))
         readMakefile(reading, absolute(name, folder));
       else if (name !== '' && !dependencyFile.test(name)) reading.open = true;
+  }
   const words = new Set(text.match(/[\w.+@/-]+/g) ?? []);
   for (const word of words) {
     if (flagFile.test(word)) readFlags(reading, absolute(word, reading.question.directory));
@@ -119,12 +122,12 @@ function fromMake(question: BuildQuestion, watch: Watch): BuildFileFacts {
   const main = firstMakefile(question.directory);
   const files = question.files.map((file) => absolute(file, question.directory));
   for (const file of files.length > 0 ? files : [main ?? '']) readMakefile(reading, file);
-  const { needs, wildcard } = makeNeeds(reading.makefiles, question.goals, question.scope);
-  addNeeds(needs, reading.extra);
+  const found = makeNeeds(reading.makefiles, question.goals, question.scope);
+  addNeeds(found.needs, reading.extra);
   const unknownGoals = reading.open
     ? []
     : goalsWithoutRule(reading.makefiles, question.goals, question.scope);
-  return { needs, wildcard, unknownGoals };
+  return { ...found, implicit: implicitRules(reading.makefiles, question.scope), unknownGoals };
 }
 
 type NinjaReading = {
@@ -140,6 +143,7 @@ function readNinja({ needs, watch, seen, texts }: NinjaReading, file: string): v
   watch(file);
   const text = (readRaw(file, 128 << 20) ?? '').replace(/\$\r?\n\s*/g, ' ');
   texts.push(text);
+  ninjaVariables(text, needs);
   flagNeeds(text.replace(/\$([ :$])/g, '$1'), needs);
   for (const match of text.matchAll(/^\s*command\s*=\s*(.*)$/gm))
     shellNeeds((match[1] ?? '').replace(/\$[({]?\w+[)}]?/g, ''), needs);
@@ -155,7 +159,8 @@ function fromNinja(question: BuildQuestion, watch: Watch): BuildFileFacts {
   const file = absolute(question.files[0] ?? 'build.ninja', question.directory);
   const texts: string[] = [];
   readNinja({ needs, watch, seen: new Set(), texts }, file);
-  return { needs, wildcard: false, unknownGoals: goalsWithoutMention(texts, question.goals) };
+  const unknownGoals = goalsWithoutMention(texts, question.goals);
+  return { needs, wildcard: false, implicit: [], unknownGoals };
 }
 
 const compiled = /\.(c|cc|cp|cxx|cpp|c\+\+|C|m|mm|S|sx|cu|y|l|yy|ll)$/;
@@ -182,6 +187,14 @@ function startsOf(
   return starts;
 }
 
+function withImplicit({ needs, implicit }: BuildFileFacts, starts: readonly string[]): Needs {
+  if (implicit.length === 0) return needs;
+  const all = noNeeds();
+  addNeeds(all, needs);
+  takeImplicit(all, implicit, starts);
+  return all;
+}
+
 export type BuildNeeds = { readonly needs: Needs; readonly c: boolean; readonly plusPlus: boolean };
 
 /** Asks a link to look at the question's root; `last` names the look to go on from. Undefined: nobody looked. */
@@ -192,6 +205,8 @@ const WORTH_A_LOOK = 300;
 /** Projects and answers kept. */
 const MOST_TOLD = 8;
 const MOST_ANSWERS = 50;
+/** Questions whose build files are remembered. */
+const MOST_BUILDS = 200;
 
 /** What a question came to while the project was at `version`. */
 type Answered = {
@@ -218,25 +233,29 @@ function couldBeMade(directory: string, goal: string): boolean {
 
 export class BuildScanner {
   readonly #projects = new ProjectFiles();
-  readonly #buildFiles = new StatCache<BuildFileFacts>(200);
+  readonly #buildFiles = new StatCache<BuildFileFacts>(MOST_BUILDS);
   /** How many sources a root's builds spoke of when they were last asked about. */
   readonly #sizes = new Map<string, number>();
   readonly #told = new Map<string, ToldProject>();
   readonly #answers = new Map<string, Answered>();
+  /** Names of the environment that the build files of a question ask for. */
+  readonly #asked = new Map<string, ReadonlySet<string>>();
 
   /** By what they are remembered, and what the build files say. */
   #factsOf(question: BuildQuestion): readonly [string, BuildFileFacts] {
-    const key = JSON.stringify([
-      question.family,
-      question.directory,
-      question.files,
-      question.goals,
-      [...question.scope.given],
-    ]);
-    const facts = this.#buildFiles.getSync(key, (watch) =>
-      question.family === 'make' ? fromMake(question, watch) : fromNinja(question, watch),
+    const { given, environment } = question.scope;
+    const { family, directory, files, goals, withheld } = question;
+    const base = JSON.stringify([family, directory, files, goals, [...given]]);
+    const asking = new AskedEnvironment(environment, withheld, this.#asked.get(base));
+    const key = (): string => `${base}${asking.answers()}`;
+    const asked = { ...question, scope: { given, environment: asking } };
+    const facts = this.#buildFiles.getSync(
+      key(),
+      (watch) => (family === 'make' ? fromMake(asked, watch) : fromNinja(asked, watch)),
+      key,
     );
-    return [key, facts];
+    keep(this.#asked, MOST_BUILDS, base, asking.asked);
+    return [key(), facts];
   }
 
   /** A goal of the command line that nothing makes; undefined when there is none, and in doubt. */
@@ -258,11 +277,12 @@ export class BuildScanner {
     const starts = startsOf(index, facts, question.directory);
     keep(this.#sizes, MOST_ANSWERS, question.root, starts.length);
     const version = told?.version ?? 0;
+    const wanted = withImplicit(facts, starts);
     const { headers, plusPlus, sure } = await this.#headers(
-      { index, starts, defined: facts.needs.defines },
+      { index, starts, defined: wanted.defines },
       told,
     );
-    const needs: Needs = { ...facts.needs, headers: new Set(headers) };
+    const needs: Needs = { ...wanted, headers: new Set(headers) };
     const answer = { needs, c: starts.length > 0, plusPlus };
     if (told !== undefined && sure)
       keep(this.#answers, MOST_ANSWERS, key, { facts, told, version, answer });

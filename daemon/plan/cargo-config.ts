@@ -20,6 +20,8 @@ export type CargoConfig = {
   readonly targets: readonly string[];
   /** All flags for rustc and its linker that are set anywhere, as one text. */
   readonly flags: string;
+  /** `[env]`: what build scripts and the programs that cargo runs find in their environment. */
+  readonly env: readonly (readonly [name: string, value: string])[];
 };
 
 type Draft = {
@@ -31,6 +33,7 @@ type Draft = {
   sources: string[];
   targets: string[];
   flags: string[];
+  env: [string, string][];
 };
 
 type Table = Readonly<Record<string, unknown>>;
@@ -98,6 +101,10 @@ function merge(draft: Draft, value: Table, file: string): void {
     mergeTarget(draft, name, target, base);
   for (const profile of Object.values(tableOf(value['profile'])))
     draft.flags.push(...listOf(tableOf(profile)['rustflags']));
+  for (const [name, set] of Object.entries(tableOf(value['env']))) {
+    const text = typeof set === 'string' ? set : tableOf(set)['value'];
+    if (typeof text === 'string') draft.env.push([name, text]);
+  }
   for (const source of Object.values(tableOf(value['source'])))
     for (const key of ['directory', 'local-registry']) {
       const path = tableOf(source)[key];
@@ -148,6 +155,7 @@ export function readCargoConfig(folder: string, cargoHome: string, watch: Watch)
     sources: [],
     targets: [],
     flags: [],
+    env: [],
   };
   for (const file of configFilesFor(folder, cargoHome, watch)) readInto(draft, file);
   for (const file of draft.files) watch(file);

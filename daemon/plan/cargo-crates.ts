@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import type { Failure } from '../../src/base/result.ts';
 import type { CargoMetadata } from './cargo-metadata.ts';
 import { compilesC, crateNeeds, type Crate, type CrateNeeds } from './crate-needs.ts';
-import type { Draft } from './draft.ts';
+import { needCpu, withheldReason, type Draft } from './draft.ts';
 import { compilerNeeds, moduleFile } from './requirements.ts';
 import type { CargoView } from './cargo-view.ts';
 
@@ -60,6 +60,7 @@ function takeModules(draft: Draft, needs: CrateNeeds): void {
 
 function takeNames(draft: Draft, needs: CrateNeeds): void {
   for (const name of needs.programs) if (!provided.has(name)) draft.needs.programs.add(name);
+  for (const name of needs.variables) draft.needs.variables.add(name);
   for (const name of needs.libraries) draft.needs.libraries.add(name);
   takeModules(draft, needs);
   if (needs.usesCmake)
@@ -73,6 +74,7 @@ function takeNames(draft: Draft, needs: CrateNeeds): void {
           exact: 'version',
           why: 'a build script uses bindgen',
         });
+  needCpu(draft, { flags: needs.cpu, runs: true });
   if (needs.headers === undefined) return;
   for (const name of needs.headers) draft.needs.headers.add(name);
   const compilers = ['cc', ...(needs.plusPlus ? ['c++'] : [])];
@@ -86,5 +88,5 @@ export async function takeCrateNeeds(draft: Draft, view: CargoView): Promise<Fai
       return { reason: `${crate.package.name} has too many files to look for headers` };
     takeNames(draft, needs);
   }
-  return undefined;
+  return withheldReason(draft);
 }

@@ -1,7 +1,8 @@
 /** Programs and flags that configuration and environment put into a cargo build: wrappers, linkers, runners, CPU. */
 import type { Failure } from '../../src/base/result.ts';
-import { needTool, wrapperReason, type Draft } from './draft.ts';
+import { needCpu, needTool, wrapperReason, type Draft } from './draft.ts';
 import { absolute, isWithin } from './files.ts';
+import { cpuFlags } from './needs/cpu.ts';
 import { findProgram } from './path-search.ts';
 import { compilerNeeds } from './requirements.ts';
 import { isSystem } from './system.ts';
@@ -54,14 +55,37 @@ function flagsOf(draft: Draft, view: CargoView): string {
   return [view.config.flags, ...set, ...view.verdict.configs, ...given].join(' ');
 }
 
+/**
+ * What build scripts hand to C compilers: https://docs.rs/cc, "External configuration via environment variables"; cmake,
+ * autotools and make know the plain names.
+ */
+const compilerFlagVariables = /^((HOST|TARGET)_)?(C|CXX|CPP|AS|LD)FLAGS(_[\w.-]+)?$/;
+
+/** The variables that build scripts see: the caller's, and those of the configuration. */
+function scriptVariables(draft: Draft, view: CargoView): (readonly [string, string])[] {
+  return [...draft.request.env, ...view.config.env];
+}
+
+function isScripted(view: CargoView, ...kinds: readonly string[]): boolean {
+  return view.metadata.packages.some((each) =>
+    each.targets.some((target) => kinds.some((kind) => target.kind.includes(kind))),
+  );
+}
+
+/** `flags` are rustc's. With --target they are not those of build scripts and procedural macros, which run anyway. */
+function takeCpu(draft: Draft, view: CargoView, flags: string): void {
+  const runsResult = ['test', 'bench', 'nextest'].includes(view.verdict.subcommand);
+  const forHost = view.targets.length === 0 && isScripted(view, 'custom-build', 'proc-macro');
+  needCpu(draft, { flags: cpuFlags(flags), runs: runsResult || forHost });
+  if (!isScripted(view, 'custom-build')) return;
+  const forC = scriptVariables(draft, view).filter(([name]) => compilerFlagVariables.test(name));
+  needCpu(draft, { flags: forC.flatMap(([, value]) => cpuFlags(value)), runs: true });
+}
+
 /** Only building something that runs needs a linker: a program, a test, a build script, a procedural macro. */
 function links(view: CargoView): boolean {
   if (!['check', 'clippy', 'doc', 'rustdoc'].includes(view.verdict.subcommand)) return true;
-  return view.metadata.packages.some((each) =>
-    each.targets.some(
-      (target) => target.kind.includes('custom-build') || target.kind.includes('proc-macro'),
-    ),
-  );
+  return isScripted(view, 'custom-build', 'proc-macro');
 }
 
 function takeLinker(draft: Draft, flags: string): Failure | undefined {
@@ -93,7 +117,6 @@ export function takeConfiguredPrograms(draft: Draft, view: CargoView): Failure |
     if (no !== undefined) return no;
   }
   const flags = flagsOf(draft, view);
-  if (/(target|tune)-cpu=native/.test(flags))
-    draft.requirements.push({ kind: 'cpu', why: 'the build compiles for the native CPU' });
+  takeCpu(draft, view, flags);
   return links(view) ? takeLinker(draft, flags) : undefined;
 }

@@ -6,12 +6,14 @@
  * has pkg-config (or a crate like it) among its dependencies, any string literal that names a module here makes the
  * module's package a requirement, whether or not this build probes for it, and what is probed for and absent here
  * must be absent there. A crate built with a feature that says bundled, vendored or static brings its own. C headers
- * count where the script has a C compiler's crate among its dependencies.
+ * count where the script has a C compiler's crate among its dependencies. Flags for one CPU count wherever they stand.
  */
 import { posix } from 'node:path';
 import type { CargoPackage } from './cargo-metadata.ts';
 import type { Watch } from './stat-cache.ts';
 import { isFile, namesIn, readRaw } from './files.ts';
+import { cpuFlags, isNative } from './needs/cpu.ts';
+import { rustVariables } from './needs/variables.ts';
 
 export type CrateNeeds = {
   readonly programs: readonly string[];
@@ -26,6 +28,10 @@ export type CrateNeeds = {
   /** Headers that the C sources of the crate take from the system; undefined when it compiles none. */
   readonly headers: readonly string[] | undefined;
   readonly plusPlus: boolean;
+  /** Flags that ask for instructions of some CPUs. */
+  readonly cpu: readonly string[];
+  /** Variables of the environment that the build script reads. */
+  readonly variables: readonly string[];
 };
 
 /** A package with what its build script has at hand. */
@@ -46,6 +52,8 @@ export const noCrateNeeds: CrateNeeds = {
   usesBindgen: false,
   headers: undefined,
   plusPlus: false,
+  cpu: [],
+  variables: [],
 };
 
 const compilers = new Set([
@@ -97,6 +105,15 @@ function linked(each: CargoPackage, watch: Watch): string[] {
   return all([readRaw(library.src_path, 4 << 20) ?? ''], linkAttribute);
 }
 
+/**
+ * CPU flags that a build script names. A crate of a registry that compiles some files for newer CPUs chooses among
+ * them when it runs, or it would be of no use to others: there only the native CPU counts.
+ */
+function cpuOf(each: CargoPackage, texts: readonly string[]): string[] {
+  const flags = texts.flatMap((text) => cpuFlags(text.replace(/^\s*\/\/.*$/gm, '')));
+  return [...new Set(flags)].filter((flag) => each.source === null || isNative(flag));
+}
+
 /** What the texts of a crate's build script say; `headers` are for the caller to add. */
 export function crateNeeds(crate: Crate, watch: Watch): CrateNeeds {
   const { package: each, building, features } = crate;
@@ -116,6 +133,8 @@ export function crateNeeds(crate: Crate, watch: Watch): CrateNeeds {
     usesPkgConfig,
     usesCmake: building.includes('cmake'),
     usesBindgen: building.includes('bindgen'),
+    cpu: cpuOf(each, texts),
+    variables: [...new Set(texts.flatMap(rustVariables))],
   };
 }
 

@@ -6,6 +6,7 @@ import type { Candidate } from '../classify/verdict.ts';
 import type { Requirement } from '../select/requirement.ts';
 import { toolEnvironment } from './environment.ts';
 import { isWithin, namesIn, realPath } from './files.ts';
+import { isNative } from './needs/cpu.ts';
 import { noNeeds, type Needs } from './needs/needs.ts';
 import { projectOf } from './project.ts';
 import { systemRequirements } from './requirements.ts';
@@ -21,6 +22,8 @@ export type Draft = {
   readonly home: string | undefined;
   /** PATH without the shims. */
   readonly path: string;
+  /** Names of the caller's environment that no worker is given. */
+  readonly withheld: ReadonlySet<string>;
   readonly roots: Roots;
   readonly needs: Needs;
   readonly requirements: Requirement[];
@@ -45,6 +48,9 @@ export function newDraft(request: Request, verdict: Candidate, context: PlanCont
     context,
     home,
     path: pathWithoutShims(request.env, request.shimDir),
+    withheld: new Set(
+      [...request.env.keys()].filter((name) => context.withheld(name) !== undefined),
+    ),
     roots: new Roots(home, context.exclude, context.gitLimit),
     needs: noNeeds(),
     requirements: [{ kind: 'arch' }, { kind: 'libc' }],
@@ -104,6 +110,39 @@ export function needTool(draft: Draft, program: string): Failure | undefined {
   if (reason !== undefined) return { reason };
   draft.needs.programs.add(program);
   return undefined;
+}
+
+/** Why a build that reads variables which no worker is given stays here; `given` come by the command line. */
+export function withheldReason(
+  { needs, withheld }: Draft,
+  given: ReadonlyMap<string, string> = new Map(),
+): Failure | undefined {
+  const name = [...needs.variables].find((each) => withheld.has(each) && !given.has(each));
+  if (name === undefined) return undefined;
+  return {
+    reason: `the build reads the variable ${name}, which is not given to a worker (environment.withhold)`,
+    next: `if workers may know it, name it in environment.pass`,
+  };
+}
+
+export type CpuUse = {
+  /** As needs/cpu.ts finds them. */
+  readonly flags: Iterable<string>;
+  /** The command may run what these flags compile. */
+  readonly runs: boolean;
+};
+
+/** What the flags of a build ask of the CPU it runs on. */
+export function needCpu({ needs, requirements }: Draft, { flags, runs }: CpuUse): void {
+  const all = [...flags];
+  const [flag] = all;
+  if (all.some((each) => isNative(each, needs.words.has('native'))))
+    requirements.push({ kind: 'cpu', why: 'the build compiles for the native CPU' });
+  else if (runs && flag !== undefined)
+    requirements.push({
+      kind: 'instructions',
+      why: `the build may run what it compiles with ${flag}`,
+    });
 }
 
 function shimTools(shimDir: string): string[] {

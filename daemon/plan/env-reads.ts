@@ -11,7 +11,8 @@ const patterns: Readonly<Record<BuildText['kind'], RegExp>> = {
   // rustc: `# env-dep:NAME` or `# env-dep:NAME=value`.
   depfile: /^# env-dep:([^\s=]+)/gm,
   output: /^cargo::?rerun-if-env-changed=([^\s=]+)/gm,
-  makefile: /\$[({]([A-Za-z_][A-Za-z0-9_]*)[)}]/g,
+  // `$(NAME)`, `${NAME}`, and the shell's by `$$NAME` and `$${NAME}`.
+  makefile: /\$(?:[({]|\$\{?)([A-Za-z_][A-Za-z0-9_]*)/g,
 };
 
 /** The kind of a file by its path, or undefined when it names no variables. */

@@ -6,15 +6,18 @@ import type { BuildToolFacts, Candidate } from '../classify/verdict.ts';
 import type { BuildQuestion } from './build-needs.ts';
 import {
   finish,
+  needCpu,
   needTool,
   takeProject,
   takeWorkingFolder,
+  withheldReason,
   wrapperReason,
   type Draft,
 } from './draft.ts';
 import { absolute, exists, isFile, isFolder, readRaw } from './files.ts';
 import { addNeeds, shellNeeds } from './needs/needs.ts';
 import type { Told } from './needs/told-project.ts';
+import { scriptVariables } from './needs/variables.ts';
 import { staleConfiguration } from './needs/stale.ts';
 import { findProgram } from './path-search.ts';
 import { projectOf } from './project.ts';
@@ -81,21 +84,29 @@ function driver(draft: Draft, verdict: BuildToolFacts, family: 'make' | 'ninja')
   return family === verdict.family ? draft.request.real : family;
 }
 
-/** Scripts of the project that the build runs: their interpreter, and what shell scripts call. */
+/** A script of the project: its interpreter, the variables it reads, and what it calls if a shell reads it. */
+function takeScript({ needs, withheld }: Draft, path: string): void {
+  const text = (readRaw(path, 1 << 20) ?? '').replace(/^\s*#(?!!).*$/gm, '');
+  for (const name of scriptVariables(text, withheld)) needs.variables.add(name);
+  const shebang = /^#!\s*(\S+)(?:[ \t]+(?:-S\s+)?(\S+))?/.exec(text);
+  if (shebang?.[1] === undefined) return;
+  const interpreter = /\/env$/.test(shebang[1]) ? (shebang[2] ?? shebang[1]) : shebang[1];
+  needs.programs.add(interpreter);
+  if (/(^|\/)(ba|da|k)?sh$/.test(interpreter)) shellNeeds(text.replace(/(^|\s)#.*$/gm, ' '), needs);
+}
+
+/** Scripts of the project that the build runs, and those that they call. */
 function takeScripts(draft: Draft, directory: string): void {
-  const { needs } = draft;
-  for (const word of [...needs.words, ...needs.programs]) {
-    if (!/\.(sh|bash|py|pl|awk|rb)$/.test(word) && !word.startsWith('./')) continue;
-    const path = absolute(word, directory);
-    if (!draft.roots.holds(path) || !isFile(path)) continue;
-    const text = readRaw(path, 1 << 20) ?? '';
-    const shebang = /^#!\s*(\S+)(?:[ \t]+(?:-S\s+)?(\S+))?/.exec(text);
-    if (shebang?.[1] === undefined) continue;
-    const interpreter = /\/env$/.test(shebang[1]) ? (shebang[2] ?? shebang[1]) : shebang[1];
-    needs.programs.add(interpreter);
-    if (/(^|\/)(ba|da|k)?sh$/.test(interpreter))
-      shellNeeds(text.replace(/(^|\s)#.*$/gm, ' '), needs);
-  }
+  const taken = new Set<string>();
+  // What a script calls joins the programs while they are gone through.
+  for (const names of [draft.needs.words, draft.needs.programs])
+    for (const name of names) {
+      if (!/\.(sh|bash|py|pl|awk|rb|cmake)$/.test(name) && !name.startsWith('./')) continue;
+      const path = absolute(name, directory);
+      if (taken.has(path) || !draft.roots.holds(path) || !isFile(path)) continue;
+      taken.add(path);
+      takeScript(draft, path);
+    }
 }
 
 function takePaths(draft: Draft): Failure | undefined {
@@ -154,6 +165,7 @@ async function takeNeeds(
     files: verdict.family === 'make' || verdict.family === 'ninja' ? verdict.files : [],
     goals: verdict.targets,
     scope: { given: verdict.variables, environment: request.env },
+    withheld: draft.withheld,
   };
   const unknown = context.scanner.unknownGoal(question);
   if (unknown !== undefined)
@@ -169,6 +181,8 @@ async function takeNeeds(
   addNeeds(needs, found.needs);
   meanTools(draft);
   takeScripts(draft, verdict.directory);
+  const kept = withheldReason(draft, verdict.variables);
+  if (kept !== undefined) return kept;
   const history = historyRefusal(draft);
   if (history !== undefined) return history;
   const compilers = [...needs.programs].filter((name) => familyOf(name) === 'compiler');
@@ -190,9 +204,8 @@ async function takeNeeds(
     );
     if (no !== undefined) return no;
   }
-  const native = [...needs.words].find((word) => /^-m(arch|tune|cpu)$/.test(word));
-  if (native !== undefined && needs.words.has('native'))
-    draft.requirements.push({ kind: 'cpu', why: 'the build compiles for the native CPU' });
+  // A recipe, a test or a generator may run what was built.
+  needCpu(draft, { flags: needs.cpu, runs: true });
   return takePaths(draft);
 }
 

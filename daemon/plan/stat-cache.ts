@@ -75,14 +75,14 @@ export class StatCache<T> {
     return promise;
   }
 
-  /** As `get`, for what is made without waiting. */
-  getSync(key: string, make: (watch: Watch) => T): T {
+  /** As `get`, for what is made without waiting; `kept` says by which key, where making it tells more of that. */
+  getSync(key: string, make: (watch: Watch) => T, kept = (): string => key): T {
     const known = this.#known(key);
     if (known !== undefined) return known.value;
     const stamps: Stamps = new Map();
     const started = Date.now();
     const value = make(watching(stamps));
-    if (!racy(stamps, started)) this.#keep(key, { stamps, value });
+    if (!racy(stamps, started)) this.#keep(kept(), { stamps, value });
     return value;
   }
 

@@ -1,5 +1,6 @@
 /** Whether a worker is the same machine as this one as far as a command can tell. */
 import type { AgentFacts, MachineFacts, ToolFacts } from '../../src/protocol/facts.ts';
+import { isInstruction } from './instructions.ts';
 import type { Requirement } from './requirement.ts';
 
 /** The tool of that name when it is the one at `path`. */
@@ -73,6 +74,18 @@ function cpuReason(why: string, local: MachineFacts, worker: AgentFacts): string
   return undefined;
 }
 
+function instructionsReason(
+  why: string,
+  local: MachineFacts,
+  worker: AgentFacts,
+): string | undefined {
+  const there = new Set(worker.cpuFlags);
+  const lacking = local.cpuFlags.filter((flag) => isInstruction(flag) && !there.has(flag));
+  return lacking.length === 0
+    ? undefined
+    : `the worker's CPU lacks ${lacking.slice(0, 3).join(', ')}; ${why}`;
+}
+
 function reasonOf(
   requirement: Requirement,
   local: MachineFacts,
@@ -89,6 +102,8 @@ function reasonOf(
         : `the worker has ${worker.libc}, this machine ${local.libc}`;
     case 'cpu':
       return cpuReason(requirement.why, local, worker);
+    case 'instructions':
+      return instructionsReason(requirement.why, local, worker);
     case 'tool':
       return toolReason(requirement, local, worker);
     case 'package':

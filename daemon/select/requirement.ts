@@ -6,6 +6,8 @@ export type Requirement =
   | { readonly kind: 'libc' }
   /** The same CPU model and flags; `why` names the flag that asks for it. */
   | { readonly kind: 'cpu'; readonly why: string }
+  /** At least the instructions that programs may use here; `why` names the flag that asks for some of them. */
+  | { readonly kind: 'instructions'; readonly why: string }
   /** A tool by name, found at `path` here: there it has the same path, version and target. */
   | { readonly kind: 'tool'; readonly name: string; readonly path: string; readonly why: string }
   /**

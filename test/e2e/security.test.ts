@@ -144,8 +144,7 @@ describe.skipIf(noFleet !== undefined)('a worker with a hardened sshd', () => {
 
   it('never sees a secret, and no value of the environment but in the tool itself', async () => {
     const folder = project(world, {
-      Makefile:
-        'all:\n\t@printf %s "$$PLAIN" | wc -c\n\t@printf %s "$$DEPLOY_TOKEN" | wc -c\n\t@read x\n',
+      Makefile: 'all:\n\t@printf %s "$$PLAIN" | wc -c\n\t@env\n\t@echo dumped\n\t@read x\n',
     });
     const values = {
       PLAIN: `plain-${process.pid}-value`,
@@ -155,8 +154,10 @@ describe.skipIf(noFleet !== undefined)('a worker with a hardened sshd', () => {
     const end = ended(child);
     let seen = '';
     child.stdout?.on('data', (chunk: Buffer) => (seen += chunk.toString()));
-    await until(() => Promise.resolve(seen.includes('0\n')), 'did it run');
-    expect(seen).toBe(`${values.PLAIN.length}\n0\n`);
+    await until(() => Promise.resolve(seen.includes('dumped\n')), 'did it run');
+    expect(seen).toMatch(new RegExp(`^${values.PLAIN.length}\n`));
+    expect(seen).toContain(`PLAIN=${values.PLAIN}\n`);
+    expect(seen).not.toContain('DEPLOY_TOKEN');
     const lines = await there('ps -eo args');
     expect(lines).toContain('read x');
     expect(lines).not.toMatch(/plain-|token-/);
@@ -177,6 +178,17 @@ describe.skipIf(noFleet !== undefined)('a worker with a hardened sshd', () => {
       details: { withheldEnv: string[] };
     };
     expect(why.details.withheldEnv).toContain('DEPLOY_TOKEN');
+  });
+
+  it('gets no build that says it would read a secret', async () => {
+    const folder = project(world, { Makefile: 'all:\n\t@printf %s "$$DEPLOY_TOKEN" | wc -c\n' });
+    const DEPLOY_TOKEN = `token-${process.pid}-value`;
+    const end = await within(world.run(['make'], { cwd: folder, env: { ...force, DEPLOY_TOKEN } }));
+    expect(end.code, words(end)).toBe(0);
+    expect(end.stdout.toString()).toBe(`${DEPLOY_TOKEN.length}\n`);
+    const [row] = await world.history(1);
+    expect(row).toMatchObject({ decision: 'local' });
+    expect(row?.reason).toContain('the variable DEPLOY_TOKEN, which is not given to a worker');
   });
 
   it('serves two users of two machines in one account, who never have more slots than there are', async () => {

@@ -1,5 +1,6 @@
 /** Goals on a command line that no build file speaks of: then the local tool's own message is right. Pure. */
-import { expand, mergedVariables, type Makefile, type Scope } from './makefile.ts';
+import { expand, mergedVariables, type Scope } from './make-variables.ts';
+import type { Makefile } from './makefile.ts';
 
 /** A target whose name is made by a function or a substitution reference. */
 const computed = /\$[({][^)}]*[\s:,]|\$\$|`/;

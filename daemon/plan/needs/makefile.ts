@@ -2,14 +2,25 @@
  * Reads makefiles well enough to tell what a goal would call: variables, rules, recipes. Both branches of every
  * conditional count, and what cannot be evaluated counts too, so that the answer errs towards needing more. Pure.
  */
+import { cpuFlags } from './cpu.ts';
+import {
+  expand,
+  mergedVariables,
+  type Assigned,
+  type Scope,
+  type Variables,
+} from './make-variables.ts';
 import { flagNeeds, noNeeds, shellNeeds, type Needs } from './needs.ts';
+import { shellVariables } from './variables.ts';
 
 type Rule = { readonly targets: string; readonly prerequisites: string; readonly recipe: string[] };
 
 export type Makefile = {
-  readonly variables: Map<string, string[]>;
+  readonly variables: Map<string, Assigned>;
   readonly rules: Rule[];
   readonly includes: string[];
+  /** Conditionals and exports: they look at variables whatever the goal is. */
+  readonly looks: string[];
 };
 
 function logicalLines(text: string): string[] {
@@ -22,7 +33,9 @@ function withoutComment(line: string): string {
 }
 
 const variableLine =
-  /^\s*(?:export\s+|override\s+|private\s+)*([\w.${}()-]+)\s*(?:::?:?|\?|\+|!)?=\s*(.*)$/;
+  /^\s*(?:export\s+|override\s+|private\s+)*([\w.${}()-]+)\s*(::?:?|\?|\+|!)?=\s*(.*)$/;
+const lookingLine = /^\s*(?:else\s+)?(?:ifn?eq|ifn?def|export)\b/;
+const conditionalLine = /^\s*(?:(if(?:n?eq|n?def))|endif)\b/;
 const includeLine = /^\s*[-s]?include\s+(.*)$/;
 const ruleLine = /^([^\s#=:][^=:]*?)\s*::?(?!=)\s*(.*)$/;
 
@@ -41,9 +54,21 @@ function splitRule(line: string): { targets: string; tail: string } | undefined 
   return undefined;
 }
 
+function assign(makefile: Makefile, line: RegExpExecArray, always: boolean): void {
+  const [, name = '', operator = '', text = ''] = line;
+  // `X != command` is `X := $(shell command)`.
+  const value = operator === '!' ? `$(shell ${text})` : text;
+  const known = makefile.variables.get(name);
+  makefile.variables.set(name, {
+    values: [...(known?.values ?? []), value],
+    certain: known?.certain === true || (always && !/[?+]/.test(operator)),
+  });
+}
+
 export function parseMakefile(text: string): Makefile {
-  const makefile: Makefile = { variables: new Map(), rules: [], includes: [] };
+  const makefile: Makefile = { variables: new Map(), rules: [], includes: [], looks: [] };
   let rule: Rule | undefined;
+  let conditionals = 0;
   for (const whole of logicalLines(text)) {
     if (whole.startsWith('\t')) {
       rule?.recipe.push(whole.slice(1));
@@ -51,82 +76,25 @@ export function parseMakefile(text: string): Makefile {
     }
     const line = withoutComment(whole);
     if (line.trim() === '') continue;
+    if (lookingLine.test(line)) makefile.looks.push(line);
+    const conditional = conditionalLine.exec(line);
+    if (conditional !== null) conditionals += conditional[1] === undefined ? -1 : 1;
     const included = includeLine.exec(line);
     const assigned = variableLine.exec(line);
     if (included?.[1] !== undefined) makefile.includes.push(included[1]);
-    else if (assigned?.[1] !== undefined) {
-      const known = makefile.variables.get(assigned[1]) ?? [];
-      makefile.variables.set(assigned[1], [...known, assigned[2] ?? '']);
-    } else if (ruleLine.test(line) || splitRule(line) !== undefined) {
+    else if (assigned !== null) assign(makefile, assigned, conditionals <= 0);
+    else if (ruleLine.test(line) || splitRule(line) !== undefined) {
       const split = splitRule(line);
       if (split === undefined) continue;
-      const [prerequisites = '', ...inline] = split.tail.split(';');
+      const forTarget = variableLine.exec(split.tail);
+      if (forTarget !== null) assign(makefile, forTarget, false);
+      const tail = forTarget === null ? split.tail : '';
+      const [prerequisites = '', ...inline] = tail.split(';');
       rule = { targets: split.targets, prerequisites, recipe: inline };
       makefile.rules.push(rule);
     }
   }
   return makefile;
-}
-
-/** make's own: GNU make manual, "Variables Used by Implicit Rules". */
-const defaults: ReadonlyMap<string, string> = new Map([
-  ['CC', 'cc'],
-  ['CXX', 'g++'],
-  ['AR', 'ar'],
-  ['AS', 'as'],
-  ['LD', 'ld'],
-  ['LEX', 'lex'],
-  ['YACC', 'yacc'],
-  ['RM', 'rm -f'],
-  ['FC', 'f77'],
-  ['MAKE', 'make'],
-  ['SHELL', '/bin/sh'],
-  ['CPP', 'cc -E'],
-  ['@', ''],
-  ['<', ''],
-  ['^', ''],
-  ['?', ''],
-  ['*', ''],
-]);
-
-export type Scope = {
-  /** From the command line: these win. */
-  readonly given: ReadonlyMap<string, string>;
-  readonly environment: ReadonlyMap<string, string>;
-};
-
-const reference = /\$(?:\(([^()$]*)\)|\{([^{}$]*)\}|([@<^?*%+]))/;
-
-function valueOf(
-  name: string,
-  variables: ReadonlyMap<string, readonly string[]>,
-  scope: Scope,
-): string {
-  const given = scope.given.get(name);
-  if (given !== undefined) return given;
-  const own = variables.get(name);
-  if (own !== undefined) return own.join(' ');
-  return scope.environment.get(name) ?? defaults.get(name) ?? '';
-}
-
-/** Replaces references by all values a variable is ever given; `$(shell X)` becomes a command of its own. */
-export function expand(
-  text: string,
-  variables: ReadonlyMap<string, readonly string[]>,
-  scope: Scope,
-): string {
-  let at = text;
-  for (let round = 0; round < 200 && at.length < 1 << 18; round += 1) {
-    const match = reference.exec(at);
-    if (match === null) return at;
-    const inner = match[1] ?? match[2] ?? match[3] ?? '';
-    const call = /^(\w[\w-]*)\s+(.*)$/s.exec(inner);
-    let value: string;
-    if (call !== null) value = call[1] === 'shell' ? ` ;${call[2] ?? ''}; ` : ` ${call[2] ?? ''} `;
-    else value = valueOf(inner.replace(/:.*$/, ''), variables, scope);
-    at = at.slice(0, match.index) + value + at.slice(match.index + match[0].length);
-  }
-  return at;
 }
 
 /** Rules that only bring build files up to date; whether they would act is judged by times (stale.ts). */
@@ -198,17 +166,30 @@ export function reachedRecipes(
   return reached;
 }
 
-export function mergedVariables(makefiles: readonly Makefile[]): Map<string, string[]> {
-  const merged = new Map<string, string[]>();
-  for (const makefile of makefiles)
-    for (const [name, values] of makefile.variables)
-      merged.set(name, [...(merged.get(name) ?? []), ...values]);
-  return merged;
-}
-
 /** Flags that implicit rules pass on: what they hold counts whether or not a recipe names them. */
 const implicitFlags =
   /^(CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|LDLIBS|LOADLIBES|LIBS|ASFLAGS|ARFLAGS|EXTRA_\w+|\w*_(CFLAGS|CXXFLAGS|CPPFLAGS|LDFLAGS|LDADD|LIBS))$/;
+
+/** `$(MAKE) CC=clang`: a recipe says what another make, or a script, calls. */
+const handedOn = /(?:^|\s)(?:HOST|BUILD_|TARGET_)?(?:CC|CXX|AS|LD)=("[^"\n]*"|'[^'\n]*'|\S+)/gm;
+
+function handedPrograms(recipes: string, needs: Needs): void {
+  for (const [, value = ''] of recipes.matchAll(handedOn))
+    shellNeeds(value.replace(/^["']|["']$/g, ''), needs);
+}
+
+/** `ifdef N`, `ifeq ($(N),…)`, `export N`. */
+function lookedAt(
+  { looks }: Makefile,
+  variables: Variables,
+  { scope, needs }: { readonly scope: Scope; readonly needs: Needs },
+): void {
+  for (const line of looks) {
+    shellVariables(expand(line, variables, scope), needs);
+    const plain = /^\s*(?:else\s+)?(?:ifn?def|export)\s+([\w\s]+)/.exec(line)?.[1] ?? '';
+    for (const name of words(plain)) needs.variables.add(name);
+  }
+}
 
 export type MakeNeeds = {
   readonly needs: Needs;
@@ -226,21 +207,36 @@ export function makeNeeds(
   const recipes = reachedRecipes(makefiles, goals, scope).join('\n');
   shellNeeds(recipes, needs);
   flagNeeds(recipes, needs);
+  handedPrograms(recipes, needs);
+  shellVariables(recipes, needs);
   let all = recipes;
-  for (const [name, values] of variables) {
+  for (const [name, { values }] of variables) {
     const text = expand(values.join(' '), variables, scope);
     all += `\n${text}\n${values.join(' ')}`;
-    if (implicitFlags.test(name)) flagNeeds(text, needs);
-    else for (const word of words(text)) needs.words.add(word);
-    for (const call of text.matchAll(/;([^;]*);/g)) shellNeeds(call[1] ?? '', needs);
+    if (implicitFlags.test(name)) {
+      flagNeeds(text, needs);
+      shellVariables(text, needs);
+    } else {
+      for (const word of words(text)) needs.words.add(word);
+      for (const flag of cpuFlags(text)) needs.cpu.add(flag);
+    }
+    for (const [, call = ''] of text.matchAll(/;([^;]*);/g)) {
+      shellNeeds(call, needs);
+      shellVariables(call, needs);
+    }
   }
   for (const value of scope.given.values()) flagNeeds(value, needs);
+  // A goal without a rule is made by a built-in one, of the source of that name.
+  for (const goal of goals) needs.words.add(goal);
   let named = '';
-  for (const makefile of makefiles)
+  for (const makefile of makefiles) {
+    lookedAt(makefile, variables, { scope, needs });
     for (const rule of makefile.rules) {
       named += `\n${rule.targets} ${rule.prerequisites}`;
       for (const word of words(`${rule.targets} ${rule.prerequisites}`)) needs.words.add(word);
     }
+  }
+  shellVariables(named.includes('$') ? expand(named, variables, scope) : '', needs);
   const wildcard =
     /\*\.\w|\$\(wildcard|\bfind\s|%\.(c|cc|cpp|cxx|C)\b/.test(all) ||
     /\*\.\w|[({]wildcard\s/.test(named);

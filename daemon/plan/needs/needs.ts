@@ -1,4 +1,5 @@
 /** What a build wants of the system it runs on, by name; and how to find such names in build files. Pure. */
+import { cpuFlags } from './cpu.ts';
 
 export type Needs = {
   /** Names as in command position, or absolute paths. */
@@ -15,6 +16,10 @@ export type Needs = {
   readonly defines: Set<string>;
   /** Subcommands of git. */
   readonly gitCommands: Set<string>;
+  /** Flags that ask for instructions of some CPUs (cpu.ts). */
+  readonly cpu: Set<string>;
+  /** Variables of the environment. */
+  readonly variables: Set<string>;
   /** Every word, for finding the sources that a build file speaks of. */
   readonly words: Set<string>;
 };
@@ -28,6 +33,8 @@ export function noNeeds(): Needs {
     paths: new Set(),
     defines: new Set(),
     gitCommands: new Set(),
+    cpu: new Set(),
+    variables: new Set(),
     words: new Set(),
   };
 }
@@ -89,10 +96,11 @@ const defineFlag = /(?:^|[\s'"])-D\s*([A-Za-z_]\w*)/g;
 const absolutePath = /(?:^|[\s='":,;(]|-I|-L|-B|-isystem)(\/[\w.+@%~/-]+)/g;
 const anyWord = /[\w.+@%~/-]+/g;
 
-/** Adds what flags and paths in any text name: -l, -D, absolute paths, words. */
+/** Adds what flags and paths in any text name: -l, -D, CPUs, absolute paths, words. */
 export function flagNeeds(text: string, needs: Needs): void {
   for (const match of text.matchAll(libraryFlag)) needs.libraries.add(match[1] ?? '');
   for (const match of text.matchAll(defineFlag)) needs.defines.add(match[1] ?? '');
+  for (const flag of cpuFlags(text)) needs.cpu.add(flag);
   for (const match of text.matchAll(absolutePath)) needs.paths.add(match[1] ?? '');
   for (const match of text.matchAll(anyWord)) needs.words.add(match[0]);
 }

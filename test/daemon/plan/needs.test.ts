@@ -119,7 +119,7 @@ describe('the environment', () => {
 
 describe('names a build read', () => {
   it('are found in depfiles, build script output and makefiles', () => {
-    const withheld = new Set(['A_TOKEN', 'B_TOKEN', 'C_TOKEN', 'D_TOKEN']);
+    const withheld = new Set(['A_TOKEN', 'B_TOKEN', 'C_TOKEN', 'D_TOKEN', 'E_TOKEN', 'F_TOKEN']);
     const found = envReads(
       [
         { kind: 'depfile', text: 'x: y\n\n# env-dep:A_TOKEN=1\n# env-dep:HOME\n' },
@@ -127,11 +127,11 @@ describe('names a build read', () => {
           kind: 'output',
           text: 'cargo:rerun-if-env-changed=B_TOKEN\ncargo::rerun-if-env-changed=HOME\n',
         },
-        { kind: 'makefile', text: 'x:\n\tcurl -H $(C_TOKEN) ${HOME}\n' },
+        { kind: 'makefile', text: 'x:\n\tcurl -H $(C_TOKEN) ${HOME} $$D_TOKEN $${E_TOKEN}\n' },
       ],
       withheld,
     );
-    expect(found).toEqual(['A_TOKEN', 'B_TOKEN', 'C_TOKEN']);
+    expect(found).toEqual(['A_TOKEN', 'B_TOKEN', 'C_TOKEN', 'D_TOKEN', 'E_TOKEN']);
   });
   it('are looked for in files by their path', () => {
     expect(buildTextKind('target/debug/deps/a.d')).toBe('depfile');

@@ -47,7 +47,15 @@ it('a build of many sources rests on looks, and sees each edit that a look tells
   const scanner = new BuildScanner();
   const scope = { given: new Map<string, string>(), environment: new Map<string, string>() };
   const question: BuildQuestion = {
-    ...{ family: 'make', directory: root, root, files: [], goals: [], scope },
+    ...{
+      family: 'make',
+      directory: root,
+      root,
+      files: [],
+      goals: [],
+      scope,
+      withheld: new Set<string>(),
+    },
   };
   const asked: string[] = [];
   let next: Told | undefined;

@@ -13,7 +13,7 @@ const local: MachineFacts = {
   memory: 1,
   diskFree: 1,
   cpuModel: 'a CPU',
-  cpuFlags: ['avx', 'fpu'],
+  cpuFlags: ['avx', 'avx2', 'fpu', 'smep'],
   packages: { 'libc6-dev': '2.36-9', 'linux-libc-dev': '6.1.187-1', zlib: '1:1.3' },
   packageManager: 'dpkg',
   tools: [{ name: 'cc', path: '/usr/bin/cc', version: 'cc 12', target: 'x86_64-linux-gnu' }],
@@ -68,6 +68,11 @@ describe('a worker', () => {
     ['glibc 2.31', { kind: 'libc' }, worker({ libc: 'glibc 2.31' })],
     ['CPU is another', { kind: 'cpu', why: 'native' }, worker({ cpuModel: 'b CPU' })],
     ['other features', { kind: 'cpu', why: 'native' }, worker({ cpuFlags: ['fpu'] })],
+    [
+      'lacks avx2',
+      { kind: 'instructions', why: '-mavx2' },
+      worker({ cpuFlags: ['avx', 'fpu', 'smep'] }),
+    ],
     ['has no cc', cc, worker({ tools: [] })],
     ['/opt/cc', cc, tool({ path: '/opt/cc' })],
     ['cc 13', cc, tool({ version: 'cc 13' })],
@@ -79,6 +84,11 @@ describe('a worker', () => {
     ['6.2', pack('linux-libc-dev', 'series'), worker({ packages: { 'linux-libc-dev': '6.2.1' } })],
   ])('is refused, naming %s', (word, requirement, there) => {
     expect(eligible([requirement], local, there)).toContain(word);
+  });
+
+  it('may have more instructions than are here, and lack what only a kernel uses', () => {
+    const there = worker({ cpuModel: 'b CPU', cpuFlags: ['avx', 'avx2', 'avx512f', 'fpu'] });
+    expect(eligible([{ kind: 'instructions', why: '-mavx2' }], local, there)).toBeUndefined();
   });
 
   it('may have another release of a series, and must lack what is absent here', () => {
