@@ -1,8 +1,9 @@
 /** cargo's configuration as it holds for a folder: https://doc.rust-lang.org/cargo/reference/config.html. */
 import { posix } from 'node:path';
 import { parse } from 'smol-toml';
+import { runByAsking } from './cargo-asked.ts';
 import type { Watch } from './stat-cache.ts';
-import { absolute, isFile, readRaw, upwards } from './files.ts';
+import { absolute, exists, isFile, readRaw, upwards } from './files.ts';
 
 export type CargoConfig = {
   /** Files that hold it, nearest first. */
@@ -11,6 +12,8 @@ export type CargoConfig = {
   readonly broken: string | undefined;
   /** A file that holds a credential, which must not travel. */
   readonly secretIn: string | undefined;
+  /** `FILE sets KEY`, of what a cargo that is only asked would run; what the user's own CARGO_HOME sets is no matter. */
+  readonly runs: string | undefined;
   readonly aliases: ReadonlyMap<string, readonly string[]>;
   /** build.rustc, build.rustc-wrapper, build.rustc-workspace-wrapper, build.rustdoc, target.*.linker, target.*.runner. */
   readonly programs: readonly { readonly key: string; readonly path: string }[];
@@ -28,6 +31,7 @@ type Draft = {
   files: string[];
   broken: string | undefined;
   secretIn: string | undefined;
+  runs: string | undefined;
   aliases: Map<string, readonly string[]>;
   programs: { key: string; path: string }[];
   sources: string[];
@@ -70,9 +74,12 @@ export function configFilesFor(folder: string, cargoHome: string, watch: Watch):
   return [...new Set(found)];
 }
 
-/** A program path in configuration: without a slash it is looked up on PATH, else it is relative to the folder above `.cargo`. */
+/**
+ * A program path in configuration: without a slash it is looked up on PATH, else it is relative to the folder above
+ * `.cargo`. Only a runner may have arguments, after spaces.
+ */
 function programOf(key: string, value: unknown, base: string): { key: string; path: string }[] {
-  const first = wordsOf(value)?.[0];
+  const first = typeof value === 'string' && !key.endsWith('.runner') ? value : wordsOf(value)?.[0];
   if (first === undefined || first === '') return [];
   return [{ key, path: first.includes('/') ? absolute(first, base) : first }];
 }
@@ -84,9 +91,19 @@ function mergeTarget(draft: Draft, name: string, value: unknown, base: string): 
   draft.flags.push(...listOf(target['rustflags']), ...listOf(target['rustdocflags']));
 }
 
-function merge(draft: Draft, value: Table, file: string): void {
-  // Paths are relative to the folder that holds `.cargo` (or to CARGO_HOME's parent).
-  const base = posix.dirname(posix.dirname(file));
+/** `include`: a list of paths, or of tables with a path. */
+function includedIn(value: Table, base: string): { path: string; optional: boolean }[] {
+  const include = value['include'];
+  const all: readonly unknown[] = Array.isArray(include) ? include : [include];
+  return all.flatMap((each) => {
+    const path = typeof each === 'string' ? each : tableOf(each)['path'];
+    if (typeof path !== 'string') return [];
+    return { path: absolute(path, base), optional: tableOf(each)['optional'] === true };
+  });
+}
+
+/** Paths are relative to `base`: the folder that holds `.cargo` (or CARGO_HOME's parent). True: a secret is in it. */
+function merge(draft: Draft, value: Table, base: string): boolean {
   for (const [name, words] of Object.entries(tableOf(value['alias']))) {
     const split = wordsOf(words);
     if (split !== undefined && !draft.aliases.has(name)) draft.aliases.set(name, split);
@@ -111,15 +128,11 @@ function merge(draft: Draft, value: Table, file: string): void {
       if (typeof path === 'string') draft.sources.push(absolute(path, base));
     }
   const registries = [tableOf(value['registry']), ...Object.values(tableOf(value['registries']))];
-  if (registries.some((each) => 'token' in tableOf(each) || 'secret-key' in tableOf(each)))
-    draft.secretIn ??= file;
-  for (const included of listOf(value['include'])) {
-    const path = absolute(included, posix.dirname(file));
-    readInto(draft, path);
-  }
+  return registries.some((each) => 'token' in tableOf(each) || 'secret-key' in tableOf(each));
 }
 
-function readInto(draft: Draft, file: string): void {
+/** Reads a file and what it includes; `own`: the user's, wherever the project came from. */
+function readInto(draft: Draft, file: string, own: boolean): void {
   if (draft.files.includes(file) || draft.files.length > 100) return;
   const text = readRaw(file, 1 << 20);
   if (text === undefined) {
@@ -127,14 +140,35 @@ function readInto(draft: Draft, file: string): void {
     return;
   }
   draft.files.push(file);
-  let value: unknown;
-  try {
-    value = parse(Buffer.from(text, 'latin1').toString('utf8'));
-  } catch {
+  const value = parsed(text);
+  if (value === undefined) {
     draft.broken ??= file;
     return;
   }
-  merge(draft, tableOf(value), file);
+  const key = own ? undefined : runByAsking(value);
+  if (key !== undefined) draft.runs ??= `${file} sets ${key}`;
+  const folder = posix.dirname(file);
+  if (merge(draft, value, posix.dirname(folder))) draft.secretIn ??= file;
+  for (const { path, optional } of includedIn(value, folder))
+    if (!optional || exists(path)) readInto(draft, path, own);
+}
+
+function parsed(text: string): Table | undefined {
+  try {
+    return tableOf(parse(Buffer.from(text, 'latin1').toString('utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+/** `--config`, of which the last counts most: the path of a file if there is one, else `KEY=VALUE`. */
+function readGiven(draft: Draft, given: readonly string[], folder: string, watch: Watch): void {
+  for (const each of given.toReversed()) {
+    const path = absolute(each, folder);
+    watch(path);
+    if (exists(path)) readInto(draft, path, false);
+    else merge(draft, parsed(each) ?? {}, folder);
+  }
 }
 
 /** CARGO_HOME of an environment. */
@@ -144,12 +178,18 @@ export function cargoHomeOf(env: ReadonlyMap<string, string>, cwd: string): stri
   return absolute('.cargo', env.get('HOME') ?? '/');
 }
 
-/** Reads and merges the configuration for a folder; nearer files win. */
-export function readCargoConfig(folder: string, cargoHome: string, watch: Watch): CargoConfig {
+/** Reads and merges the configuration for a folder; nearer files win, and `given` (--config) over all. */
+export function readCargoConfig(
+  folder: string,
+  cargoHome: string,
+  watch: Watch,
+  given: readonly string[] = [],
+): CargoConfig {
   const draft: Draft = {
     files: [],
     broken: undefined,
     secretIn: undefined,
+    runs: undefined,
     aliases: new Map(),
     programs: [],
     sources: [],
@@ -157,7 +197,9 @@ export function readCargoConfig(folder: string, cargoHome: string, watch: Watch)
     flags: [],
     env: [],
   };
-  for (const file of configFilesFor(folder, cargoHome, watch)) readInto(draft, file);
+  readGiven(draft, given, folder, watch);
+  for (const file of configFilesFor(folder, cargoHome, watch))
+    readInto(draft, file, posix.dirname(file) === cargoHome);
   for (const file of draft.files) watch(file);
   return { ...draft, flags: draft.flags.join(' ') };
 }

@@ -16,8 +16,9 @@ import { machineTriple, takeToolchain } from './toolchain.ts';
 import type { Plan } from './types.ts';
 
 function configOf(draft: Draft, verdict: CargoVerdict, home: string): CargoConfig {
-  return draft.context.caches.configs.getSync(`${verdict.directory}\0${home}`, (watch) =>
-    readCargoConfig(verdict.directory, home, watch),
+  const { directory, configs } = verdict;
+  return draft.context.caches.configs.getSync([directory, home, ...configs].join('\0'), (watch) =>
+    readCargoConfig(directory, home, watch, configs),
   );
 }
 
@@ -157,18 +158,11 @@ function takeCargoHome(draft: Draft, view: CargoView): Failure | undefined {
     const no = draft.roots.readOnly(posix.dirname(file), [posix.basename(file)]);
     if (no !== undefined) return no;
   }
-  for (const path of [...config.sources, ...configFilesNamed(draft, verdict)]) {
+  for (const path of config.sources) {
     const place = draft.roots.reads(path);
     if (!place.ok) return place.failure;
   }
   return undefined;
-}
-
-/** `--config FILE`; KEY=VALUE is not a file. */
-function configFilesNamed(draft: Draft, verdict: CargoVerdict): string[] {
-  return verdict.configs
-    .filter((each) => !each.includes('='))
-    .map((each) => absolute(each, draft.request.cwd));
 }
 
 function configRefusal(config: CargoConfig): string | undefined {
@@ -176,6 +170,8 @@ function configRefusal(config: CargoConfig): string | undefined {
     return `${config.broken} cannot be read: cargo's own message is right`;
   if (config.secretIn !== undefined)
     return `${config.secretIn} holds a token, which does not travel`;
+  // Before cargo is asked anything: nothing of a project runs only because rch plans.
+  if (config.runs !== undefined) return `${config.runs}, which cargo would run only to be asked`;
   return undefined;
 }
 

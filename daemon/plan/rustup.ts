@@ -22,6 +22,8 @@ export type Toolchain = {
   readonly home: string;
   /** Its name in `toolchains`, or undefined for one that a path names. */
   readonly name: string | undefined;
+  /** The toolchain file that names it by its path: a project's word, whose programs then are a project's. */
+  readonly byPathIn: string | undefined;
   /** The folder with bin and lib, symlinks resolved. */
   readonly folder: string;
   /** x86_64-unknown-linux-gnu. */
@@ -33,17 +35,21 @@ type Wanted = {
   readonly components: string[];
   readonly targets: string[];
   readonly path?: string;
+  /** The toolchain file that says so. */
+  readonly file?: string;
+  /** Nothing can be said of the file. */
+  readonly unreadable?: true;
 };
 
 function table(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-function toml(text: string): Readonly<Record<string, unknown>> {
+function tomlOf(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     return table(parse(Buffer.from(text, 'latin1').toString('utf8')));
   } catch {
-    return {};
+    return undefined;
   }
 }
 
@@ -54,15 +60,20 @@ const raw = (text: string): string => Buffer.from(text, 'utf8').toString('latin1
 
 function fromFile(folder: string): Wanted | undefined {
   for (const name of ['rust-toolchain', 'rust-toolchain.toml']) {
-    const text = readRaw(`${folder}/${name}`, 1 << 16);
-    if (text === undefined) continue;
-    if (name === 'rust-toolchain' && !text.includes('['))
-      return { name: text.trim(), components: [], targets: [] };
-    const value = table(toml(text)['toolchain']);
+    const file = `${folder}/${name}`;
+    if (!isFile(file)) continue;
+    const text = readRaw(file, 1 << 16);
+    const none = { components: [], targets: [], file };
+    if (name === 'rust-toolchain' && text?.includes('[') === false)
+      return { name: text.trim(), ...none };
+    const whole = text === undefined ? undefined : tomlOf(text);
+    if (whole === undefined) return { name: '', unreadable: true, ...none };
+    const value = table(whole['toolchain']);
     const { channel, path } = value;
     const lists = { components: strings(value['components']), targets: strings(value['targets']) };
-    if (typeof path === 'string') return { name: '', path: absolute(raw(path), folder), ...lists };
-    if (typeof channel === 'string') return { name: channel, ...lists };
+    if (typeof path === 'string')
+      return { name: '', path: absolute(raw(path), folder), file, ...lists };
+    if (typeof channel === 'string') return { name: channel, file, ...lists };
   }
   return undefined;
 }
@@ -70,7 +81,7 @@ function fromFile(folder: string): Wanted | undefined {
 function wanted(home: string, cwd: string, env: ReadonlyMap<string, string>): Wanted | undefined {
   const named = env.get('RUSTUP_TOOLCHAIN');
   if (named !== undefined && named !== '') return { name: named, components: [], targets: [] };
-  const settings = toml(readRaw(`${home}/settings.toml`, 1 << 20) ?? '');
+  const settings = tomlOf(readRaw(`${home}/settings.toml`, 1 << 20) ?? '') ?? {};
   const overrides = table(settings['overrides']);
   for (const folder of upwards(cwd)) {
     const override = overrides[Buffer.from(folder, 'latin1').toString('utf8')];
@@ -131,15 +142,14 @@ export function toolchainOf({ plus, cwd, env, arch }: ToolchainQuestion): Result
   const want =
     plus === undefined ? wanted(home, cwd, env) : { name: plus, components: [], targets: [] };
   if (want === undefined) return fail('rustup has no default toolchain');
-  if (want.path !== undefined) {
-    const folder = realPath(want.path);
-    if (folder === undefined) return fail(`the toolchain ${want.path} is not there`);
-    return ok({ home, name: undefined, folder, host: hostOf(folder, '', arch) });
-  }
-  if (want.name.startsWith('/')) {
-    const folder = realPath(want.name);
-    if (folder === undefined) return fail(`the toolchain ${want.name} is not there`);
-    return ok({ home, name: undefined, folder, host: hostOf(folder, '', arch) });
+  if (want.unreadable === true)
+    return fail(`${want.file ?? ''} cannot be read: rustup's own message is right`);
+  const path = want.path ?? (want.name.includes('/') ? absolute(want.name, cwd) : undefined);
+  if (path !== undefined) {
+    const folder = realPath(path);
+    if (folder === undefined) return fail(`the toolchain ${path} is not there`);
+    const host = hostOf(folder, '', arch);
+    return ok({ home, name: undefined, byPathIn: want.file, folder, host });
   }
   const hosts = [`${arch}-unknown-linux-gnu`, `${arch}-unknown-linux-musl`];
   const name = installed(home, want.name, hosts);
@@ -149,7 +159,7 @@ export function toolchainOf({ plus, cwd, env, arch }: ToolchainQuestion): Result
   const missing = lacking(folder, want);
   if (missing !== undefined)
     return fail(`the toolchain file asks for ${missing}, which rustup would install first`);
-  return ok({ home, name, folder, host: hostOf(folder, name, arch) });
+  return ok({ home, name, byPathIn: undefined, folder, host: hostOf(folder, name, arch) });
 }
 
 /** Why the toolchain cannot do what the subcommand needs, or undefined. */

@@ -51,6 +51,10 @@ function takeRustup(draft: Draft, wish: ToolchainWish): Failure | undefined {
   });
   if (!found.ok) return found.failure;
   const toolchain = found.value;
+  if (toolchain.byPathIn !== undefined)
+    return {
+      reason: `${toolchain.byPathIn} names ${toolchain.folder}, whose cargo would run only to be asked`,
+    };
   const missing = missingComponent(toolchain, wish.subcommand, wish.targets);
   if (missing !== undefined) return { reason: `${missing}: its own message is right` };
   const { only, skip, outside } = toolchainParts(toolchain);

@@ -1,6 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { findProgram } from '../../daemon/plan/path-search.ts';
 import type { ExplainedLine } from '../../src/cli/render/line.ts';
 import { Line } from './rig.ts';
 
@@ -53,3 +54,25 @@ it('a shim keeps here what the project excludes, or what is less sure than its t
   writeFileSync(join(strict, '.rch', 'config.toml'), '[classify]\nconfidence_threshold = 0.9\n');
   expect(await here([], strict)).toBe('confidence 0.85 is below the threshold 0.90');
 });
+
+it.skipIf(findProgram('cargo', process.env['PATH'] ?? '') === undefined)(
+  'rch why runs nothing of a cloned project, whose build then runs what it says here',
+  async () => {
+    const cloned = join(line.world.home, 'cloned');
+    for (const folder of ['.cargo', 'src']) mkdirSync(join(cloned, folder), { recursive: true });
+    writeFileSync(join(cloned, 'Cargo.toml'), '[package]\nname = "cloned"\nversion = "0.1.0"\n');
+    writeFileSync(join(cloned, 'src', 'main.rs'), 'fn main() {}\n');
+    writeFileSync(join(cloned, '.cargo', 'config.toml'), '[build]\nrustc = "./mark.sh"\n');
+    writeFileSync(join(cloned, 'mark.sh'), `#!/bin/sh\n: >'${cloned}/mark'\nexec rustc "$@"\n`, {
+      mode: 0o755,
+    });
+    const said = await line.say(['why', 'cargo build'], {}, cloned);
+    expect(said.out).toMatch(/would run here: .*config\.toml sets build\.rustc/);
+    expect(existsSync(join(cloned, 'mark'))).toBe(false);
+    const built = await line.world.run(['cargo', 'build', '--offline'], { cwd: cloned });
+    expect(built.code, built.stderr.toString()).toBe(0);
+    expect((await line.world.history(1))[0]).toMatchObject({ decision: 'local' });
+    expect(existsSync(join(cloned, 'mark'))).toBe(true);
+    rmSync(cloned, { recursive: true });
+  },
+);

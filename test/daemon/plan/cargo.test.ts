@@ -7,11 +7,15 @@ import type { Plan } from '../../../daemon/plan/types.ts';
 import {
   folderWith,
   has,
+  lock,
   machine,
+  manifest,
   newContext,
   packageNames,
+  plain,
   planned,
   planOf,
+  project,
   put,
   reasonOf,
   rootPaths,
@@ -19,23 +23,6 @@ import {
 } from './world.ts';
 
 const cargo = has('cargo');
-const manifest = (name: string, more = ''): string =>
-  `[package]\nname = "${name}"\nversion = "0.1.0"\nedition = "2021"\n${more}`;
-const plain = { 'Cargo.toml': manifest('p'), 'src/main.rs': 'fn main() { println!("hi"); }\n' };
-
-function lock(cwd: string, env: Record<string, string> = {}): void {
-  execFileSync('cargo', ['generate-lockfile', '--offline', '--quiet'], {
-    cwd,
-    env: { ...process.env, ...env },
-  });
-}
-
-function project(files: Record<string, string>): string {
-  const cwd = folderWith(files);
-  lock(cwd);
-  return cwd;
-}
-
 /** Everything below a folder, to see that planning changed nothing. */
 function tree(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })

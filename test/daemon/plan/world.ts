@@ -137,3 +137,25 @@ export function rootPaths(plan: Plan, policy?: 'project' | 'readOnly'): string[]
     .filter((root) => policy === undefined || root.policy === policy)
     .map((root) => root.path);
 }
+
+export const manifest = (name: string, more = ''): string =>
+  `[package]\nname = "${name}"\nversion = "0.1.0"\nedition = "2021"\n${more}`;
+/** A crate without dependencies. */
+export const plain = {
+  'Cargo.toml': manifest('p'),
+  'src/main.rs': 'fn main() { println!("hi"); }\n',
+};
+
+export function lock(cwd: string, env: Record<string, string> = {}): void {
+  execFileSync('cargo', ['generate-lockfile', '--offline', '--quiet'], {
+    cwd,
+    env: { ...process.env, ...env },
+  });
+}
+
+/** A folder with these files and the lock file that they come to. */
+export function project(files: Record<string, string>): string {
+  const cwd = folderWith(files);
+  lock(cwd);
+  return cwd;
+}
