@@ -160,11 +160,12 @@ export class Session implements Listener {
         else job.attach(this, message);
         return;
       case 'finish':
-        if (job !== undefined) job.finish();
-        else void this.#kept(message.job, () => this.#agent.kept.remove(hexOf(message)));
-        return;
       case 'kill':
-        job?.kill();
+        // Either may come late: nobody wants what was put aside of the job meanwhile.
+        if (job === undefined)
+          void this.#kept(message.job, () => this.#agent.kept.remove(hexOf(message)));
+        else if (message.type === 'finish') job.finish();
+        else job.kill();
         return;
       case 'outAck':
       case 'stdin':

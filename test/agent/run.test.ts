@@ -559,6 +559,27 @@ test('a job whose owner stays away is ended whole, and its tree is trusted no mo
   expect(readdirSync(tree())).toEqual([]);
 });
 
+test('results that were put aside go when their owner lets go of the job after all', async () => {
+  const put = (): string[] => readdirSync(join(agent.folder, 'kept'));
+  peer.close();
+  peer = await AgentPeer.connect(agent.socket, { ownerDeadline: 0.3 });
+  await synced({});
+  const job = start('echo made > made');
+  await peer.follow(job);
+  peer.close();
+  await expect.poll(put).toEqual([job.toString('hex')]);
+  peer = await AgentPeer.connect(agent.socket, { workstation: 'other' });
+  peer.send({ type: 'kill', job });
+  const request = peer.nextRequest();
+  peer.send({ type: 'ping', request });
+  await peer.answer(request);
+  expect(put()).toEqual([job.toString('hex')]);
+  peer.close();
+  peer = await AgentPeer.connect(agent.socket);
+  peer.send({ type: 'kill', job });
+  await expect.poll(put).toEqual([]);
+});
+
 test('a kill leaves no process, no slot and no folder, and the next sync restores the tree', async () => {
   await synced({ a: file('1') }, ['1']);
   const mark = `rch-test-${randomBytes(6).toString('hex')}`;
