@@ -544,6 +544,60 @@ test('an ended job keeps its result for one who comes back, but not for another 
   await peer.control.take('unknownJob');
 });
 
+const attachTo = (job: Buffer): Of<'attach'> => ({
+  ...{ type: 'attach', job, stdoutAt: 0n, stderrAt: 0n, terminalAt: 0n, stdinAt: 0n },
+});
+
+test.each(['attach', 'kill'] as const)(
+  'a job that its link had to hear never began (%s) does not begin when its order comes late',
+  async (asked) => {
+    await synced({});
+    const job = randomBytes(16);
+    const late = await AgentPeer.connect(agent.socket);
+    peer.send(asked === 'attach' ? attachTo(job) : { type: 'kill', job });
+    const request = peer.nextRequest();
+    peer.send({ type: 'ping', request });
+    await peer.answer(request);
+    const told = (): Promise<Of<'notStarted'>> =>
+      peer.control.take('notStarted', ({ kind }) => kind === 'never-seen');
+    if (asked === 'attach') await told();
+    late.run(job, script('echo ran > ran'));
+    expect((await late.follow(job)).notStarted?.reason).toBe('that job was here, or was given up');
+    expect(existsSync(tree('ran'))).toBe(false);
+    // Neither does it for an agent after this one.
+    late.close();
+    await agent.end('SIGKILL');
+    agent = await startAgent({ folder: agent.folder });
+    peer = await AgentPeer.connect(agent.socket);
+    peer.run(job, script('echo ran > ran'));
+    expect((await peer.follow(job)).notStarted).toBeDefined();
+    peer.send(attachTo(job));
+    await told();
+  },
+);
+
+test('that a job began is known to every agent after, however often one died', async () => {
+  await synced({});
+  const over = start('true');
+  await peer.follow(over);
+  peer.send({ type: 'finish', job: over });
+  const refused = start('true', { tool: '/nowhere' });
+  await peer.control.take('notStarted', ({ job }) => job.equals(refused));
+  const cut = start('sleep 1000');
+  await peer.control.take('started', ({ job }) => job.equals(cut));
+  for (let death = 1; death <= 2; death++) {
+    await agent.end('SIGKILL');
+    agent = await startAgent({ folder: agent.folder });
+  }
+  peer = await AgentPeer.connect(agent.socket);
+  for (const job of [over, cut]) {
+    peer.send(attachTo(job));
+    await peer.control.take('unknownJob', (told) => told.job.equals(job));
+  }
+  peer.send(attachTo(refused));
+  await peer.control.take('notStarted', ({ kind }) => kind === 'never-seen');
+});
+
 test('a job whose owner stays away is ended whole, and its tree is trusted no more', async () => {
   peer.close();
   peer = await AgentPeer.connect(agent.socket, { ownerDeadline: 0.3 });
