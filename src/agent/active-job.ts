@@ -239,7 +239,8 @@ export class ActiveJob {
     this.#shift = this.owner.clock.shift;
     mkdirSync(folder.jobs, { recursive: true, mode: 0o700 });
     this.#needs.begins();
-    const prepared = prepare(this.plan, { folder: this.#folder, runner, shims, sandbox, lease });
+    const where = { agentFolder: folder.path, folder: this.#folder };
+    const prepared = prepare(this.plan, { ...where, runner, shims, sandbox, lease });
     for (const { root, readOnly } of this.plan.roots) {
       if (readOnly) continue;
       root.addCaches(this.plan.spec.caches);

@@ -964,6 +964,37 @@ function india(): Buffer {
   return Buffer.concat([part, part, Buffer.from('\nIST-5:30\n')]);
 }
 
+test
+  .skipIf(!root)
+  .each([
+    { method: 'namespaces', without: [] },
+    ...(bubblewrap ? [{ method: 'bubblewrap', without: ['--without', 'namespaces'] }] : []),
+  ])(
+  'a job sees nothing of the agent’s folder wherever that lies ($method)',
+  async ({ without }) => {
+    const folder = mkdtempSync('/opt/rch-agent-test-');
+    const worker = await startAgent({ folder, arguments: without });
+    const link = await AgentPeer.connect(worker.socket);
+    try {
+      await link.syncWhole({ ...at, to: 5n }, manifestOf({ a: file('1') }), ['1']);
+      const job = randomBytes(16);
+      const reach = `ls -A ${folder} ${folder}/trees ${folder}/run; [ -e ${worker.socket} ] && echo found; echo x > ${folder}/x`;
+      const run = script(`cat a; ls -l /home/caller/shims | wc -l; ${reach}`, {
+        env: ['PATH=/home/caller/shims:/usr/bin:/bin'],
+      });
+      const shims = { shimDir: '/home/caller/shims', shimTools: ['cat'] };
+      link.run(job, { ...run, spec: { ...run.spec, ...shims } });
+      const end = await link.follow(job);
+      expect(end.stdout).toBe(`12\n${folder}:\n`);
+      expect(end.stderr).toMatch(/Read-only file system/);
+      expect(existsSync(join(folder, 'x'))).toBe(false);
+    } finally {
+      link.close();
+      await worker.stop();
+    }
+  },
+);
+
 const machine = { host: 'engine', zone: india().toString('base64') };
 /** Nobody may tell by these where a job runs. */
 const whereabouts = 'uname -n; getent hosts engine; date +%z';
