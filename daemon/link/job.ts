@@ -133,6 +133,8 @@ export class Job {
     }, this.#needs.patienceMs);
     if (this.#origin.from === 'file' && this.#origin.record.done !== undefined)
       this.#needs.report(this.#origin.record.done);
+    // The link before may have gone before the agent heard of it.
+    if (this.#state.at === 'over' && isForsaken(this.#state.outcome)) this.#act('killThere');
     this.#caller.expect();
   }
 
@@ -273,7 +275,7 @@ export class Job {
         if (this.#state.at === 'over') this.#talk.lost(this.#state.outcome);
         return;
       case 'killThere':
-        this.#needs.client.send({ type: 'kill', job: this.#id });
+        this.#needs.lastWords.say({ type: 'kill', job: this.#id });
         return;
       case 'report':
         this.#report();

@@ -73,7 +73,7 @@ export class KeptJobs {
   }
 
   async #fetch(record: JobRecord, results: Results): Promise<Result<Fetched>> {
-    const { book, folder, client } = this.#needs;
+    const { book, folder, client, lastWords } = this.#needs;
     const { plan } = record.run;
     const id = Buffer.from(plan.job, 'hex');
     const told = await client.request((request) => ({ type: 'reclaim', request, job: id }));
@@ -95,7 +95,7 @@ export class KeptJobs {
       const taken = await returning.take(projects);
       if (!taken.ok) return taken;
       for (const { root } of projects) root.distrust();
-      client.send({ type: 'finish', job: id });
+      lastWords.say({ type: 'finish', job: id });
       file.remove();
       this.#jobs.delete(plan.job);
       return ok({ files: returning.count, conflicts: [...taken.value.conflicts] });

@@ -7,7 +7,7 @@ import { ok, type Result } from '../../src/base/result.ts';
 import { jobsFolder, treesFolder, type Layout } from '../../src/base/layout.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { BlobPacker } from '../../src/protocol/blob-packer.ts';
-import { parseVitals, type AgentFacts, type HelloFacts } from '../../src/protocol/facts.ts';
+import type { AgentFacts, HelloFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront } from '../../src/protocol/ipc.ts';
 import { FsHelper } from '../../src/tree/fs-helper.ts';
 import { Hasher } from '../../src/tree/hash.ts';
@@ -26,6 +26,8 @@ import type { LinkLog } from './link-log.ts';
 import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
+import { LastWords } from './last-words.ts';
+import { machineWords } from './machine-words.ts';
 import { peerOf } from './peer.ts';
 import { Renewal } from './renewal.ts';
 import { Tails } from './tails.ts';
@@ -71,6 +73,7 @@ export class Link {
   readonly #needs: LinkNeeds;
   readonly #tell: (message: LinkToFront) => void;
   readonly #client: AgentClient;
+  readonly #lastWords: LastWords;
   readonly #parts: Parts;
   readonly #book: RootBook;
   readonly #spool: Spool;
@@ -134,6 +137,7 @@ export class Link {
         blob: (blob) => this.#spool.take(blob),
       },
     });
+    this.#lastWords = new LastWords(this.#client);
     this.#kept = new KeptJobs({
       ...this.#holdingParts(),
       folder: this.#jobsFolder,
@@ -261,6 +265,7 @@ export class Link {
   #holdingParts(): Omit<HoldingsNeeds, 'file'> {
     return {
       client: this.#client,
+      lastWords: this.#lastWords,
       packer: this.#packer,
       book: this.#book,
       spool: this.#spool,
@@ -392,6 +397,8 @@ export class Link {
       clockOffset: this.#client.clock.offset.toString(),
       roundTrip: this.#client.clock.roundTrip,
     });
+    // Before any new job: those that hold what it needs.
+    this.#lastWords.repeat();
     for (const [id, job] of this.#jobs) {
       this.#needs.log.say('info', 'the connection is back', id);
       job.agentBack();
@@ -409,19 +416,9 @@ export class Link {
   }
 
   #receive(message: AgentMessage): void {
-    if (message.type === 'state') {
-      this.#tell({
-        type: 'slots',
-        total: message.totalSlots,
-        used: message.usedSlots,
-        own: message.ownSlots,
-        freeBytes: Number(message.freeBytes),
-      });
-      return;
-    }
-    if (message.type === 'vitals') {
-      const vitals = parseVitals(message.json);
-      if (vitals !== undefined) this.#tell({ type: 'vitals', ...vitals });
+    if (message.type === 'state' || message.type === 'vitals') {
+      const words = machineWords(message);
+      if (words !== undefined) this.#tell(words);
       return;
     }
     if (!('job' in message)) return;

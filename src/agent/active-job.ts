@@ -57,6 +57,8 @@ export type JobNeeds = {
   readonly changed: () => void;
   /** Puts the results of an ended job aside; the value is their bytes. */
   readonly keep: (job: ActiveJob) => Promise<Result<number>>;
+  /** Its tool is about to begin. Throws when it must not. */
+  readonly begins: () => void;
   /** The job is over, and everything it held is given back. */
   readonly over: (outcome: 'untouched' | 'settled' | 'dropped') => void;
 };
@@ -236,7 +238,9 @@ export class ActiveJob {
     const { folder, runner, runners, shims } = this.#needs;
     this.#shift = this.owner.clock.shift;
     mkdirSync(folder.jobs, { recursive: true, mode: 0o700 });
-    const prepared = prepare(this.plan, { folder: this.#folder, runner, shims, sandbox, lease });
+    this.#needs.begins();
+    const where = { agentFolder: folder.path, folder: this.#folder };
+    const prepared = prepare(this.plan, { ...where, runner, shims, sandbox, lease });
     for (const { root, readOnly } of this.plan.roots) {
       if (readOnly) continue;
       root.addCaches(this.plan.spec.caches);

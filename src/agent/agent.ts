@@ -22,6 +22,7 @@ import type { Log } from './log.ts';
 import { Memory } from '../base/memory.ts';
 import { sweepOrphans } from './orphans.ts';
 import { Owner, slotsOf } from './owner.ts';
+import { Past } from './past.ts';
 import type { Root } from './root.ts';
 import { Roots } from './roots.ts';
 import { Runners } from './runner.ts';
@@ -83,7 +84,7 @@ export class Agent {
   #tidying: Promise<void> = Promise.resolve();
   #benchmark: Promise<BenchmarkFacts> | undefined;
 
-  private constructor(needs: AgentNeeds, store: Store, hasher: Hasher, past: readonly string[]) {
+  private constructor(needs: AgentNeeds, store: Store, hasher: Hasher, past: Past) {
     this.#needs = needs;
     this.log = needs.log;
     this.version = needs.version;
@@ -109,6 +110,7 @@ export class Agent {
       hasher: this.#hasher,
       log: needs.log,
       roots: this.#roots,
+      past,
       changed: () => {
         void this.#tellState();
       },
@@ -122,11 +124,12 @@ export class Agent {
         return this.kept.keep({ hex, workstation: owner.workstation }, results);
       },
     };
-    this.jobs = new Jobs(jobs, past);
+    this.jobs = new Jobs(jobs);
   }
 
   static async open(needs: AgentNeeds): Promise<Result<Agent>> {
-    const past = await sweepOrphans(needs.folder, needs.log);
+    const past = new Past(join(needs.folder.path, 'past'), needs.log);
+    past.left(await sweepOrphans(needs.folder, needs.log));
     await emptyTrash(needs.folder);
     await sweepFolder(needs.folder);
     const hasher = new Hasher();

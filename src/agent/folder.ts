@@ -7,6 +7,7 @@
  * trees/WORKSTATION/ROOT/   meta.json, manifest, stats, t/ (the tree itself)
  * jobs/ID/       what one job needs while it runs: tmp/, passwd, group, owner
  * shims/HASH/    links to tools (src/agent/shim-folders.ts), made anew by each agent
+ * past           which jobs began, and which never will (src/agent/past.ts)
  * kept/ID/       results of a job that could not be returned (src/agent/kept.ts)
  * log/           agent.log
  * ```

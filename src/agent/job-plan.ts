@@ -9,7 +9,7 @@ import { isBelow, within } from './caches.ts';
 import type { Root } from './root.ts';
 import type { Roots } from './roots.ts';
 
-const JOB_BYTES = 16;
+export const JOB_BYTES = 16;
 
 export type JobRefusal = Failure & { readonly kind: RefusalKind };
 

@@ -2,17 +2,16 @@
 import type { AgentMessage } from '../protocol/agent.ts';
 import { ActiveJob, type JobNeeds } from './active-job.ts';
 import { isBelow } from './caches.ts';
-import { planJob, type PlannedRoot } from './job-plan.ts';
+import { JOB_BYTES, planJob, type PlannedRoot } from './job-plan.ts';
 import type { Owner } from './owner.ts';
+import type { Fate, Past } from './past.ts';
 import type { Others } from './result.ts';
 import type { Roots } from './roots.ts';
 import type { Session } from './session.ts';
 
-/** Jobs that are remembered when they are over: a link asks within its patience, or never. */
-const MOST_PAST = 10_000;
-
-export type JobsNeeds = Omit<JobNeeds, 'owner' | 'others' | 'over'> & {
+export type JobsNeeds = Omit<JobNeeds, 'owner' | 'others' | 'begins' | 'over'> & {
   readonly roots: Roots;
+  readonly past: Past;
   /** A job is over. */
   readonly ended: () => void;
 };
@@ -20,22 +19,27 @@ export type JobsNeeds = Omit<JobNeeds, 'owner' | 'others' | 'over'> & {
 export class Jobs {
   readonly #needs: JobsNeeds;
   readonly #jobs = new Map<string, ActiveJob>();
-  /** Jobs that had started and are over, also those of an agent before this one; the newest last. */
-  readonly #past: Set<string>;
 
-  /** `past`: jobs that an agent before this one was running when it died. */
-  constructor(needs: JobsNeeds, past: readonly string[]) {
+  constructor(needs: JobsNeeds) {
     this.#needs = needs;
-    this.#past = new Set(past);
   }
 
   get all(): ActiveJob[] {
     return [...this.#jobs.values()];
   }
 
-  /** Whether a job that is not here any more had come so far that its tool may have run. */
-  hadBegun(id: Buffer): boolean {
-    return this.#past.has(id.toString('hex'));
+  /**
+   * Whether the tool of a job that is not here may have run, which decides what becomes of the command. What has not
+   * begun by now never will: its `run` may still be on its way, on a connection that somebody else took the place of.
+   */
+  settleFate(id: Buffer): Fate {
+    const hex = id.toString('hex');
+    // Another workstation's.
+    if (this.#jobs.has(hex)) return 'never';
+    const { past } = this.#needs;
+    const fate = past.of(hex);
+    if (fate === undefined && id.length === JOB_BYTES) past.never(hex);
+    return fate ?? 'never';
   }
 
   /** The job, if it is one of this workstation's. */
@@ -47,11 +51,12 @@ export class Jobs {
   run(message: Extract<AgentMessage, { type: 'run' }>, session: Session): void {
     const { owner } = session;
     const id = Buffer.from(message.job);
-    const known = this.#jobs.has(id.toString('hex'));
+    const hex = id.toString('hex');
+    const known = this.#jobs.has(hex) || this.#needs.past.of(hex) !== undefined;
     const plan = planJob(message, owner.workstation, this.#needs.roots);
     if (!plan.ok || known) {
       const { kind, reason } = plan.ok
-        ? ({ kind: 'internal', reason: 'there is a job of that id' } as const)
+        ? ({ kind: 'internal', reason: 'that job was here, or was given up' } as const)
         : plan.failure;
       session.send({ type: 'notStarted', job: id, kind, reason });
       return;
@@ -60,20 +65,17 @@ export class Jobs {
       ...this.#needs,
       owner,
       others: (root) => this.#othersIn(root, id),
+      begins: () => {
+        this.#needs.past.begun(hex);
+      },
       over: (outcome) => {
-        this.#jobs.delete(job.hex);
-        if (outcome !== 'untouched') this.#remember(job.hex);
+        this.#jobs.delete(hex);
+        if (outcome === 'untouched') this.#needs.past.never(hex);
         this.#needs.ended();
       },
     });
-    this.#jobs.set(job.hex, job);
+    this.#jobs.set(hex, job);
     void job.begin();
-  }
-
-  #remember(hex: string): void {
-    this.#past.add(hex);
-    const [oldest] = this.#past;
-    if (this.#past.size > MOST_PAST && oldest !== undefined) this.#past.delete(oldest);
   }
 
   #othersIn({ root, path }: PlannedRoot, id: Buffer): Others {

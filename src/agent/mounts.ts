@@ -1,6 +1,7 @@
 /** What a job sees where: the mounts of its sandbox, in the order to make them. Pure. */
 import { basename, dirname } from 'node:path';
 import { MountFlag } from '../protocol/run.ts';
+import { isBelow } from './caches.ts';
 
 /** Paths as latin1-decoded bytes. */
 export type Mount = { readonly source: string; readonly target: string; readonly flags: number };
@@ -129,6 +130,10 @@ export function bubblewrapArguments(wish: BubblewrapWish, look: Look): string[] 
       mount.source,
       mount.target,
     );
+  // What a tool wrote there would be lost, and nobody told.
+  const targets = wish.mounts.map(({ target }) => target);
+  for (const folder of [...split, ...hidden])
+    if (!targets.some((target) => isBelow(folder, target))) argv.push('--remount-ro', folder);
   argv.push('--chdir', '/', '--', '/.rch/rch-run');
   return argv;
 }

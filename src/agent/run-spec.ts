@@ -10,6 +10,7 @@ import {
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { MountFlag, SandboxMethod, type RunSpec } from '../protocol/run.ts';
+import { isBelow } from './caches.ts';
 import { shimTargets, type JobPlan } from './job-plan.ts';
 import { bubblewrapArguments, planMounts, type Mount } from './mounts.ts';
 import { here, type Sandbox } from './sandbox.ts';
@@ -24,6 +25,8 @@ export const OUTPUT_WINDOW = 1024 * 1024;
 export type Prepared = { readonly argv: readonly [string, ...string[]]; readonly spec: RunSpec };
 
 export type SpecNeeds = {
+  /** The agent's. */
+  readonly agentFolder: string;
   /** The job's own folder, not made yet. */
   readonly folder: string;
   readonly runner: string;
@@ -50,11 +53,18 @@ function makeFolder(plan: JobPlan, folder: string): void {
   for (const part of ['tmp', 'vartmp']) chmodSync(join(folder, part), 0o1777);
 }
 
-/** Folders of the caller's and the worker's user that the job must not see. Temporary ones are replaced anyway. */
-function hidden(plan: JobPlan): string[] {
-  const folders = new Set([...plan.spec.hide, homedir()]);
+/**
+ * Folders of the caller's and the worker's user that the job must not see, and the agent's own, wherever it lies: who
+ * reaches that has every project in it, and the socket by which anything is run. Temporary ones are replaced anyway.
+ */
+function hidden(plan: JobPlan, agentFolder: string): string[] {
   const replaced = temporariesOf(plan).map(({ path }) => path);
-  return [...folders].filter((folder) => folder !== '/' && !replaced.includes(folder));
+  const folders = [...new Set([...plan.spec.hide, homedir()])].filter(
+    (folder) => folder !== '/' && !replaced.includes(folder),
+  );
+  // Where it lies in one of those there must not even be a way to it.
+  const covered = [...folders, ...replaced].some((folder) => isBelow(agentFolder, folder));
+  return covered ? folders : [...folders, agentFolder];
 }
 
 /** A read-only root in which new files may be made: a folder of the job's with everything of the root in it. */
@@ -152,7 +162,7 @@ export function prepare(plan: JobPlan, needs: SpecNeeds): Prepared {
         mountSources: mounts.map((mount) => bytes(mount.source)),
         mountTargets: mounts.map((mount) => bytes(mount.target)),
         mountFlags: mounts.map((mount) => mount.flags),
-        hide: hidden(plan).map(bytes),
+        hide: hidden(plan, needs.agentFolder).map(bytes),
         filePaths: files.map(({ path }) => bytes(path)),
         fileContents: files.map(({ content }) => content),
         host: Buffer.from(plan.spec.machine.host),
@@ -169,7 +179,7 @@ export function prepare(plan: JobPlan, needs: SpecNeeds): Prepared {
       {
         program: needs.sandbox.bubblewrap,
         mounts: viewOf(plan, needs),
-        hide: hidden(plan),
+        hide: hidden(plan, needs.agentFolder),
         files: written,
         host: plan.spec.machine.host,
         uid: plan.spec.user.uid,

@@ -160,11 +160,10 @@ export class Session implements Listener {
         else job.attach(this, message);
         return;
       case 'finish':
-        if (job !== undefined) job.finish();
-        else void this.#kept(message.job, () => this.#agent.kept.remove(hexOf(message)));
-        return;
       case 'kill':
-        job?.kill();
+        if (job === undefined) this.#unwanted(message.job);
+        else if (message.type === 'finish') job.finish();
+        else job.kill();
         return;
       case 'outAck':
       case 'stdin':
@@ -298,11 +297,17 @@ export class Session implements Listener {
     this.send({ type: 'syncNeed', request, hashes, partial: held });
   }
 
-  /** For a job that is not here: whether its tool may have run decides what becomes of the command. */
+  /** For a job that is not here. */
   #unknown(job: Buffer): void {
     const reason = 'the worker never began the job';
-    if (this.#agent.jobs.hadBegun(job)) this.send({ type: 'unknownJob', job });
+    if (this.#agent.jobs.settleFate(job) === 'begun') this.send({ type: 'unknownJob', job });
     else this.send({ type: 'notStarted', job, kind: 'never-seen', reason });
+  }
+
+  /** Nobody wants a job that is not here: nor what was put aside of it, nor that it begins after all. */
+  #unwanted(job: Buffer): void {
+    void this.#kept(job, () => this.#agent.kept.remove(hexOf({ job })));
+    this.#agent.jobs.settleFate(job);
   }
 
   /** Runs `use` on what is kept of a job of this workstation, if anything is. */

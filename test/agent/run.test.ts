@@ -544,6 +544,60 @@ test('an ended job keeps its result for one who comes back, but not for another 
   await peer.control.take('unknownJob');
 });
 
+const attachTo = (job: Buffer): Of<'attach'> => ({
+  ...{ type: 'attach', job, stdoutAt: 0n, stderrAt: 0n, terminalAt: 0n, stdinAt: 0n },
+});
+
+test.each(['attach', 'kill'] as const)(
+  'a job that its link had to hear never began (%s) does not begin when its order comes late',
+  async (asked) => {
+    await synced({});
+    const job = randomBytes(16);
+    const late = await AgentPeer.connect(agent.socket);
+    peer.send(asked === 'attach' ? attachTo(job) : { type: 'kill', job });
+    const request = peer.nextRequest();
+    peer.send({ type: 'ping', request });
+    await peer.answer(request);
+    const told = (): Promise<Of<'notStarted'>> =>
+      peer.control.take('notStarted', ({ kind }) => kind === 'never-seen');
+    if (asked === 'attach') await told();
+    late.run(job, script('echo ran > ran'));
+    expect((await late.follow(job)).notStarted?.reason).toBe('that job was here, or was given up');
+    expect(existsSync(tree('ran'))).toBe(false);
+    // Neither does it for an agent after this one.
+    late.close();
+    await agent.end('SIGKILL');
+    agent = await startAgent({ folder: agent.folder });
+    peer = await AgentPeer.connect(agent.socket);
+    peer.run(job, script('echo ran > ran'));
+    expect((await peer.follow(job)).notStarted).toBeDefined();
+    peer.send(attachTo(job));
+    await told();
+  },
+);
+
+test('that a job began is known to every agent after, however often one died', async () => {
+  await synced({});
+  const over = start('true');
+  await peer.follow(over);
+  peer.send({ type: 'finish', job: over });
+  const refused = start('true', { tool: '/nowhere' });
+  await peer.control.take('notStarted', ({ job }) => job.equals(refused));
+  const cut = start('sleep 1000');
+  await peer.control.take('started', ({ job }) => job.equals(cut));
+  for (let death = 1; death <= 2; death++) {
+    await agent.end('SIGKILL');
+    agent = await startAgent({ folder: agent.folder });
+  }
+  peer = await AgentPeer.connect(agent.socket);
+  for (const job of [over, cut]) {
+    peer.send(attachTo(job));
+    await peer.control.take('unknownJob', (told) => told.job.equals(job));
+  }
+  peer.send(attachTo(refused));
+  await peer.control.take('notStarted', ({ kind }) => kind === 'never-seen');
+});
+
 test('a job whose owner stays away is ended whole, and its tree is trusted no more', async () => {
   peer.close();
   peer = await AgentPeer.connect(agent.socket, { ownerDeadline: 0.3 });
@@ -557,6 +611,27 @@ test('a job whose owner stays away is ended whole, and its tree is trusted no mo
   expect(await peer.answer(request)).toMatchObject({ type: 'syncMismatch', at: 0n });
   expect(await peer.syncWhole({ ...at, to: 7n }, manifestOf({}))).toMatchObject({ type: 'synced' });
   expect(readdirSync(tree())).toEqual([]);
+});
+
+test('results that were put aside go when their owner lets go of the job after all', async () => {
+  const put = (): string[] => readdirSync(join(agent.folder, 'kept'));
+  peer.close();
+  peer = await AgentPeer.connect(agent.socket, { ownerDeadline: 0.3 });
+  await synced({});
+  const job = start('echo made > made');
+  await peer.follow(job);
+  peer.close();
+  await expect.poll(put).toEqual([job.toString('hex')]);
+  peer = await AgentPeer.connect(agent.socket, { workstation: 'other' });
+  peer.send({ type: 'kill', job });
+  const request = peer.nextRequest();
+  peer.send({ type: 'ping', request });
+  await peer.answer(request);
+  expect(put()).toEqual([job.toString('hex')]);
+  peer.close();
+  peer = await AgentPeer.connect(agent.socket);
+  peer.send({ type: 'kill', job });
+  await expect.poll(put).toEqual([]);
 });
 
 test('a kill leaves no process, no slot and no folder, and the next sync restores the tree', async () => {
@@ -888,6 +963,37 @@ function india(): Buffer {
   const part = Buffer.concat([head, Buffer.from([0, 0, 0x4d, 0x58, 0, 0]), Buffer.from('IST\0')]);
   return Buffer.concat([part, part, Buffer.from('\nIST-5:30\n')]);
 }
+
+test
+  .skipIf(!root)
+  .each([
+    { method: 'namespaces', without: [] },
+    ...(bubblewrap ? [{ method: 'bubblewrap', without: ['--without', 'namespaces'] }] : []),
+  ])(
+  'a job sees nothing of the agent’s folder wherever that lies ($method)',
+  async ({ without }) => {
+    const folder = mkdtempSync('/opt/rch-agent-test-');
+    const worker = await startAgent({ folder, arguments: without });
+    const link = await AgentPeer.connect(worker.socket);
+    try {
+      await link.syncWhole({ ...at, to: 5n }, manifestOf({ a: file('1') }), ['1']);
+      const job = randomBytes(16);
+      const reach = `ls -A ${folder} ${folder}/trees ${folder}/run; [ -e ${worker.socket} ] && echo found; echo x > ${folder}/x`;
+      const run = script(`cat a; ls -l /home/caller/shims | wc -l; ${reach}`, {
+        env: ['PATH=/home/caller/shims:/usr/bin:/bin'],
+      });
+      const shims = { shimDir: '/home/caller/shims', shimTools: ['cat'] };
+      link.run(job, { ...run, spec: { ...run.spec, ...shims } });
+      const end = await link.follow(job);
+      expect(end.stdout).toBe(`12\n${folder}:\n`);
+      expect(end.stderr).toMatch(/Read-only file system/);
+      expect(existsSync(join(folder, 'x'))).toBe(false);
+    } finally {
+      link.close();
+      await worker.stop();
+    }
+  },
+);
 
 const machine = { host: 'engine', zone: india().toString('base64') };
 /** Nobody may tell by these where a job runs. */

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { JobsReply } from '../../src/protocol/methods.ts';
 import { noFleet, Relay } from '../rig/fleet.ts';
 import { ended, type Ended } from '../rig/world.ts';
 import type { Files } from './projects.ts';
@@ -98,6 +99,24 @@ describe.skipIf(noFleet !== undefined)('a build that is interrupted', () => {
     expect(await scene.runsThere(sleeper)).toBe(true);
     process.kill(build.pid, 'SIGKILL');
     expect((await within(build.end)).signal).toBe('SIGKILL');
+    await goneThere();
+    await nextIsRight(folder);
+  });
+
+  it('ends on the worker what was killed here while the connection was away', async () => {
+    const folder = scene.project('killed-away', slow);
+    const build = await begin(folder);
+    await until(() => sleeps(true), 'did make wait for its child');
+    await order({ cut: true, refuse: true });
+    process.kill(build.pid, 'SIGKILL');
+    await within(build.end);
+    await until(async () => {
+      const reply = JSON.parse(await scene.world.rch(['jobs', '--json'])) as JobsReply;
+      return reply.running.length === 0;
+    }, 'was the job over here');
+    expect(await sleeps(true)).toBe(true);
+    await order({ refuse: false });
+    await scene.world.rch(['workers', 'probe', 'worker1']);
     await goneThere();
     await nextIsRight(folder);
   });

@@ -2,7 +2,14 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { layoutFor } from '../../src/base/layout.ts';
@@ -284,6 +291,28 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     );
     expect(next.code, words(next)).toBe(0);
     expect(readFileSync(join(folder, 'x'), 'utf8')).toBe('go\n');
+  });
+
+  it('is ended there when its launcher died with the whole daemon', async () => {
+    const folder = scene.project('all-killed', {
+      Makefile: 'x:\n\t@[ ! -e slow ] || { echo begun; sleep 7654322; }; echo x > x\n',
+      slow: '',
+    });
+    const child = scene.world.spawn(['make'], { cwd: folder, env: { RCH_FORCE_REMOTE: '1' } });
+    const end = ended(child);
+    if (child.stdout === null || child.pid === undefined) throw new Error('make did not start');
+    await within(once(child.stdout, 'data'), 'the beginning');
+    const daemon = await daemonPid();
+    const links = linksOf(daemon);
+    for (const pid of [daemon, ...links, child.pid]) process.kill(pid, 'SIGKILL');
+    await within(end);
+    expect(await scene.runsThere('sleep 7654322')).toBe(true);
+    await scene.world.start();
+    await within(scene.world.rch(['workers', 'probe', 'worker1']));
+    await until(async () => !(await scene.runsThere('sleep 7654322')), 'was the tool gone');
+    rmSync(join(folder, 'slow'));
+    await scene.buildsThere(folder);
+    expect((await jobs()).running).toEqual([]);
   });
 
   it('ends with 102 and says so when the user stops the daemon and its time is over', async () => {
