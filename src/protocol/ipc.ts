@@ -171,8 +171,8 @@ export const frontToLink = z.discriminatedUnion('type', [
   z.object({ type: z.literal('fetch'), request: z.number(), job: z.string() }),
   /** The front has written down how the job ended. */
   z.object({ type: z.literal('heard'), job: z.string() }),
-  /** No new jobs; exits when the running ones are done or `deadlineMs` has passed. */
-  z.object({ type: z.literal('stop'), deadlineMs: z.number() }),
+  /** No new jobs; exits when the running ones are done or `deadlineMs` has passed; without one it waits for their end. */
+  z.object({ type: z.literal('stop'), deadlineMs: z.number().optional() }),
   /** The quietest lines that the log takes; at first as `config` says. */
   z.object({ type: z.literal('logLevel'), level: z.enum(logLevels) }),
   /** Exits at once; what runs goes on, and the next link takes it up. */

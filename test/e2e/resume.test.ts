@@ -197,6 +197,30 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     await ranOnce(folder);
   });
 
+  it('goes on when the settings of its worker change, and when the worker is taken out of use', async () => {
+    const folder = scene.project('settings', echo);
+    const build = new Talking(folder);
+    build.say('first');
+    await build.heard();
+    const workers = scene.fleet.workersToml();
+    const link = await linkPid();
+    scene.world.writeConfig('workers.toml', `${workers}total_slots = 3\n`);
+    build.say('while');
+    expect(await linkPid(link)).not.toBe(link);
+    await build.heard();
+    scene.world.writeConfig('workers.toml', '');
+    await until(async () => {
+      const list = await scene.world.rch(['workers', 'list', '--json']);
+      return (JSON.parse(list) as unknown[]).length === 0;
+    }, 'was the worker gone');
+    build.say('after');
+    await build.heard();
+    await build.over();
+    await ranOnce(folder);
+    scene.world.writeConfig('workers.toml', workers);
+    await within(scene.world.rch(['workers', 'probe', 'worker1']));
+  });
+
   it('goes on when rch is upgraded under it, and builds after it have the new agent', async () => {
     const agents = async (): Promise<string[]> => {
       const list = await scene.fleet.inside(scene.worker, 'ps', '-eo', 'args');

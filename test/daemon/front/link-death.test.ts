@@ -133,3 +133,81 @@ test('a worker whose configuration changes gets a new link after the old one has
   const configured = await again.expect('configure');
   expect(configured.worker).toMatchObject({ id: 'css', host: 'other.invalid' });
 });
+
+/** Has the configuration read that says of the worker `more` than that it is there. */
+async function configured(more: string, host = 'css.invalid'): Promise<void> {
+  house.write('workers.toml', `[[workers]]\nid = "css"\nhost = "${host}"\n${more}`);
+  await house.call('reload', {});
+}
+
+test('a job runs on under the same link when only the standing of its worker changes', async () => {
+  await configured('priority = 50\ntags = ["big"]\n');
+  const { workers } = await house.call('status', {});
+  expect(workers).toMatchObject([{ state: 'connected', priority: 50, tags: ['big'], jobs: 1 }]);
+  const another = await house.make(house.project('other'));
+  await another.expect('ack');
+  const { job: second } = await link.expect('plan');
+  await another.expect('remote');
+  for (const each of [job, second]) link.done(each);
+  await house.until('the end', (status) => status.jobs.length === 0);
+  expect(await house.call('history', { n: 2 })).toMatchObject([{ exit: 0 }, { exit: 0 }]);
+});
+
+test('a job is handed to a new link when what its link is made by changes, and can be cancelled there', async () => {
+  await configured('total_slots = 3\n');
+  await link.expect('leave');
+  const again = await house.link();
+  expect((await again.expect('configure')).worker).toMatchObject({ totalSlots: 3 });
+  await again.connected({}, [{ job: job.job, memo }]);
+  const asker = await house.launcher();
+  asker.send(where(Buffer.from(job.job, 'hex')));
+  expect((await asker.expect('remote')).worker).toBe('css');
+  expect(await house.call('cancel', { job: job.job })).toMatchObject({
+    cancelled: [{ id: job.job }],
+  });
+  expect((await again.expect('cancel')).job).toBe(job.job);
+  again.done(job, { outcome: { kind: 'cancelled' } });
+  await house.until('the end', (status) => status.jobs.length === 0);
+});
+
+test('a command that comes while a link is made anew waits for it', async () => {
+  link.stubborn();
+  await configured('total_slots = 3\n');
+  await link.expect('leave');
+  const waiting = await house.make(house.project('other'));
+  await waiting.expect('ack');
+  expect(await waiting.next()).toMatchObject({ type: 'wait' });
+  link.exit(0);
+  const again = await house.link();
+  await again.connected({}, [{ job: job.job, memo }]);
+  expect((await again.expect('plan')).job.cwd).toBe(`${house.root}/other`);
+  await waiting.expect('remote');
+});
+
+test.each([
+  ['another host', () => configured('', 'other.invalid'), 1],
+  [
+    'nothing any more',
+    async () => {
+      house.write('workers.toml', '');
+      await house.call('reload', {});
+    },
+    0,
+  ],
+] as const)(
+  'a job is waited for without a limit when its worker becomes %s',
+  async (_, change, links) => {
+    link.stubborn();
+    await change();
+    expect(await link.expect('stop')).toEqual({ type: 'stop' });
+    expect(await house.call('cancel', { job: job.job })).toMatchObject({
+      cancelled: [{ id: job.job }],
+    });
+    expect((await link.expect('cancel')).job).toBe(job.job);
+    link.done(job);
+    expect((await link.expect('heard')).job).toBe(job.job);
+    link.exit(0);
+    expect(await house.call('history', { n: 1 })).toMatchObject([{ worker: 'css', exit: 0 }]);
+    for (let count = 0; count < links; count++) await (await house.link()).connected();
+  },
+);
