@@ -89,8 +89,6 @@ export const plannedJob = z.object({
   checksum: z.boolean().default(false),
   /** ms for the roots to be on the worker; 0: none. */
   transferMs: z.number().default(0),
-  /** Whether the command may run here when it cannot run there. */
-  fallback: z.boolean().default(true),
   /** Shell commands to run here; empty for none. */
   hooks: z
     .object({
@@ -128,7 +126,6 @@ export const lastingPlan = plannedJob.pick({
   notice: true,
   dim: true,
   remark: true,
-  fallback: true,
   hooks: true,
   timeoutMs: true,
   launcher: true,
@@ -211,7 +208,7 @@ export const jobOutcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('execHere') }),
   /**
    * Came back before the start. `learn`: local from now on for this project and command. `again`: another worker may do
-   * better, and the launcher asks anew; else it was answered `local`.
+   * better. The launcher asks anew; where no other can, it runs here in its turn.
    */
   z.object({
     kind: z.literal('local'),

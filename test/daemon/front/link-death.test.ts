@@ -100,19 +100,60 @@ test('a job whose link died before the worker was told is no job any more', asyn
   link.exit(3);
   await (await house.link()).connected();
   const status = await house.until('the end', (each) => each.jobs.length === 0);
-  expect(status.counts).toMatchObject({ returned: 1, lost: 0 });
+  expect(status.counts).toMatchObject({ remote: 0, returned: 1, lost: 0 });
   const [row] = await house.call('history', { n: 1 });
   expect(row).toMatchObject({ decision: 'local', worker: null, exit: null });
 });
 
-test('a command whose link died before the worker was told runs here, under a lease', async () => {
-  link.exit(3);
-  await (await house.link()).connected();
-  const status = await house.until('the end', (each) => each.jobs.length === 0);
-  expect(status.local.leases).toMatchObject([{ pid: launcher.pid }]);
-  const [row] = await house.call('history', { n: 1 });
-  expect(row).toMatchObject({ decision: 'local', worker: null });
-  expect(row?.reason).toBe('the link went away before it told the worker');
+test.each(['before', 'after'] as const)(
+  'a command whose link died before the worker was told runs here, under a lease, when it asks %s the next link is there',
+  async (when) => {
+    link.exit(3);
+    if (when === 'after') {
+      await (await house.link()).connected();
+      await house.until('the end', (each) => each.jobs.length === 0);
+    }
+    const again = await house.asksAgain(launcher, house.project());
+    expect((await again.expect('local')).reason).toContain(
+      'the link went away before it told the worker',
+    );
+    const status = await house.call('status', {});
+    expect(status.local.leases).toMatchObject([{ pid: launcher.pid, id: job.job }]);
+    expect(status.counts).toMatchObject({ remote: 0, local: 1, returned: 1 });
+    const rows = await house.call('history', { n: 9 });
+    expect(rows).toMatchObject([{ id: job.job, decision: 'local', worker: null }]);
+  },
+);
+
+test('of many commands whose link dies while it prepares, no more run here at once than there is room for', async () => {
+  house.write('config.toml', '[local]\nmax_cores = 1\n');
+  await house.call('reload', {});
+  const folders = Array.from({ length: 5 }, (_, at) => house.project(`p${at}`));
+  const rest: Launcher[] = [];
+  for (const folder of folders) {
+    const each = await house.make(folder);
+    await each.expect('ack');
+    await link.expect('plan');
+    await each.expect('remote');
+    rest.push(each);
+  }
+  process.kill(link.pid, 'SIGKILL');
+  const asking = await Promise.all(
+    rest.map((each, at) => house.asksAgain(each, folders[at] ?? '')),
+  );
+  const turn = (each: Launcher, at: number): Promise<number> =>
+    each.skip('bind', 'local').then(() => at);
+  const turns = asking.map(turn);
+  for (let left = asking.length; left > 0; left--) {
+    const status = await house.until('one lease', (each) => each.queue.length === left - 1);
+    expect(status.local.leases).toHaveLength(1);
+    const [lease] = status.local.leases;
+    const at = rest.findIndex(({ pid }) => pid === lease?.pid);
+    expect(await turns[at]).toBe(at);
+    await rest[at]?.end();
+  }
+  await launcher.end();
+  expect((await house.call('status', {})).counts).toMatchObject({ lost: 0 });
 });
 
 test('a link that does not end when it should is killed', async () => {

@@ -169,6 +169,8 @@ test('a job that comes back before its start is local in the history, under a le
   link.done(job, {
     outcome: { kind: 'local', reason: 'the disk there is full', learn: false, again: false },
   });
+  const again = await house.asksAgain(launcher, house.project());
+  expect((await again.expect('local')).lease).not.toBe(0n);
   const status = await house.until('the lease', (each) => each.local.leases.length === 1);
   expect(status.counts).toMatchObject({ remote: 0, local: 1, returned: 1 });
   const [row] = await house.call('history', { n: 1 });
