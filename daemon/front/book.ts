@@ -242,7 +242,8 @@ export class Book {
         return;
       case 'local':
         this.counts.returned++;
-        worker.failed(outcome.learn ? 0 : RETURNED_WEIGHT);
+        if (outcome.fault) worker.failed(RETURNED_WEIGHT);
+        else worker.saidNothing();
         this.#asksAgain(job, { ...line, reason: outcome.reason }, outcome.again);
         return;
       case 'cancelled':

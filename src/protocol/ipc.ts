@@ -215,6 +215,8 @@ export const jobOutcome = z.discriminatedUnion('kind', [
     reason: z.string(),
     learn: z.boolean(),
     again: z.boolean().default(false),
+    /** Whether it speaks against the worker: not where the project, this machine or another's work there is in the way. */
+    fault: z.boolean().default(true),
   }),
   /** By `rch cancel`: the launcher ended as if it had been interrupted. */
   z.object({ kind: z.literal('cancelled') }),

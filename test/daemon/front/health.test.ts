@@ -60,6 +60,7 @@ const turnedAway = {
   reason: 'its disk is full',
   learn: false,
   again: true,
+  fault: true,
 } as const;
 
 test('a command that one worker turns away goes to the next, and then here, as one record', async () => {
