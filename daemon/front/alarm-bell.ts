@@ -20,8 +20,6 @@ function fateOf(how: EndKind): Fate | undefined {
     case 'signaled':
     case 'execHere':
       return 'there';
-    case 'local':
-      return 'here';
     case 'lost':
       return 'lost';
     case 'again':

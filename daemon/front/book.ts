@@ -10,7 +10,6 @@ import { quoted, type JournalLine } from '../journal/record.ts';
 import type { ExperienceBook } from '../select/experience.ts';
 import { callerOf } from './caller.ts';
 import { placeOf, type Decision, type Subject } from './decision.ts';
-import type { Fallbacks } from './fallback.ts';
 import { jobOfMemo, type Job, type Jobs } from './jobs.ts';
 import type { LeaseDesk, LeaseHolder } from './leases.ts';
 import type { Decided, EndKind, JobWatcher } from './job-watcher.ts';
@@ -26,6 +25,7 @@ const RETURNED_WEIGHT = 0.5;
 /** What a cancelled command seems to have died of, signal(7). */
 export const SIGINT = constants.signals.SIGINT;
 
+const UNTOLD = 'the link went away before it told the worker';
 const CALLER_GONE = 'the caller went away before the end';
 
 const pool = Buffer.alloc(4096);
@@ -83,7 +83,6 @@ export type BookParts = {
   readonly experience: ExperienceBook;
   readonly jobs: Jobs;
   readonly leases: LeaseDesk;
-  readonly fallbacks: Fallbacks;
   readonly watcher: JobWatcher;
 };
 
@@ -141,7 +140,7 @@ export class Book {
 
   /**
    * A new link has said what it took over from the one before, maybe of a daemon before this one. Whatever else that
-   * one had been sent, no worker was told of it, so the launchers went on by themselves.
+   * one had been sent, no worker was told of it, so the launchers ask anew.
    */
   recovered(worker: Worker, told: Extract<LinkToFront, { type: 'recovered' }>['jobs']): void {
     const { history, jobs } = this.#parts;
@@ -151,20 +150,21 @@ export class Book {
       if (known !== undefined) known.orphan = false;
       else if (history.find(id)?.ended !== true) this.#takeOver(memo);
     }
-    const reason = 'the link went away before it told the worker';
-    for (const job of jobs.all()) {
-      if (job.worker !== worker.id || !job.orphan || theirs.has(job.line.id)) continue;
-      jobs.remove(job.line.id);
-      this.counts.returned++;
-      // A short one is over by now; its lease ends at once.
-      this.#runsHere(job, { ...job.line, reason, fallback: 'returned', ended: true });
-      this.#ended(job.line, 'local');
-    }
+    for (const job of jobs.all())
+      if (job.worker === worker.id && job.orphan && !theirs.has(job.line.id)) this.cameBack(job);
     for (const line of [...history.recent()]) {
       const open = line.decision === 'remote' && !line.ended && line.worker === worker.id;
       if (open && jobs.get(line.id) === undefined && !theirs.has(line.id))
-        history.record({ ...line, reason, decision: 'local', worker: null, ended: true });
+        history.record({ ...line, reason: UNTOLD, decision: 'local', worker: null, ended: true });
     }
+  }
+
+  /** The link of a job did not get to tell its worker of it: the launcher asks anew, or does so now. */
+  cameBack(job: Job): void {
+    if (this.#parts.jobs.remove(job.line.id) === undefined) return;
+    this.counts.returned++;
+    this.#asksAgain(job, { ...job.line, reason: UNTOLD, ended: true });
+    this.#ended(job.line, 'again');
   }
 
   /** Learns of a job that a daemon before this one sent away. */
@@ -204,7 +204,7 @@ export class Book {
     this.#learn(job, done);
     this.#outcome({ worker, job, line, done });
     const { outcome } = done;
-    this.#ended(line, outcome.kind === 'local' && outcome.again ? 'again' : outcome.kind);
+    this.#ended(line, outcome.kind === 'local' ? 'again' : outcome.kind);
   }
 
   /** Tells of an end as it was written down; what came back before its start still names its worker. */
@@ -242,13 +242,9 @@ export class Book {
         return;
       case 'local':
         this.counts.returned++;
-        worker.failed(outcome.learn ? 0 : RETURNED_WEIGHT);
-        if (outcome.again) {
-          this.#asksAgain(job, { ...line, reason: outcome.reason });
-          return;
-        }
-        this.#runsHere(job, { ...line, reason: outcome.reason, fallback: 'returned' });
-        this.#parts.fallbacks.fell({ ...line, reason: outcome.reason });
+        if (outcome.fault) worker.failed(RETURNED_WEIGHT);
+        else worker.saidNothing();
+        this.#asksAgain(job, { ...line, reason: outcome.reason }, outcome.again);
         return;
       case 'cancelled':
         worker.saidNothing();
@@ -267,10 +263,15 @@ export class Book {
     }
   }
 
-  /** The launcher comes back with its question. Should it never do so, the record says that it ran here. */
-  #asksAgain(job: Job, line: JournalLine): void {
-    const { id, reason } = line;
-    this.tried.turnedAway(job.holder, { id, worker: job.worker, reason });
+  /**
+   * The launcher comes back with its question; `elsewhere`: another worker may do better. Should it never do so, the
+   * record says that it ran here.
+   */
+  #asksAgain(job: Job, line: JournalLine, elsewhere = true): void {
+    const { id, reason, details } = line;
+    const { subject, holder } = job;
+    const here = elsewhere ? undefined : { reason, cores: holder.cores, subject, details };
+    this.tried.turnedAway(holder, { id, worker: job.worker, reason, here });
     this.counts.remote--;
     this.#parts.history.record({ ...line, decision: 'local', worker: null });
   }

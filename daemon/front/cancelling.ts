@@ -58,7 +58,7 @@ function cancellable({ line, jobs, leases, fleet }: CancellingParts): Cancellabl
   }));
   const there = jobs.all().map(({ line: { id, command }, worker }): Cancellable => ({
     ...{ id, command, where: worker },
-    cancel: () => fleet.get(worker)?.cancel(id) ?? false,
+    cancel: () => fleet.cancel(worker, id),
   }));
   const here = leases.list().map(({ holder }): Cancellable => ({
     ...{ id: holder.id, command: holder.command, where: 'here' },

@@ -100,7 +100,7 @@ export class Control {
       collect: checked('collect', ({ worker, bytes }) => {
         // To the agent 0 is the bound.
         const to = bytes === undefined ? 0 : Math.max(1, Math.floor(bytes));
-        return parts.fleet.get(worker)?.collect(to) ?? this.#unknown(worker);
+        return parts.fleet.get(worker)?.requests.collect(to) ?? this.#unknown(worker);
       }),
       benchmark: checked('benchmark', ({ worker: id }) => {
         const worker = parts.fleet.get(id);
@@ -290,7 +290,7 @@ export class Control {
       return fail(`no results of a job whose id starts with ${job} are kept`, 'rch jobs');
     if (found.length > 1)
       return fail(`the results of ${found.length} jobs with ids that start with ${job} are kept`);
-    const fetched = await this.#parts.fleet.get(only.worker)?.fetch(only.id);
+    const fetched = await this.#parts.fleet.get(only.worker)?.requests.fetch(only.id);
     if (fetched?.ok !== true) return fetched ?? this.#unknown(only.worker);
     const { files, conflicts } = fetched.value;
     const names = conflicts.map((path) => Buffer.from(path, 'latin1').toString('utf8'));

@@ -274,7 +274,7 @@ export class Decider {
     const [nearest] = ready.toSorted((a, b) => missing(a.id) - missing(b.id));
     const { worker: named } = asked.caller;
     const worker = named === undefined ? nearest : ready.find(({ id }) => id === named);
-    const told = await worker?.look(root, of.last, LOOK_DEADLINE);
+    const told = await worker?.requests.look(root, of.last, LOOK_DEADLINE);
     if (worker === undefined || told?.ok !== true) return undefined;
     of.looks.push({ worker: worker.id, name: told.value.look });
     return told.value;

@@ -4,16 +4,15 @@ import { jobsFolder, type Layout } from '../../src/base/layout.ts';
 import type { Result } from '../../src/base/result.ts';
 import { nodeOf } from '../../src/client/daemon-process.ts';
 import type { Config } from '../../src/config/schema.ts';
+import type { WorkerConfig } from '../../src/config/worker-schema.ts';
 import { holdsJobs } from '../journal/job-file.ts';
 import type { Mandates } from '../journal/mandates.ts';
 import type { BreakerRules } from '../lifecycle/breaker.ts';
 import type { Mandate } from '../lifecycle/health.ts';
 import { Changes } from './changes.ts';
-import { linkKey } from './settings.ts';
+import { linkKey, placeKey } from './settings.ts';
 import { Worker, type WorkerHooks } from './worker.ts';
 
-/** ms that running jobs get when a worker's configuration changes or goes. */
-const DRAIN = 600_000;
 /** ms that the facts of a worker are taken for true; then they are asked for again before a command relies on them. */
 const FACTS_FRESH = 30_000;
 /** ms for a worker to tell of its tools. */
@@ -35,7 +34,7 @@ export function breakerRulesOf(breaker: Config['breaker']): BreakerRules {
   };
 }
 
-type Member = { readonly key: string; readonly worker: Worker };
+type Member = { readonly place: string; readonly worker: Worker; link: string };
 
 export type FleetParts = {
   readonly layout: Layout;
@@ -65,6 +64,12 @@ export class Fleet {
     return this.#members.get(id)?.worker;
   }
 
+  /** Ends a job; false when no link that may have it can be told. */
+  cancel(id: string, job: string): boolean {
+    const all = [...this.#ending, ...this.all()].filter((worker) => worker.id === id);
+    return all.map((worker) => worker.cancel(job)).includes(true);
+  }
+
   /** Whether a worker gets a new link as soon as the one with its old configuration has ended. */
   expects(id: string): boolean {
     return this.#leaving.has(id) && this.#config?.workers.some((each) => each.id === id) === true;
@@ -74,14 +79,19 @@ export class Fleet {
     return [...this.#members.values()].map((member) => member.worker);
   }
 
-  /** Makes the fleet what `config` says: new links start, changed and removed ones drain first. */
+  /**
+   * Makes the fleet what `config` says. A link that is configured otherwise now leaves its jobs to one that is made
+   * anew; one of a worker that is elsewhere now, or gone, ends when its last job does.
+   */
   configure(config: Config): void {
     if (this.#stopping) return;
     const louder = config.general.logLevel !== this.#config?.general.logLevel;
     this.#config = config;
     for (const [id, member] of this.#members) {
-      if (linkKey(config, id) === member.key) continue;
-      this.#remove(id, member);
+      const settings = config.workers.find((each) => each.id === id);
+      if (settings === undefined || placeKey(settings, config) !== member.place)
+        this.#remove(id, member);
+      else this.#adjust(member, settings, config);
     }
     if (louder) for (const worker of this.all()) worker.tellLogLevel();
     for (const { id } of config.workers) {
@@ -144,11 +154,18 @@ export class Fleet {
     await Promise.all([...this.#ending, ...this.all()].map((worker) => worker.leave()));
   }
 
+  #adjust(member: Member, settings: WorkerConfig, config: Config): void {
+    const link = linkKey(settings, config);
+    if (link === member.link) member.worker.settle(settings);
+    else member.worker.relink(settings, config);
+    member.link = link;
+  }
+
   #remove(id: string, member: Member): void {
     this.#members.delete(id);
     this.#ending.add(member.worker);
     const before = this.#leaving.get(id) ?? Promise.resolve();
-    const stopped = member.worker.stop(DRAIN, 'its configuration changed');
+    const stopped = member.worker.stop(undefined, 'its configuration changed');
     const gone = Promise.all([before, stopped]).then(() => {
       this.#ending.delete(member.worker);
       if (this.#leaving.get(id) === gone) this.#leaving.delete(id);
@@ -201,7 +218,8 @@ export class Fleet {
       node: nodeOf(this.#layout),
       hooks,
     });
-    this.#members.set(id, { key: linkKey(config, id), worker });
+    const link = linkKey(settings, config);
+    this.#members.set(id, { place: placeKey(settings, config), link, worker });
     if (this.#watched) worker.watch(true);
     worker.start();
   }

@@ -135,7 +135,7 @@ export class Front {
     const { version } = options;
     const seeing = new Seeing({ logger, version, status: () => statusOf(parts) });
     const { watcher, bell } = seeing;
-    const book = new Book({ history, learned, experience, jobs, leases, fallbacks, watcher });
+    const book = new Book({ history, learned, experience, jobs, leases, watcher });
     const speeds = this.#makeSpeeds(settings);
     const shared = { layout, settings, fleet, jobs, leases, line };
     const decider = new Decider({ ...shared, learned, experience, speeds, cores });

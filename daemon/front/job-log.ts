@@ -34,7 +34,6 @@ function wordsOf(line: JournalLine, how: EndKind): ['info' | 'warn' | 'error', s
       return ['info', 'died there of a signal'];
     case 'execHere':
       return ['info', 'built there, its program runs here'];
-    case 'local':
     case 'again':
       return ['warn', `came back before its start: ${reasonWords(line)}`];
     case 'cancelled':

@@ -19,7 +19,7 @@ export type Decided = {
  * How a command ended: as its link says (`again`: it came back before its start, and is asked about anew), here under a
  * lease, or cancelled while it waited.
  */
-export type EndKind = JobOutcome['kind'] | 'again' | 'here' | 'inLine';
+export type EndKind = Exclude<JobOutcome['kind'], 'local'> | 'again' | 'here' | 'inLine';
 
 export type JobWatcher = {
   /** A command was decided about; a remote one goes on to `ended`. */

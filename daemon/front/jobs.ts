@@ -99,6 +99,13 @@ export class Jobs {
     return this.#jobs.get(id);
   }
 
+  /** The job of a launcher. */
+  of({ pid, startTime }: Pick<LeaseHolder, 'pid' | 'startTime'>): Job | undefined {
+    for (const job of this.#jobs.values())
+      if (job.holder.pid === pid && job.holder.startTime === startTime) return job;
+    return undefined;
+  }
+
   /** Takes a job out; undefined when it is not known, or was taken before. */
   remove(id: string): Job | undefined {
     const job = this.#jobs.get(id);

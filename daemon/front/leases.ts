@@ -122,6 +122,8 @@ export class LeaseDesk {
   ): number | Promise<number | undefined> {
     const { line } = this.#parts;
     const { id, caller, priority, pid, command, cwd } = holder;
+    // Whoever asks does not run yet, whatever was made of its going away from a worker.
+    if (this.#leases.get(pid)?.holder.startTime === holder.startTime) this.#leases.delete(pid);
     const entry = { id, caller, priority, pid, command, cwd, cores: this.#counted(holder) };
     const ticket = line.join({ ...entry, cancel: wait.cancel }, new Set([HERE]));
     if (this.#fitting() > line.here().indexOf(ticket)) {

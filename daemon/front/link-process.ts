@@ -72,10 +72,19 @@ export class LinkProcess {
     return true;
   }
 
-  /** Tells it to end within `deadlineMs`, and kills it when it does not. Settles when it is gone. */
-  async stop(deadlineMs: number): Promise<void> {
-    if (!this.send({ type: 'stop', deadlineMs })) this.kill();
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), deadlineMs + KILL_GRACE);
+  /**
+   * Tells it to end within `deadlineMs`, and kills it when it does not; without one it ends with its last job. Settles
+   * when it is gone.
+   */
+  async stop(deadlineMs: number | undefined): Promise<void> {
+    const told = deadlineMs === undefined ? {} : { deadlineMs };
+    if (!this.send({ type: 'stop', ...told })) this.kill();
+    const timer =
+      deadlineMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            this.kill();
+          }, deadlineMs + KILL_GRACE);
     await this.exited;
     clearTimeout(timer);
   }

@@ -1,7 +1,7 @@
 /** Questions to a link that wait for its answer. */
-import { fail, type Result } from '../../src/base/result.ts';
+import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { AgentFacts, BenchmarkFacts } from '../../src/protocol/facts.ts';
-import type { Collected, FrontToLink, ToldSources } from '../../src/protocol/ipc.ts';
+import type { Collected, FrontToLink, PlannedRoot, ToldSources } from '../../src/protocol/ipc.ts';
 
 export type Fetched = { readonly files: number; readonly conflicts: readonly string[] };
 export type Reply = Collected | AgentFacts | BenchmarkFacts | Fetched | ToldSources;
@@ -32,6 +32,33 @@ export class LinkRequests {
       this.#pending.set(request, settle);
       if (!this.#send(message(request))) settle(fail(`the link of ${this.#worker} is gone`));
     });
+  }
+
+  async collect(bytes: number): Promise<Result<Collected>> {
+    const reply = await this.ask((request) => ({ type: 'collect', request, bytes }), 600_000);
+    if (!reply.ok) return reply;
+    return 'contents' in reply.value ? ok(reply.value) : fail('the link answered something else');
+  }
+
+  /** Measures how fast it is; takes some seconds there. */
+  async benchmark(): Promise<Result<BenchmarkFacts>> {
+    const reply = await this.ask((request) => ({ type: 'benchmark', request }), 60_000);
+    if (!reply.ok) return reply;
+    return 'single' in reply.value ? ok(reply.value) : fail('the link answered something else');
+  }
+
+  /** Brings the kept results of a job here. */
+  async fetch(job: string): Promise<Result<Fetched>> {
+    const reply = await this.ask((request) => ({ type: 'fetch', request, job }), 3_600_000);
+    if (!reply.ok) return reply;
+    return 'files' in reply.value ? ok(reply.value) : fail('the link answered something else');
+  }
+
+  /** Has the link look at a project root; fails where a job is at work in it. */
+  async look(root: PlannedRoot, last: string, deadlineMs: number): Promise<Result<ToldSources>> {
+    const reply = await this.ask((request) => ({ type: 'look', request, root, last }), deadlineMs);
+    if (!reply.ok) return reply;
+    return 'look' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
 
   answered(request: number, reply: Result<Reply>): void {

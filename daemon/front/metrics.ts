@@ -26,7 +26,6 @@ function outcomeOf({ exit }: JournalLine, how: EndKind): string {
       return 'signal';
     case 'execHere':
       return 'program_here';
-    case 'local':
     case 'again':
       return 'returned';
     case 'here':
@@ -147,7 +146,6 @@ export class Metrics implements JobWatcher {
     if (how === 'here' || how === 'inLine') return;
     const worker = line.worker ?? '';
     this.#counters.jobs.inc({ worker, outcome: outcomeOf(line, how) });
-    if (how === 'local') this.#fell('returned');
     if (ranThere(how)) this.#ran(line, worker);
   };
 

@@ -105,7 +105,6 @@ export function plannedJob(
     compression: caller.compression ?? 0,
     checksum: caller.noCache ?? config.transfer.checksum,
     transferMs: config.transfer.timeoutSec * 1000,
-    fallback: config.execution.fallbackToLocal,
     hooks: {
       preTransfer: config.hooks.preTransfer,
       postCompile: config.hooks.postCompile,

@@ -28,6 +28,9 @@ import type { Strangers } from './strangers.ts';
 /** ms between heartbeats; the launcher takes two of their deadlines for a hung daemon. */
 export const HEARTBEAT = 1000;
 
+/** ms that a link's word of a job which came back may take. */
+const LAST_WORD = 500;
+
 /** What the launcher ends with when it is told that a command is lost (shims/launcher/base.h). */
 const EXIT_LOST = 102;
 
@@ -185,11 +188,17 @@ export class Question {
       else await this.#runLeased(quick);
       return;
     }
+    if (this.#parts.jobs.of(ask) !== undefined) await this.#former();
     const tried = this.#parts.book.tried.of(ask);
     if (tried !== undefined) this.#id = tried.id;
     const reason = closing() ?? this.#watched();
     if (reason !== undefined) {
       await this.#runLeased(here(reason, 'heavy', quick.cores));
+      return;
+    }
+    if (tried?.here !== undefined) {
+      const stays = { kind: 'local', weight: 'heavy', fallback: 'returned' } as const;
+      await this.#runLeased({ ...stays, ...tried.here });
       return;
     }
     this.#beat();
@@ -224,6 +233,28 @@ export class Question {
     const quick = this.#parts.decider.quick(request);
     const weight = quick.kind === 'local' ? quick.weight : 'heavy';
     await this.#runLeased(here(reason, weight, quick.cores));
+  }
+
+  /**
+   * Whoever asks while its command is taken to be on a worker came back before the start. What its link has to say of
+   * that may still be on its way to us; a link that died says nothing.
+   */
+  async #former(): Promise<void> {
+    const { jobs, fleet, book } = this.#parts;
+    this.#beat();
+    const till = performance.now() + LAST_WORD;
+    for (;;) {
+      const job = jobs.of(this.#ask);
+      const left = till - performance.now();
+      if (job === undefined) return;
+      if (job.orphan || left <= 0) {
+        fleet.get(job.worker)?.saidNothing();
+        book.cameBack(job);
+        return;
+      }
+      await fleet.changes.next(left, this.#left.signal);
+      if (this.#left.signal.aborted) return;
+    }
   }
 
   /** Why a command must run in this very process, whatever it is. */

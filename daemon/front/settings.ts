@@ -15,6 +15,8 @@ import {
 } from '../../src/config/load.ts';
 import type { Problem } from '../../src/config/problems.ts';
 import type { Config } from '../../src/config/schema.ts';
+import type { WorkerConfig } from '../../src/config/worker-schema.ts';
+import { helloOf, mannersOf } from '../lifecycle/hello.ts';
 
 /** ms that a look at the files holds. */
 const FRESH = 1000;
@@ -155,16 +157,18 @@ export function brokenReason(outcome: Extract<ConfigOutcome, { ok: false }>): st
   return `everything is local, because ${first}`;
 }
 
-/** What a link is configured by: when it changes, the link is made anew. */
-export function linkKey(config: Config, id: string): string {
-  const worker = config.workers.find((each) => each.id === id);
-  const { compressionLevel, adaptiveCompression } = config.transfer;
-  const { resumeTimeoutSec } = config.execution;
-  return JSON.stringify([
-    worker,
-    { compressionLevel, adaptiveCompression, resumeTimeoutSec },
-    config.artifacts,
-    config.store,
-    config.daemon.heartbeatIntervalSec,
-  ]);
+/** What a link is configured by: when it changes, another takes over from it. */
+export function linkKey(worker: WorkerConfig, config: Config): string {
+  const seen = { ...worker, priority: undefined, tags: undefined };
+  return JSON.stringify([seen, helloOf('', worker, config), mannersOf(worker, config)]);
+}
+
+/**
+ * Where a link's jobs run: when it changes, no other link can take them over. An embedded worker's agent ends with its
+ * link.
+ */
+export function placeKey(worker: WorkerConfig, config: Config): string {
+  const { transport, host, user, port, command, enabled } = worker;
+  if (transport === 'embedded') return linkKey(worker, config);
+  return JSON.stringify([transport, host, user, port, command, enabled]);
 }

@@ -88,7 +88,7 @@ export class SpeedDesk {
   }
 
   async #ask(worker: Worker): Promise<Result<WorkerSpeed>> {
-    const measured = await worker.benchmark();
+    const measured = await worker.requests.benchmark();
     if (!measured.ok) return measured;
     return ok(this.#keep(worker, speedOf(measured.value), measured.value));
   }

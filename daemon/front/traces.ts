@@ -28,7 +28,7 @@ export type TraceParts = {
 };
 
 /** Ends after which a command goes on: its trace comes with what it becomes. */
-const goesOn = (how: EndKind): boolean => how === 'local' || how === 'again';
+const goesOn = (how: EndKind): boolean => how === 'again';
 
 const nothing: ReadonlyMap<string, string> = new Map();
 

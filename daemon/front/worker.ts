@@ -3,16 +3,7 @@ import type { LogLevel } from '../../src/base/log-levels.ts';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { WorkerConfig } from '../../src/config/worker-schema.ts';
-import type { BenchmarkFacts } from '../../src/protocol/facts.ts';
-import type {
-  Collected,
-  FrontToLink,
-  KeptJob,
-  LinkToFront,
-  PlannedJob,
-  PlannedRoot,
-  ToldSources,
-} from '../../src/protocol/ipc.ts';
+import type { FrontToLink, KeptJob, LinkToFront, PlannedJob } from '../../src/protocol/ipc.ts';
 import {
   closedBreaker,
   jobFailed,
@@ -24,9 +15,10 @@ import {
 } from '../lifecycle/breaker.ts';
 import { healthOf, type Health, type Mandate } from '../lifecycle/health.ts';
 import { transition, type WorkerEvent, type WorkerState } from '../lifecycle/worker.ts';
+import { mannersOf } from '../lifecycle/hello.ts';
 import type { AboutState } from './about-state.ts';
 import { LinkProcess } from './link-process.ts';
-import { LinkRequests, type Fetched } from './link-requests.ts';
+import { LinkRequests } from './link-requests.ts';
 
 /** ms before a link that died is forked again: doubled each time, up to the longest, with as much jitter. */
 const FIRST_BACKOFF = 250;
@@ -55,7 +47,7 @@ export type WorkerHooks = {
 };
 
 export type WorkerOptions = {
-  /** Of the time the link was made: what it is configured by. */
+  /** What its first link is configured by. */
   readonly config: Config;
   readonly mandate: Mandate;
   /** Whether an earlier link left files of jobs, so that even a disabled worker needs one. */
@@ -70,8 +62,9 @@ export type WorkerOptions = {
 };
 
 export class Worker {
-  readonly worker: WorkerConfig;
   readonly #options: WorkerOptions;
+  #worker: WorkerConfig;
+  #config: Config;
   #state: WorkerState = { kind: 'disabled', since: performance.now() };
   #breaker: Breaker = closedBreaker;
   #mandate: Mandate;
@@ -88,9 +81,11 @@ export class Worker {
   #backoff = FIRST_BACKOFF;
   #restart: NodeJS.Timeout | undefined;
   #stopping = false;
+  /** A link that was told to leave its jobs to the next. */
+  #leaving: Promise<void> | undefined;
   /** There will be no link again. */
   #over = false;
-  readonly #requests: LinkRequests;
+  readonly requests: LinkRequests;
   /** Names of tools the agent was asked about, in this connection and ever. */
   #probed = new Set<string>();
   readonly #wanted = new Set<string>();
@@ -98,12 +93,17 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#mandate = options.mandate;
-    this.worker = options.worker;
-    this.#requests = new LinkRequests(options.worker.id, (message) => this.#send(message));
+    this.#worker = options.worker;
+    this.#config = options.config;
+    this.requests = new LinkRequests(options.worker.id, (message) => this.#send(message));
   }
 
   get id(): string {
-    return this.worker.id;
+    return this.#worker.id;
+  }
+  /** As workers.toml says now. */
+  get worker(): WorkerConfig {
+    return this.#worker;
   }
   get mandate(): Mandate {
     return this.#mandate;
@@ -131,7 +131,7 @@ export class Worker {
   /** Whether its link has said which jobs it took over; a worker without a link has none to speak of. */
   get recovered(): boolean {
     const unused = this.#mandate === 'disabled' && this.#link === undefined;
-    return this.#recovered || !this.worker.enabled || unused;
+    return this.#recovered || !this.#worker.enabled || unused;
   }
   /** Jobs whose results wait there. */
   get kept(): readonly KeptJob[] {
@@ -143,7 +143,7 @@ export class Worker {
 
   /** Starts the link, if the worker is enabled. */
   start(): void {
-    if (!this.worker.enabled || this.#stopping || this.#over) return;
+    if (!this.#worker.enabled || this.#stopping || this.#over) return;
     if (this.#mandate === 'disabled' && !this.#options.leftJobs()) return;
     const link = new LinkProcess({
       entry: this.#options.entry,
@@ -162,7 +162,7 @@ export class Worker {
     this.#link = link;
     this.#bornAt = performance.now();
     this.#apply({ type: 'forked' });
-    link.send({ type: 'configure', worker: this.worker, config: this.#options.config });
+    link.send({ type: 'configure', worker: this.#worker, config: this.#config });
     this.tellLogLevel();
     if (this.#watched) link.send({ type: 'watch', on: true });
     this.#watch(link);
@@ -170,7 +170,7 @@ export class Worker {
 
   /** Kills a link that says nothing any more: the next one takes up what it ran. */
   #watch(link: LinkProcess): void {
-    const beat = this.#options.config.daemon.heartbeatIntervalSec * 1000;
+    const beat = mannersOf(this.#worker, this.#config).heartbeatMs;
     const silence = Math.max(LEAST_SILENCE, SILENT_BEATS * beat);
     this.#heardAt = performance.now();
     let looked = this.#heardAt;
@@ -186,20 +186,55 @@ export class Worker {
     }, beat / 2);
   }
 
-  /** Takes no more jobs, lets what runs end within `deadlineMs`, and settles when the process is gone. */
-  async stop(deadlineMs: number, reason: string): Promise<void> {
+  /**
+   * Takes no more jobs, lets what runs end (within `deadlineMs`, where there is one), and settles when the process is
+   * gone. May be called again, with an earlier deadline.
+   */
+  async stop(deadlineMs: number | undefined, reason: string): Promise<void> {
     this.#stopping = this.#over = true;
     clearTimeout(this.#restart);
     this.#apply({ type: 'drain', reason });
-    await this.#link?.stop(deadlineMs);
+    await Promise.all([this.#leaving, this.#link?.stop(deadlineMs)]);
     clearInterval(this.#pulse);
+  }
+
+  /** Other settings of which no link need know. */
+  settle(worker: WorkerConfig): void {
+    this.#worker = worker;
+  }
+
+  /** Other settings of the same machine: the link leaves its jobs to one that is made by these. */
+  relink(worker: WorkerConfig, config: Config): void {
+    this.#worker = worker;
+    this.#config = config;
+    const link = this.#link;
+    clearTimeout(this.#restart);
+    this.#restart = undefined;
+    // Where one is on its way out already, the next is made by what holds then.
+    if (this.#stopping) return;
+    if (link === undefined) {
+      this.start();
+      return;
+    }
+    const reason = 'its configuration changed';
+    this.#stopping = true;
+    // What it still says comes again, from its files: the next link reports every end that nobody confirmed.
+    this.#lost(reason);
+    this.#apply({ type: 'forked' });
+    this.#options.hooks.onDeath(reason);
+    this.#leaving = link.leave().then(() => {
+      this.#leaving = undefined;
+      if (this.#over) return;
+      this.#stopping = false;
+      this.start();
+    });
   }
 
   /** Ends the link and lets its jobs run on, for the link of the next daemon. */
   async leave(): Promise<void> {
     this.#stopping = this.#over = true;
     clearTimeout(this.#restart);
-    await this.#link?.leave();
+    await Promise.all([this.#leaving, this.#link?.leave()]);
     clearInterval(this.#pulse);
   }
 
@@ -273,49 +308,13 @@ export class Worker {
   async probe(tools: readonly string[], deadlineMs: number): Promise<Result<void>> {
     for (const tool of tools) this.#wanted.add(tool);
     const asked = [...this.#wanted];
-    const reply = await this.#requests.ask(
+    const reply = await this.requests.ask(
       (request) => ({ type: 'probe', request, tools: asked }),
       deadlineMs,
     );
     if (!reply.ok) return reply;
     for (const tool of asked) this.#probed.add(tool);
     return ok(undefined);
-  }
-
-  async collect(bytes: number): Promise<Result<Collected>> {
-    const reply = await this.#requests.ask(
-      (request) => ({ type: 'collect', request, bytes }),
-      600_000,
-    );
-    if (!reply.ok) return reply;
-    return 'contents' in reply.value ? ok(reply.value) : fail('the link answered something else');
-  }
-
-  /** Measures how fast it is; takes some seconds there. */
-  async benchmark(): Promise<Result<BenchmarkFacts>> {
-    const reply = await this.#requests.ask((request) => ({ type: 'benchmark', request }), 60_000);
-    if (!reply.ok) return reply;
-    return 'single' in reply.value ? ok(reply.value) : fail('the link answered something else');
-  }
-
-  /** Brings the kept results of a job here. */
-  async fetch(job: string): Promise<Result<Fetched>> {
-    const reply = await this.#requests.ask(
-      (request) => ({ type: 'fetch', request, job }),
-      3_600_000,
-    );
-    if (!reply.ok) return reply;
-    return 'files' in reply.value ? ok(reply.value) : fail('the link answered something else');
-  }
-
-  /** Has the link look at a project root; fails where a job is at work in it. */
-  async look(root: PlannedRoot, last: string, deadlineMs: number): Promise<Result<ToldSources>> {
-    const reply = await this.#requests.ask(
-      (request) => ({ type: 'look', request, root, last }),
-      deadlineMs,
-    );
-    if (!reply.ok) return reply;
-    return 'look' in reply.value ? ok(reply.value) : fail('the link answered something else');
   }
 
   succeeded(): void {
@@ -357,22 +356,22 @@ export class Worker {
         return;
       case 'probed':
         this.#apply({ type: 'probed', facts: message.facts });
-        this.#requests.answered(message.request, ok(message.facts));
+        this.requests.answered(message.request, ok(message.facts));
         return;
       case 'fetched':
-        this.#requests.answered(message.request, ok(message));
+        this.requests.answered(message.request, ok(message));
         return;
       case 'collected':
-        this.#requests.answered(message.request, ok(message.collected));
+        this.requests.answered(message.request, ok(message.collected));
         return;
       case 'benchmarked':
-        this.#requests.answered(message.request, ok(message.facts));
+        this.requests.answered(message.request, ok(message.facts));
         return;
       case 'looked':
-        this.#requests.answered(message.request, ok(message.told));
+        this.requests.answered(message.request, ok(message.told));
         return;
       case 'failed':
-        this.#requests.answered(message.request, fail(message.reason));
+        this.requests.answered(message.request, fail(message.reason));
         return;
       case 'phase':
         this.#options.hooks.onPhase(message.job, message.phase);
@@ -423,7 +422,7 @@ export class Worker {
         return;
       case 'disconnected':
         this.#apply(message);
-        this.#requests.failAll(`${this.id} went away: ${message.reason}`);
+        this.requests.failAll(`${this.id} went away: ${message.reason}`);
         return;
     }
   }
@@ -445,12 +444,17 @@ export class Worker {
     });
   }
 
-  #died(how: string): void {
+  /** There is no link that could be spoken to. */
+  #lost(how: string): void {
     this.#link = undefined;
     this.#listening = false;
     this.#recovered = false;
     clearInterval(this.#pulse);
-    this.#requests.failAll(how);
+    this.requests.failAll(how);
+  }
+
+  #died(how: string): void {
+    this.#lost(how);
     if (this.#stopping) return;
     this.#apply({ type: 'died', reason: how });
     this.#options.hooks.onDeath(how);

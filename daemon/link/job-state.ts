@@ -46,6 +46,8 @@ export type JobEvent =
       readonly reason: string;
       readonly learn: boolean;
       readonly again: boolean;
+      /** Whether it speaks against the worker. */
+      readonly fault: boolean;
     }
   | { readonly type: 'started' }
   | { readonly type: 'ended'; readonly end: End }
@@ -174,10 +176,7 @@ export function transition(state: JobState, event: JobEvent): Transition {
         : lost(event.reason);
     case 'refused':
       if (mayRun(state) && state.at !== 'starting') return lost(event.reason);
-      return over(
-        { kind: 'local', reason: event.reason, learn: event.learn, again: event.again },
-        'sayLocal',
-      );
+      return refused(event);
     case 'cancelled':
       return cancelled(state);
     case 'launcherGone':
@@ -186,7 +185,7 @@ export function transition(state: JobState, event: JobEvent): Transition {
       // `starting`: nobody knows whether the tool ran, so it must not run here as well.
       return mayRun(state)
         ? lost(event.reason)
-        : over({ kind: 'local', reason: event.reason, learn: false, again: false }, 'sayLocal');
+        : refused({ reason: event.reason, learn: false, again: false, fault: true });
     case 'timeout':
       return state.at === 'running' ? lost(event.reason, true) : stay(state);
     default:
@@ -214,6 +213,11 @@ function cancelled(state: JobState): Transition {
     default:
       return never(state);
   }
+}
+
+function refused(why: Omit<Extract<JobEvent, { type: 'refused' }>, 'type'>): Transition {
+  const { reason, learn, again, fault } = why;
+  return over({ kind: 'local', reason, learn, again, fault }, 'sayLocal');
 }
 
 function lost(reason: string, timeout = false): Transition {

@@ -163,7 +163,8 @@ export class Job {
   /** Ends the job on somebody's wish (a time limit, the end of the daemon). What is being placed is let be. */
   cancel(reason: string): void {
     if (this.#state.at === 'returning' || this.#state.at === 'over') return;
-    if (this.#state.at === 'planned' || this.#state.at === 'preparing') this.#refuse(reason);
+    if (this.#state.at === 'planned' || this.#state.at === 'preparing')
+      this.#refuse(reason, { fault: false });
     else this.#lose(reason);
   }
 
@@ -192,12 +193,12 @@ export class Job {
   agentMessage(message: Extract<AgentMessage, { job: Buffer }>): void {
     if (this.#state.at === 'over' && !this.#again) return;
     switch (message.type) {
-      case 'notStarted':
-        this.#refuse(message.reason, {
-          learn: message.kind === 'no-tool',
-          again: message.kind !== 'no-tool',
-        });
+      case 'notStarted': {
+        const missing = message.kind === 'no-tool';
+        const fault = !missing && message.kind !== 'busy';
+        this.#refuse(message.reason, { learn: missing, again: !missing, fault });
         return;
+      }
       case 'unknownJob':
         this.#lose(`${this.#needs.worker} no longer knows the job`);
         return;
@@ -300,8 +301,8 @@ export class Job {
     if (!result.ok) {
       const kind = 'kind' in result.failure ? result.failure.kind : undefined;
       // What is wrong with the project is so for every worker.
-      const again = kind !== undefined || !this.#needs.client.connected;
-      this.#refuse(result.failure.reason, { again });
+      const theirs = kind !== undefined || !this.#needs.client.connected;
+      this.#refuse(result.failure.reason, { again: theirs, fault: theirs });
       return;
     }
     if (this.#state.at !== 'preparing') {
@@ -312,7 +313,7 @@ export class Job {
     this.#sharing.prepared(result.value.roots);
     // Written before anybody is told: whoever comes after us must know of everything that may run.
     if (this.#holdings.prepared(result.value.roots)) this.#handle({ type: 'prepared' });
-    else this.#refuse('the job cannot be written down (see the log)');
+    else this.#refuse('the job cannot be written down (see the log)', { fault: false });
   }
 
   /** Whether the run of another job serves this one, or its launcher is gone: then there is nothing to prepare. */
@@ -360,9 +361,9 @@ export class Job {
     this.#handle({ type: 'lost', reason });
   }
 
-  /** `again`: another worker may do better. */
-  #refuse(reason: string, { learn = false, again = false } = {}): void {
-    this.#handle({ type: 'refused', reason, learn, again });
+  /** `again`: another worker may do better. `fault`: it speaks against this one. */
+  #refuse(reason: string, { learn = false, again = false, fault = true } = {}): void {
+    this.#handle({ type: 'refused', reason, learn, again, fault });
   }
 
   #sayStarted(): void {

@@ -20,7 +20,7 @@ import type { AgentConnection, UploadProgress } from '../transport/transport.ts'
 import { AgentClient } from './agent-client.ts';
 import { EarlyCommits } from './early-commits.ts';
 import { Errands } from './errands.ts';
-import type { LinkManners } from './hello.ts';
+import type { LinkManners } from '../lifecycle/hello.ts';
 import { Job } from './job.ts';
 import type { LinkLog } from './link-log.ts';
 import type { JobOrigin } from './job-origin.ts';
@@ -231,8 +231,8 @@ export class Link {
     await this.#book.save();
   }
 
-  /** Resolves once the running jobs are done or the deadline, ms, has passed. */
-  async stop(deadlineMs: number): Promise<void> {
+  /** Resolves once the running jobs are done or the deadline, ms, has passed. May be called again, with an earlier one. */
+  async stop(deadlineMs: number | undefined): Promise<void> {
     this.#server?.close();
     rmSync(`link-${this.#needs.worker}.sock`, { force: true });
     await this.#drain(deadlineMs);
@@ -251,10 +251,10 @@ export class Link {
   }
 
   /** Resolves when no job is left, or after so many ms. */
-  async #drain(ms: number): Promise<void> {
-    if (this.#jobs.size === 0 || ms <= 0) return;
+  async #drain(ms: number | undefined): Promise<void> {
+    if (this.#jobs.size === 0 || (ms !== undefined && ms <= 0)) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
       this.#drained = () => {
         clearTimeout(timer);
         resolve();

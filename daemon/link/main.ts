@@ -8,7 +8,7 @@ import { configSchema } from '../../src/config/schema.ts';
 import { workerConfig } from '../../src/config/worker-schema.ts';
 import { frontToLink, type FrontToLink, type LinkToFront } from '../../src/protocol/ipc.ts';
 import { connect } from '../transport/connect.ts';
-import { helloOf, mannersOf } from './hello.ts';
+import { helloOf, mannersOf } from '../lifecycle/hello.ts';
 import { LinkLog } from './link-log.ts';
 import { Link } from './link.ts';
 

@@ -2,7 +2,6 @@
 import { constants } from 'node:os';
 import type { JobOutcome, LastingPlan, Phases } from '../../src/protocol/ipc.ts';
 import { EndKind, type ShimMessage } from '../../src/protocol/shim.ts';
-import { unfallen } from '../lifecycle/fallback.ts';
 import type { Caller } from './caller.ts';
 import { Notices } from './notices.ts';
 
@@ -85,11 +84,9 @@ export class Talk {
         if (!outcome.again && this.#plan.cpus.length > 0)
           this.#caller.send({ type: 'bind', cpus: this.#plan.cpus });
         this.#notices.progress.end();
-        this.#notices.step(`${outcome.again ? 'not there' : 'here'}: ${outcome.reason}`);
-        if (outcome.again) this.#caller.finish({ type: 'again' });
-        else if (this.#plan.fallback)
-          this.#caller.finish({ type: 'local', reason: outcome.reason, notice: '', lease: 0n });
-        else this.#unfallen(outcome.reason);
+        this.#notices.step(`not there: ${outcome.reason}`);
+        // Also where it can only run here: the front has it wait for its turn.
+        this.#caller.finish({ type: 'again' });
         return;
       case 'lost':
       case 'abandoned':
@@ -100,13 +97,6 @@ export class Talk {
         });
         return;
     }
-  }
-
-  /** It may not run here (execution.fallback_to_local). */
-  #unfallen(reason: string): void {
-    // Only after this word does a launcher take `lost` for the end of the command.
-    this.#caller.send({ type: 'starting' });
-    this.#caller.finish({ type: 'lost', text: unfallen(reason) });
   }
 
   /** The run is lost, whatever it came to. */
@@ -142,9 +132,6 @@ export function unknownJob(of: {
 }): ShimMessage {
   const { worker, job, asked, kept } = of;
   if (kept !== undefined) return { type: 'lost', text: lostText(worker, job, kept) };
-  if (asked === 'commit')
-    return { type: 'local', reason: 'its plan was not there', notice: '', lease: 0n };
-  const reason = `the link to ${worker} went away before it told the worker`;
-  if (asked === 'rejoin') return { type: 'local', reason, notice: '', lease: 0n };
+  if (asked !== 'resume') return { type: 'again' };
   return { type: 'lost', text: `the run on ${worker} was lost: nothing is known of it any more` };
 }

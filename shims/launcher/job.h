@@ -2,13 +2,13 @@
  * A command that runs on a worker, seen from here: streams, signals and the end.
  *
  *   committed ──starting──▶ announced ──started──▶ running ──exit | execHere──▶ ending (held output is written) ──▶ gone
- *      │ local, link lost        │ │ link lost ──▶ resuming ──▶ as before
- *      ▼                   local │ └─ lost, resume failed ──▶ exit 102
- *   exec of the real tool ◀──────┘
+ *      │ again, link lost        │ │ link lost ──▶ resuming ──▶ as before
+ *      ▼                   again │ └─ lost, resume failed ──▶ exit 102
+ *   the front is asked anew ◀────┘
  *
- * Until `started` a link may also say `again`: the front is asked for another worker.
- * Until `starting` the worker was told nothing, so a lost link means that the tool runs here. After it nobody here knows
- * whether it runs there: only a link that says `local` can tell.
+ * Until `starting` the worker was told nothing, so whoever loses the link asks the front where to go now: another worker,
+ * or here, in its turn. After it nobody here knows whether the tool runs there: only a link that says `again` can tell.
+ * (`local`, as an older link says, is an exec at once.)
  */
 #ifndef RCH_LAUNCHER_JOB_H
 #define RCH_LAUNCHER_JOB_H
@@ -66,6 +66,7 @@ static struct {
   uint32_t answered;
   int64_t lost_at;        /* when the link went away, 0 once a fresh one spoke */
   int resume_pause;       /* ms until the next attempt */
+  bool lost_before;       /* a link was lost before `starting` */
 } job = {.signals = -1, .link = {.fd = -1}};
 
 static void job_release(void) {
@@ -76,14 +77,36 @@ static void job_release(void) {
   job.locks = NULL;
 }
 
-/* In launcher.c: asks the front once more, after a link that started nothing. */
+/* In launcher.c: asks the front once more, after a link that started nothing; and runs here without asking anybody. */
 static _Noreturn void ask_again(void);
+static _Noreturn void run_unleased(struct wire *front);
 
 /* Before `started` only: the link is closed first, so that nothing starts there any more. */
 static _Noreturn void job_run_here(void) {
   text_clear();
   job_release();
   exec_local();
+}
+
+/* As above, to be sent elsewhere or to wait for a turn here: many may come at once. */
+static _Noreturn void job_goes_elsewhere(void) {
+  text_clear();
+  job_release();
+  free(job.worker);
+  job.worker = NULL;
+  job.announced = false;
+  job.lost_at = 0;
+  ask_again();
+}
+
+/* The link went away before `starting`. The second time nobody is asked any more. */
+static _Noreturn void job_unlinked(void) {
+  if (!job.lost_before) {
+    job.lost_before = true;
+    job_goes_elsewhere();
+  }
+  job_release();
+  run_unleased(NULL);
 }
 
 static _Noreturn void job_lost(struct rch_bytes why) {
@@ -102,7 +125,7 @@ static void job_lose(struct rch_bytes why) {
 
 /* What a broken peer means: nothing lost before the start; after it the command is never run a second time. */
 static _Noreturn void job_broken(const char *why) {
-  if (!job.announced) job_run_here();
+  if (!job.announced) job_unlinked();
   job_lost(bytes_of(why));
 }
 
@@ -344,7 +367,7 @@ static void job_frame(const struct frame *frame) {
   } else if (frame->number == RCH_SHIM_LOST) {
     good = rch_get_shim_lost(frame->body, frame->n, &m.lost);
     if (good && job.announced) job_lose(m.lost.text);
-    else if (good) job_run_here();
+    else if (good) job_unlinked();
   } else if (frame->number == RCH_SHIM_LOCAL && !job.started) {
     if (rch_get_shim_local(frame->body, frame->n, &m.local)) text_say(m.local.notice, true);
     job_run_here();
@@ -353,13 +376,7 @@ static void job_frame(const struct frame *frame) {
     if (!rch_get_shim_lock(frame->body, frame->n, &m.lock) || !take_locks(m.lock.locks)) job_run_here();
     rch_put_shim_locked(&job.link.out, &held);
   } else if (frame->number == RCH_SHIM_AGAIN && !job.started) {
-    text_clear();
-    job_release();
-    free(job.worker);
-    job.worker = NULL;
-    job.announced = false;
-    job.lost_at = 0;
-    ask_again();
+    job_goes_elsewhere();
   } else if (frame->number == RCH_SHIM_BIND && !job.started) {
     good = rch_get_shim_bind(frame->body, frame->n, &m.bind);
     if (good) keep_to(m.bind.cpus);

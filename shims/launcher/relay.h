@@ -132,7 +132,7 @@ static _Noreturn void job_relay(void) {
     /* Nothing can be heard while we do not read. */
     if (stalled) heard = now_ms();
     if (!job.ended && !stalled && (job.link.closed || job_is_silent(heard))) {
-      if (!job.announced) job_run_here();
+      if (!job.announced) job_unlinked();
       job_resume();
       heard = now_ms();
       continue;
@@ -146,7 +146,7 @@ static _Noreturn void job_relay(void) {
   }
 }
 
-/* The front said `remote`: commits there, or runs here when anything stands in the way. */
+/* The front said `remote`: commits there, or runs here when something here stands in the way. */
 static _Noreturn void job_run(struct wire *front, const struct rch_shim_remote *remote) {
   struct rch_shim_commit commit = {{job.id, JOB_BYTES}};
   char *socket = text_of(remote->socket);
@@ -156,7 +156,8 @@ static _Noreturn void job_run(struct wire *front, const struct rch_shim_remote *
   if (able) memcpy(job.id, remote->job.at, JOB_BYTES);
   job.worker = text_of(remote->worker);
   wire_close(front);
-  if (fd < 0) job_run_here();
+  if (!able) job_run_here();
+  if (fd < 0) job_unlinked();
   job.size = terminal_size();
   wire_open(&job.link, fd);
   rch_put_shim_commit(&job.link.out, &commit);

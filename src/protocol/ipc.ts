@@ -90,8 +90,6 @@ export const plannedJob = z.object({
   checksum: z.boolean().default(false),
   /** ms for the roots to be on the worker; 0: none. */
   transferMs: z.number().default(0),
-  /** Whether the command may run here when it cannot run there. */
-  fallback: z.boolean().default(true),
   /** Shell commands to run here; empty for none. */
   hooks: z
     .object({
@@ -129,7 +127,6 @@ export const lastingPlan = plannedJob.pick({
   notice: true,
   dim: true,
   remark: true,
-  fallback: true,
   hooks: true,
   timeoutMs: true,
   launcher: true,
@@ -172,8 +169,8 @@ export const frontToLink = z.discriminatedUnion('type', [
   z.object({ type: z.literal('fetch'), request: z.number(), job: z.string() }),
   /** The front has written down how the job ended. */
   z.object({ type: z.literal('heard'), job: z.string() }),
-  /** No new jobs; exits when the running ones are done or `deadlineMs` has passed. */
-  z.object({ type: z.literal('stop'), deadlineMs: z.number() }),
+  /** No new jobs; exits when the running ones are done or `deadlineMs` has passed; without one it waits for their end. */
+  z.object({ type: z.literal('stop'), deadlineMs: z.number().optional() }),
   /** The quietest lines that the log takes; at first as `config` says. */
   z.object({ type: z.literal('logLevel'), level: z.enum(logLevels) }),
   /** Exits at once; what runs goes on, and the next link takes it up. */
@@ -212,13 +209,15 @@ export const jobOutcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('execHere') }),
   /**
    * Came back before the start. `learn`: local from now on for this project and command. `again`: another worker may do
-   * better, and the launcher asks anew; else it was answered `local`.
+   * better. The launcher asks anew; where no other can, it runs here in its turn.
    */
   z.object({
     kind: z.literal('local'),
     reason: z.string(),
     learn: z.boolean(),
     again: z.boolean().default(false),
+    /** Whether it speaks against the worker: not where the project, this machine or another's work there is in the way. */
+    fault: z.boolean().default(true),
   }),
   /** By `rch cancel`: the launcher ended as if it had been interrupted. */
   z.object({ kind: z.literal('cancelled') }),

@@ -204,6 +204,30 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     await ranOnce(folder);
   });
 
+  it('goes on when the settings of its worker change, and when the worker is taken out of use', async () => {
+    const folder = scene.project('settings', echo);
+    const build = new Talking(folder);
+    build.say('first');
+    await build.heard();
+    const workers = scene.fleet.workersToml();
+    const link = await linkPid();
+    scene.world.writeConfig('workers.toml', `${workers}total_slots = 3\n`);
+    build.say('while');
+    expect(await linkPid(link)).not.toBe(link);
+    await build.heard();
+    scene.world.writeConfig('workers.toml', '');
+    await until(async () => {
+      const list = await scene.world.rch(['workers', 'list', '--json']);
+      return (JSON.parse(list) as unknown[]).length === 0;
+    }, 'was the worker gone');
+    build.say('after');
+    await build.heard();
+    await build.over();
+    await ranOnce(folder);
+    scene.world.writeConfig('workers.toml', workers);
+    await within(scene.world.rch(['workers', 'probe', 'worker1']));
+  });
+
   it('goes on when rch is upgraded under it, and builds after it have the new agent', async () => {
     const agents = async (): Promise<string[]> => {
       const list = await scene.fleet.inside(scene.worker, 'ps', '-eo', 'args');
@@ -244,6 +268,36 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     expect(end.code, words(end)).toBe(0);
     expect(readFileSync(join(folder, 'runs'), 'utf8')).toBe('ran\n');
     await until(async () => (await scene.last()).decision === 'local', 'was it recorded');
+  });
+
+  it('starts no more builds here at once than there is room for when the link of many is killed', async () => {
+    const { world } = scene;
+    // Each is held before its transfer, for as long as its link lives.
+    const held = "[hooks]\npre_transfer = 'while kill -0 $PPID; do sleep 0.1; done'\n";
+    world.writeConfig('config.toml', `${held}[local]\nmax_cores = 1\n`);
+    const small = await linkPid();
+    world.writeConfig('workers.toml', `${scene.fleet.workersToml()}total_slots = 8\n`);
+    const link = await linkPid(small);
+    const log = join(scene.base, 'storm.log');
+    const builds = Array.from({ length: 6 }, (_, at) =>
+      world.run(['make'], {
+        cwd: scene.project(`storm${at}`, {
+          Makefile: `all:\n\t@echo begun >> ${log}; sleep 0.3; echo ended >> ${log}; echo ran >> runs\n`,
+        }),
+        env: { RCH_FORCE_REMOTE: '1' },
+      }),
+    );
+    await until(async () => (await jobs()).running.length === builds.length, 'were all sent');
+    process.kill(link, 'SIGKILL');
+    for (const end of await within(Promise.all(builds))) expect(end.code, words(end)).toBe(0);
+    expect(readFileSync(log, 'utf8')).toBe('begun\nended\n'.repeat(builds.length));
+    for (let at = 0; at < builds.length; at++)
+      expect(readFileSync(join(scene.base, `storm${at}`, 'runs'), 'utf8')).toBe('ran\n');
+    const rows = await world.history(builds.length);
+    expect(rows.map(({ decision }) => decision)).toEqual(builds.map(() => 'local'));
+    world.writeConfig('config.toml', '');
+    world.writeConfig('workers.toml', scene.fleet.workersToml());
+    await within(world.rch(['workers', 'probe', 'worker1']));
   });
 
   it('brings the result whole when its link is killed while it returns', async () => {

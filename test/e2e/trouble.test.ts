@@ -65,6 +65,19 @@ describe.skipIf(noFleet !== undefined)('workers that cannot be used', () => {
     await expect(scene.world.rch(['workers', 'probe', 'nobody'])).rejects.toThrow(/nobody/);
   });
 
+  it('takes a project that is too large for no fault of the worker', async () => {
+    const rules = '[breaker]\nfailure_threshold = 0.5\n[transfer]\nmax_transfer_size_mb = 1\n';
+    scene.world.writeConfig('config.toml', rules);
+    const large = scene.project('large');
+    writeFileSync(join(large, 'noise'), Buffer.alloc(2_000_000, 1));
+    const { ended, row } = await scene.build(large);
+    expect(ended.code, words(ended)).toBe(0);
+    expect(row).toMatchObject({ decision: 'local', worker: null });
+    expect(row.reason).toMatch(/holds 2 MB, more than transfer.max_transfer_size_mb allows/);
+    await scene.buildsThere(scene.project('small'));
+    scene.world.writeConfig('config.toml', '');
+  });
+
   it('builds here when the host does not answer', async () => {
     const worker = `[[workers]]\nid = "far"\nhost = "192.0.2.1"\nuser = "u"\n[defaults]\nssh_timeout_ms = 1000\n`;
     await withWorld(worker, (world, folder) => runsHereBecause(world, folder, /far/));

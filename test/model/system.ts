@@ -119,7 +119,7 @@ function act(system: System, effect: JobEffect): System {
     case 'run':
       return system.net
         ? toAgent(system, 'run')
-        : tell(system, { type: 'refused', reason: '', learn: false, again: true });
+        : tell(system, { type: 'refused', reason: '', learn: false, again: true, fault: true });
     case 'attach':
       return toAgent(system, 'attach');
     case 'sayStarted':
@@ -218,7 +218,7 @@ function linkHears(system: System): System {
       return tell(next, { type: 'ended', end });
     case 'notStarted':
     case 'neverSeen':
-      return tell(next, { type: 'refused', reason: '', learn: false, again: true });
+      return tell(next, { type: 'refused', reason: '', learn: false, again: true, fault: true });
     case 'unknownJob':
       return tell(next, { type: 'lost', reason: '' });
     default:
@@ -281,7 +281,7 @@ function work(system: System): (Omit<Step, 'kind'> | undefined)[] {
     at === 'preparing'
       ? step(
           'it is refused',
-          tell(system, { type: 'refused', reason: '', learn: false, again: false }),
+          tell(system, { type: 'refused', reason: '', learn: false, again: false, fault: true }),
         )
       : undefined,
     at === 'returning' && net && job === 'ended'

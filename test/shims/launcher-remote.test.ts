@@ -69,11 +69,19 @@ describe.each(['plain', 'sanitized'] as const)(
         });
       });
 
-      it('runs here when the link says so, closes, talks nonsense, or is not there', async () => {
+      it('runs here when the link says so', async () => {
+        const run = world.call('gcc', ['x']);
+        const { peer: asker } = await question(front);
+        asker.send(remoteTo(world));
+        const peer = await link.accept();
+        await peer.next('commit');
+        peer.send({ type: 'local', reason: 'r', notice: '', lease: 0n });
+        expect((await run.end).stdout.toString()).toBe('real gcc x\n');
+        await peer.closed;
+      });
+
+      it('asks once more when the link closes, talks nonsense, or is not there', async () => {
         const answers: ((peer: Peer) => void)[] = [
-          (peer) => {
-            peer.send({ type: 'local', reason: 'r', notice: '', lease: 0n });
-          },
           (peer) => peer.socket.end(),
           (peer) => peer.socket.end(Buffer.from('nonsense, and more of it')),
           (peer) => {
@@ -90,13 +98,42 @@ describe.each(['plain', 'sanitized'] as const)(
           const peer = await link.accept();
           await peer.next('commit');
           answer(peer);
-          expect((await run.end).stdout.toString()).toBe('real gcc x\n');
+          const { peer: again } = await question(front);
           await peer.closed;
+          again.send({ type: 'local', reason: 'r', notice: '', lease: 1n });
+          expect((await run.end).stdout.toString()).toBe('real gcc x\n');
         }
         const run = world.call('gcc', ['x']);
         const { peer: asker } = await question(front);
-        asker.send({ ...remoteTo(world), socket: Buffer.from(world.run('link-none.sock')) });
+        const nowhere = { ...remoteTo(world), socket: Buffer.from(world.run('link-none.sock')) };
+        asker.send(nowhere);
+        const { peer: again } = await question(front);
+        again.send(remoteTo(world));
+        const peer = await link.accept();
+        await peer.next('commit');
+        peer.send({ type: 'started' }, exited(3));
+        expect((await run.end).code).toBe(3);
+      });
+
+      it('runs here by itself after the second lost link, and without a front', async () => {
+        const run = world.call('gcc', ['x']);
+        for (const times of [1, 2]) {
+          const { peer: asker } = await question(front);
+          asker.send(remoteTo(world));
+          const peer = await link.accept();
+          await peer.next('commit');
+          peer.socket.end();
+          expect(front.count).toBe(times);
+        }
         expect((await run.end).stdout.toString()).toBe('real gcc x\n');
+        const alone = world.call('gcc', ['y']);
+        const { peer: asker } = await question(front);
+        asker.send(remoteTo(world));
+        const peer = await link.accept();
+        await peer.next('commit');
+        await front.close();
+        peer.socket.end();
+        expect((await alone.end).stdout.toString()).toBe('real gcc y\n');
       });
 
       it('keeps to the CPUs that a link tells it of before it runs here', async () => {

@@ -8,7 +8,7 @@ import { breakerRulesOf } from '../../../daemon/front/fleet.ts';
 import { limitsOf, stopMs } from '../../../daemon/front/front.ts';
 import { traceWish } from '../../../daemon/front/otlp.ts';
 import { measuredLongAgo } from '../../../daemon/front/speed-desk.ts';
-import { helloOf, mannersOf } from '../../../daemon/link/hello.ts';
+import { helloOf, mannersOf } from '../../../daemon/lifecycle/hello.ts';
 import { History } from '../../../daemon/journal/history.ts';
 import { journalLine } from '../../../daemon/journal/record.ts';
 import { ExperienceBook } from '../../../daemon/select/experience.ts';

@@ -3,11 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { jobsFolder } from '../../../src/base/layout.ts';
-import { shimMessages, type ShimMessage } from '../../../src/protocol/shim.ts';
-import { encode } from '../../../src/protocol/codec.ts';
 import type { PlannedJob } from '../../../src/protocol/ipc.ts';
 import type { WorkerStatus } from '../../../src/protocol/methods.ts';
-import { agentFactsLikeHere, House, question, type Launcher, type LinkScript } from './rig.ts';
+import { agentFactsLikeHere, House, type Launcher, type LinkScript } from './rig.ts';
 
 let house: House;
 let folder: string;
@@ -55,24 +53,14 @@ async function make(env: Readonly<Record<string, string>> = {}): Promise<Launche
   return launcher;
 }
 
-/** The launcher's process asks once more, on a fresh connection. */
-async function asksAgain(launcher: Launcher): Promise<Launcher> {
-  const again = await house.launcher();
-  const env = [`HOME=${house.root}`, `PATH=${process.env['PATH'] ?? ''}`, 'RCH_FORCE_REMOTE=1'];
-  const ask = question(
-    { argv: ['make'], pid: launcher.pid, env: {}, cwd: folder },
-    { real: Buffer.from('/usr/bin/make'), env: env.map((each) => Buffer.from(each)) },
-  );
-  again.socket.write(encode(shimMessages, ask satisfies ShimMessage));
-  await again.expect('ack');
-  return again;
-}
+const asksAgain = (launcher: Launcher): Promise<Launcher> => house.asksAgain(launcher, folder);
 
 const turnedAway = {
   kind: 'local',
   reason: 'its disk is full',
   learn: false,
   again: true,
+  fault: true,
 } as const;
 
 test('a command that one worker turns away goes to the next, and then here, as one record', async () => {

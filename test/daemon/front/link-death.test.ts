@@ -100,19 +100,60 @@ test('a job whose link died before the worker was told is no job any more', asyn
   link.exit(3);
   await (await house.link()).connected();
   const status = await house.until('the end', (each) => each.jobs.length === 0);
-  expect(status.counts).toMatchObject({ returned: 1, lost: 0 });
+  expect(status.counts).toMatchObject({ remote: 0, returned: 1, lost: 0 });
   const [row] = await house.call('history', { n: 1 });
   expect(row).toMatchObject({ decision: 'local', worker: null, exit: null });
 });
 
-test('a command whose link died before the worker was told runs here, under a lease', async () => {
-  link.exit(3);
-  await (await house.link()).connected();
-  const status = await house.until('the end', (each) => each.jobs.length === 0);
-  expect(status.local.leases).toMatchObject([{ pid: launcher.pid }]);
-  const [row] = await house.call('history', { n: 1 });
-  expect(row).toMatchObject({ decision: 'local', worker: null });
-  expect(row?.reason).toBe('the link went away before it told the worker');
+test.each(['before', 'after'] as const)(
+  'a command whose link died before the worker was told runs here, under a lease, when it asks %s the next link is there',
+  async (when) => {
+    link.exit(3);
+    if (when === 'after') {
+      await (await house.link()).connected();
+      await house.until('the end', (each) => each.jobs.length === 0);
+    }
+    const again = await house.asksAgain(launcher, house.project());
+    expect((await again.expect('local')).reason).toContain(
+      'the link went away before it told the worker',
+    );
+    const status = await house.call('status', {});
+    expect(status.local.leases).toMatchObject([{ pid: launcher.pid, id: job.job }]);
+    expect(status.counts).toMatchObject({ remote: 0, local: 1, returned: 1 });
+    const rows = await house.call('history', { n: 9 });
+    expect(rows).toMatchObject([{ id: job.job, decision: 'local', worker: null }]);
+  },
+);
+
+test('of many commands whose link dies while it prepares, no more run here at once than there is room for', async () => {
+  house.write('config.toml', '[local]\nmax_cores = 1\n');
+  await house.call('reload', {});
+  const folders = Array.from({ length: 5 }, (_, at) => house.project(`p${at}`));
+  const rest: Launcher[] = [];
+  for (const folder of folders) {
+    const each = await house.make(folder);
+    await each.expect('ack');
+    await link.expect('plan');
+    await each.expect('remote');
+    rest.push(each);
+  }
+  process.kill(link.pid, 'SIGKILL');
+  const asking = await Promise.all(
+    rest.map((each, at) => house.asksAgain(each, folders[at] ?? '')),
+  );
+  const turn = (each: Launcher, at: number): Promise<number> =>
+    each.skip('bind', 'local').then(() => at);
+  const turns = asking.map(turn);
+  for (let left = asking.length; left > 0; left--) {
+    const status = await house.until('one lease', (each) => each.queue.length === left - 1);
+    expect(status.local.leases).toHaveLength(1);
+    const [lease] = status.local.leases;
+    const at = rest.findIndex(({ pid }) => pid === lease?.pid);
+    expect(await turns[at]).toBe(at);
+    await rest[at]?.end();
+  }
+  await launcher.end();
+  expect((await house.call('status', {})).counts).toMatchObject({ lost: 0 });
 });
 
 test('a link that does not end when it should is killed', async () => {
@@ -133,3 +174,81 @@ test('a worker whose configuration changes gets a new link after the old one has
   const configured = await again.expect('configure');
   expect(configured.worker).toMatchObject({ id: 'css', host: 'other.invalid' });
 });
+
+/** Has the configuration read that says of the worker `more` than that it is there. */
+async function configured(more: string, host = 'css.invalid'): Promise<void> {
+  house.write('workers.toml', `[[workers]]\nid = "css"\nhost = "${host}"\n${more}`);
+  await house.call('reload', {});
+}
+
+test('a job runs on under the same link when only the standing of its worker changes', async () => {
+  await configured('priority = 50\ntags = ["big"]\n');
+  const { workers } = await house.call('status', {});
+  expect(workers).toMatchObject([{ state: 'connected', priority: 50, tags: ['big'], jobs: 1 }]);
+  const another = await house.make(house.project('other'));
+  await another.expect('ack');
+  const { job: second } = await link.expect('plan');
+  await another.expect('remote');
+  for (const each of [job, second]) link.done(each);
+  await house.until('the end', (status) => status.jobs.length === 0);
+  expect(await house.call('history', { n: 2 })).toMatchObject([{ exit: 0 }, { exit: 0 }]);
+});
+
+test('a job is handed to a new link when what its link is made by changes, and can be cancelled there', async () => {
+  await configured('total_slots = 3\n');
+  await link.expect('leave');
+  const again = await house.link();
+  expect((await again.expect('configure')).worker).toMatchObject({ totalSlots: 3 });
+  await again.connected({}, [{ job: job.job, memo }]);
+  const asker = await house.launcher();
+  asker.send(where(Buffer.from(job.job, 'hex')));
+  expect((await asker.expect('remote')).worker).toBe('css');
+  expect(await house.call('cancel', { job: job.job })).toMatchObject({
+    cancelled: [{ id: job.job }],
+  });
+  expect((await again.expect('cancel')).job).toBe(job.job);
+  again.done(job, { outcome: { kind: 'cancelled' } });
+  await house.until('the end', (status) => status.jobs.length === 0);
+});
+
+test('a command that comes while a link is made anew waits for it', async () => {
+  link.stubborn();
+  await configured('total_slots = 3\n');
+  await link.expect('leave');
+  const waiting = await house.make(house.project('other'));
+  await waiting.expect('ack');
+  expect(await waiting.next()).toMatchObject({ type: 'wait' });
+  link.exit(0);
+  const again = await house.link();
+  await again.connected({}, [{ job: job.job, memo }]);
+  expect((await again.expect('plan')).job.cwd).toBe(`${house.root}/other`);
+  await waiting.expect('remote');
+});
+
+test.each([
+  ['another host', () => configured('', 'other.invalid'), 1],
+  [
+    'nothing any more',
+    async () => {
+      house.write('workers.toml', '');
+      await house.call('reload', {});
+    },
+    0,
+  ],
+] as const)(
+  'a job is waited for without a limit when its worker becomes %s',
+  async (_, change, links) => {
+    link.stubborn();
+    await change();
+    expect(await link.expect('stop')).toEqual({ type: 'stop' });
+    expect(await house.call('cancel', { job: job.job })).toMatchObject({
+      cancelled: [{ id: job.job }],
+    });
+    expect((await link.expect('cancel')).job).toBe(job.job);
+    link.done(job);
+    expect((await link.expect('heard')).job).toBe(job.job);
+    link.exit(0);
+    expect(await house.call('history', { n: 1 })).toMatchObject([{ worker: 'css', exit: 0 }]);
+    for (let count = 0; count < links; count++) await (await house.link()).connected();
+  },
+);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { linkSocket } from '../../../src/base/layout.ts';
 import { House, type LinkScript } from './rig.ts';
+import type { JobOutcome } from '../../../src/protocol/ipc.ts';
 
 let house: House;
 let link: LinkScript;
@@ -167,8 +168,16 @@ test('a job that comes back before its start is local in the history, under a le
   await launcher.expect('ack');
   await launcher.expect('remote');
   link.done(job, {
-    outcome: { kind: 'local', reason: 'the disk there is full', learn: false, again: false },
+    outcome: {
+      kind: 'local',
+      reason: 'the disk there is full',
+      learn: false,
+      again: false,
+      fault: true,
+    },
   });
+  const again = await house.asksAgain(launcher, house.project());
+  expect((await again.expect('local')).lease).not.toBe(0n);
   const status = await house.until('the lease', (each) => each.local.leases.length === 1);
   expect(status.counts).toMatchObject({ remote: 0, local: 1, returned: 1 });
   const [row] = await house.call('history', { n: 1 });
@@ -203,6 +212,58 @@ test('a worker that loses job after job rests', async () => {
   expect(status.counts.lost).toBe(3);
   const [, lost] = await house.call('history', { n: 2 });
   expect(lost).toMatchObject({ decision: 'remote', exit: null, reason: 'the agent vanished' });
+});
+
+/** One command is sent to the worker and comes to this. */
+async function sent(folder: string, outcome: JobOutcome): Promise<void> {
+  const launcher = await house.make(folder);
+  const { job } = await link.expect('plan');
+  await launcher.expect('ack');
+  await launcher.expect('remote');
+  link.done(job, { outcome });
+  await house.until('the end', (status) => status.jobs.length === 0);
+  await launcher.end();
+}
+
+test('what is the fault of a project, of this machine or of others there says nothing against a worker', async () => {
+  await link.connected();
+  const folder = house.project();
+  const local = { kind: 'local', reason: 'too large', learn: false, again: false } as const;
+  for (let round = 0; round < 8; round++) await sent(folder, { ...local, fault: false });
+  expect((await house.call('status', {})).workers[0]?.breaker).toBe('closed');
+  for (let round = 0; round < 6; round++) await sent(folder, { ...local, fault: true });
+  expect((await house.call('status', {})).workers[0]?.breaker).toBe('open');
+});
+
+test('a worker that rested gets one command on trial, rests longer when it loses that, and is well after one that ended', async () => {
+  house.write('config.toml', '[breaker]\nfailure_threshold = 1\nrecovery_timeout_sec = 1\n');
+  await house.call('reload', {});
+  await link.connected();
+  const folder = house.project();
+  const lost = { kind: 'lost', kept: false, timeout: false, reason: 'r' } as const;
+  const rested = (): Promise<unknown> =>
+    house.until('the end of its rest', ({ workers }) => workers[0]?.breaker === 'half-open');
+  const refusal = async (reason: RegExp): Promise<void> => {
+    const launcher = await house.make(house.project('other'));
+    await launcher.expect('ack');
+    expect((await launcher.expect('local')).reason).toMatch(reason);
+    await launcher.end();
+  };
+  await sent(folder, lost);
+  await refusal(/it lost several jobs, and rests for 1 s more/);
+  await rested();
+  const launcher = await house.make(folder);
+  const { job } = await link.expect('plan');
+  await launcher.expect('ack');
+  await launcher.expect('remote');
+  await refusal(/it lost several jobs, and one is on trial there/);
+  link.done(job, { outcome: lost });
+  await house.until('the end', (status) => status.jobs.length === 0);
+  await refusal(/it lost several jobs, and rests for 2 s more/);
+  await rested();
+  await sent(folder, { kind: 'abandoned' });
+  await sent(folder, { kind: 'exited', code: 1 });
+  expect((await house.call('status', {})).workers[0]?.breaker).toBe('closed');
 });
 
 test('RCH_DRY_RUN shows what would happen in a box, and runs here', async () => {

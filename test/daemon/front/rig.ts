@@ -324,6 +324,22 @@ export class House {
     });
   }
 
+  /** The process of a launcher asks once more for the same make, on a fresh connection. */
+  async asksAgain({ pid }: Launcher, folder: string): Promise<Launcher> {
+    const again = await this.launcher();
+    const env = Object.entries({ ...this.#env, RCH_FORCE_REMOTE: '1' });
+    const ask = question(
+      { argv: ['make'], pid, env: {}, cwd: folder },
+      {
+        real: Buffer.from('/usr/bin/make'),
+        env: env.map(([name, value]) => Buffer.from(`${name}=${value}`)),
+      },
+    );
+    again.send(ask);
+    await again.expect('ack');
+    return again;
+  }
+
   /** Workers that exist only as scripted links. */
   workers(...ids: string[]): void {
     const rows = ids.map((id) => `[[workers]]\nid = "${id}"\nhost = "${id}.invalid"\n`);

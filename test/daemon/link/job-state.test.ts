@@ -17,7 +17,15 @@ const event: fc.Arbitrary<JobEvent> = fc.oneof(
     { type: 'cancelled' },
   ),
   fc.boolean().map((started): JobEvent => ({ type: 'resumed', started })),
-  fc.boolean().map((learn): JobEvent => ({ type: 'refused', reason: 'r', learn, again: !learn })),
+  fc
+    .boolean()
+    .map((learn): JobEvent => ({
+      type: 'refused',
+      reason: 'r',
+      learn,
+      again: !learn,
+      fault: !learn,
+    })),
   fc.boolean().map((kept): JobEvent => ({ type: 'returnFailed', reason: 'f', kept })),
   fc.constant<JobEvent>({ type: 'lost', reason: 'l' }),
   fc
@@ -97,7 +105,13 @@ describe('the life of a job', () => {
   });
 
   it('runs here after a recovery only where the launcher saw no start and the agent never did', () => {
-    const never: JobEvent = { type: 'refused', reason: 'never seen', learn: false, again: true };
+    const never: JobEvent = {
+      type: 'refused',
+      reason: 'never seen',
+      learn: false,
+      again: true,
+      fault: true,
+    };
     const unseen = live({ at: 'recovering' }, [{ type: 'resumed', started: false }, never]);
     expect(unseen.effects).toEqual(['attach', 'report', 'sayLocal']);
     const seen = live({ at: 'recovering' }, [{ type: 'resumed', started: true }, never]);
