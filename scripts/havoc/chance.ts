@@ -6,6 +6,16 @@ export class Chance {
     this.#state = seed | 0;
   }
 
+  /** One for each combination of whole numbers: what is drawn for one shifts nothing that is drawn for another. */
+  static of(...numbers: readonly number[]): Chance {
+    let state = 0;
+    for (const number of numbers) {
+      state = Math.imul(state ^ number, 0x9e3779b1);
+      state = Math.imul(state ^ (state >>> 15), 0x85ebca77) + 1;
+    }
+    return new Chance(state);
+  }
+
   /** Below 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;

@@ -1,48 +1,12 @@
 /** What goes wrong: each fault begins at once, and has an end of its own. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Chance } from './chance.ts';
+import type { Fault } from './plan.ts';
 import type { Project } from './project.ts';
 import type { Site } from './site.ts';
-
-export const faultKinds = [
-  'daemon-killed',
-  'helper-killed',
-  'agent-killed',
-  'cut',
-  'frozen',
-  'slowed',
-  'disk-full',
-  'clock-set',
-  'shim-killed',
-  'edited',
-] as const;
-export type FaultKind = (typeof faultKinds)[number];
-
-/** A fault that was chosen; `lasts` in ms. */
-export type Fault = {
-  readonly kind: FaultKind;
-  readonly worker: number;
-  readonly lasts: number;
-  /** Of the clock. */
-  readonly shiftNs: bigint;
-};
-
-export function chooseFault(chance: Chance, kinds: readonly FaultKind[], workers: number): Fault {
-  const [first = 'cut', ...rest] = kinds;
-  const kind = chance.pick([first, ...rest]);
-  return {
-    kind,
-    // The first worker is the one with the small disk.
-    worker: kind === 'disk-full' ? 0 : chance.between(0, workers),
-    lasts: chance.between(200, kind === 'frozen' ? 7000 : 2500),
-    shiftNs: BigInt(chance.between(-5, 3600)) * 1_000_000_000n,
-  };
-}
 
 export type Stage = {
   readonly site: Site;
   readonly project: Project;
-  readonly chance: Chance;
   readonly killShim: () => void;
 };
 
@@ -55,17 +19,19 @@ function end(pid: number | undefined): void {
 }
 
 /** Settles when the fault is over. */
-export async function happen(fault: Fault, stage: Stage): Promise<void> {
-  const { site, project, chance, killShim } = stage;
+export async function happen(fault: Fault, { site, project, killShim }: Stage): Promise<void> {
   const relay = site.relays[fault.worker];
   switch (fault.kind) {
     case 'daemon-killed':
       end(site.daemonPid());
       return;
-    // A link, or whatever else the daemon has running: a question to the package manager, say.
+    case 'link-killed':
+      end(site.linkOf(site.worker(fault.worker).id));
+      return;
+    // Whatever else the daemon has running: a question to the package manager, say.
     case 'helper-killed': {
-      const [first, ...rest] = site.childPids();
-      if (first !== undefined) end(chance.pick([first, ...rest]));
+      const pids = site.helperPids();
+      end(pids[Math.floor(fault.which * pids.length)]);
       return;
     }
     case 'agent-killed':
@@ -96,7 +62,7 @@ export async function happen(fault: Fault, stage: Stage): Promise<void> {
       killShim();
       return;
     case 'edited':
-      project.edit(chance);
+      project.edit(fault.edit);
       return;
   }
 }

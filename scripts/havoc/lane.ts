@@ -2,78 +2,55 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ended, type Ended } from '../../test/rig/world.ts';
-import { Chance } from './chance.ts';
-import { chooseFault, happen, type Fault, type FaultKind } from './faults.ts';
-import { Project } from './project.ts';
+import { ended, type Ended, type HistoryRow } from '../../test/rig/world.ts';
+import { CargoProject } from './cargo-project.ts';
+import { happen } from './faults.ts';
+import { judgeEnd, judgeRuns, LOST, type Tally } from './judge.ts';
+import { MakeProject } from './make-project.ts';
+import { planStep, type Fault, type FaultKind, type StepPlan } from './plan.ts';
+import type { Project } from './project.ts';
 import type { Site } from './site.ts';
+import type { Weather } from './weather.ts';
 
 /** ms for a build to end, whatever happens: several times what any deadline of ours allows. */
 const HANG = 180_000;
-/** ms that a fault may still be felt. */
-const AFTERMATH = 10_000;
+/** Records of the history that are looked at for those of one step. */
+const RECENT = 30;
 
 export type Finding = { readonly lane: number; readonly build: number; readonly what: string };
-
-/** What the lanes share: when what was wrong, since one lane's fault is every lane's. */
-export class Weather {
-  readonly #faults: { readonly kind: FaultKind; readonly from: number; till: number }[] = [];
-  readonly counts = new Map<FaultKind, number>();
-
-  begin(kind: FaultKind): () => void {
-    const fault = { kind, from: performance.now(), till: Infinity };
-    this.#faults.push(fault);
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
-    return () => {
-      fault.till = performance.now();
-    };
-  }
-
-  /** What was wrong between two moments, or shortly before. */
-  during(from: number, till: number): Set<FaultKind> {
-    const near = this.#faults.filter((each) => each.from <= till && each.till + AFTERMATH >= from);
-    return new Set(near.map(({ kind }) => kind));
-  }
-}
-
-export type Tally = {
-  builds: number;
-  right: number;
-  /** Ended with 102, and with a message. */
-  lost: number;
-  /** By the SIGKILL of a fault. */
-  killed: number;
-  /** The tool itself failed, for want of room. */
-  failed: number;
-};
 
 export type LaneOptions = {
   readonly site: Site;
   readonly weather: Weather;
   readonly number: number;
   readonly seed: number;
+  readonly cargo: boolean;
   readonly kinds: readonly FaultKind[];
   readonly log: (text: string) => void;
 };
+
+/** A step that is over: how often its build may have run altogether, and how often it had. */
+type Past = { readonly build: number; readonly name: string; readonly commands: number };
 
 export class Lane {
   readonly findings: Finding[] = [];
   readonly tally: Tally = { builds: 0, right: 0, lost: 0, killed: 0, failed: 0 };
   readonly #options: LaneOptions;
-  readonly #chance: Chance;
   readonly #project: Project;
+  readonly #past: Past[] = [];
   #build = 0;
 
   constructor(options: LaneOptions) {
-    const { site, seed, number } = options;
+    const { site, number, cargo } = options;
     this.#options = options;
-    this.#chance = new Chance(seed * 1000 + number);
-    const path = site.world.env['PATH'] ?? '/usr/bin:/bin';
-    this.#project = new Project(join(site.base, `lane${number}`), { path });
+    const folder = join(site.base, `lane${number}`);
+    const project = { folder, env: site.world.env, mark: site.markAddress };
+    this.#project = cargo ? new CargoProject(project) : new MakeProject(project);
   }
 
-  async run(builds: number): Promise<void> {
-    for (this.#build = 1; this.#build <= builds; this.#build++) {
+  async run(steps: number): Promise<void> {
+    for (const last = this.#build + steps; this.#build < last;) {
+      this.#build += 1;
       try {
         await this.#once();
       } catch (thrown) {
@@ -82,63 +59,89 @@ export class Lane {
     }
   }
 
-  #find(what: string): void {
-    const { number, log } = this.#options;
-    this.findings.push({ lane: number, build: this.#build, what });
-    log(`FINDING lane ${number} build ${this.#build}: ${what}`);
+  /** A build so that the worker has what all builds need; nothing is judged. */
+  async warm(): Promise<void> {
+    const argv = this.#project.build({ name: `warm${this.#options.number}`, gently: true });
+    const end = await this.#options.site.world.run(argv, {
+      cwd: this.#project.folder,
+      env: this.#env({ way: 'insist' }),
+    });
+    if (end.code !== 0) throw new Error(`the first build fails: ${end.stderr.toString()}`);
   }
 
-  /** Everything that chance decides is decided before anything begins, so that a seed gives the same plan. */
-  #plan(): { edits: number; faults: { fault: Fault; after: number }[] } {
-    const chance = this.#chance;
-    const { kinds, site } = this.#options;
-    const edits = chance.between(1, 4);
-    const count = chance.pick([0, 1, 1, 1, 2]);
-    const faults = Array.from({ length: count }, () => ({
-      fault: chooseFault(chance, kinds, site.fleet.workers.length),
-      after: chance.between(0, 1000),
-    }));
-    return { edits, faults };
+  /** To be called when nothing runs any more: what ran although its build was over. */
+  lookBack(): void {
+    for (const { build, name, commands } of this.#past) {
+      const runs = this.#options.site.runs(name);
+      // The real tools that settle a crate mark it from here.
+      if (runs.there > commands)
+        this.#find(`it ran ${runs.there} times on workers for ${commands} commands`, build);
+    }
+  }
+
+  #find(what: string, build = this.#build): void {
+    const { number, log } = this.#options;
+    this.findings.push({ lane: number, build, what });
+    log(`FINDING lane ${number} build ${build}: ${what}`);
+  }
+
+  #env({ way }: Pick<StepPlan, 'way'>): Record<string, string> {
+    const { cargo, site } = this.#options;
+    return {
+      ...(way === 'free' ? {} : { RCH_FORCE_REMOTE: '1' }),
+      // So that the toolchain is brought once, and to where there is room for it.
+      ...(cargo ? { RCH_WORKERS: site.fleet.workers.at(-1)?.id ?? '' } : {}),
+    };
   }
 
   async #once(): Promise<void> {
-    const { site, weather } = this.#options;
+    const { site, weather, seed, number, kinds } = this.#options;
     const project = this.#project;
-    const plan = this.#plan();
-    for (let edit = 0; edit < plan.edits; edit++) project.edit(this.#chance);
+    const plan = planStep(seed, number, this.#build, { kinds, workers: site.fleet.workers.length });
+    for (const edit of plan.edits) project.edit(edit);
     const sure = project.edits;
+    const name = `l${number}b${this.#build}`;
+    const kills = plan.faults.some(({ kind }) => kind === 'shim-killed');
+    const gently = plan.way !== 'insist' || kills;
+    const argv = project.build({ name, gently });
     const from = performance.now();
-    const child = site.world.spawn(['make', '-j2'], {
-      cwd: project.folder,
-      env: { RCH_FORCE_REMOTE: '1' },
+    const since = Date.now();
+    const twins = plan.way === 'twins';
+    const children = Array.from({ length: twins ? 2 : 1 }, () => {
+      const where = { cwd: project.folder, env: this.#env(plan), detached: true };
+      const options = { ...where, noInput: twins };
+      const child = site.world.spawn(argv, options);
+      child.stdin?.end();
+      return child;
     });
-    child.stdin?.end();
-    const faults = plan.faults.map((each) => this.#befall(each, child));
-    const end = await this.#inTime(ended(child), child);
+    const faults = plan.faults.map((each) => this.#befall(each, children));
+    const ends = await Promise.all(children.map((child) => this.#inTime(ended(child), child)));
     const till = performance.now();
     await Promise.all(faults);
-    this.tally.builds += 1;
-    if (end !== undefined) await this.#judge(end, weather.during(from, till), sure);
-    const words = plan.faults.map(({ fault }) => fault.kind).join('+') || 'quiet';
-    const how = end?.signal ?? end?.code ?? 'hung';
-    this.#options.log(
-      `lane ${this.#options.number} build ${this.#build}: ${words}: ${how} in ${Math.round(till - from)} ms`,
+    this.#past.push({ build: this.#build, name, commands: children.length });
+    const whole = ends.filter((end) => end !== undefined);
+    if (whole.length === ends.length)
+      await this.#judge(whole, { plan, name, since, sure, wrong: weather.during(from, till) });
+    this.#tell(plan, ends, till - from);
+  }
+
+  #tell(plan: StepPlan, ends: readonly (Ended | undefined)[], ms: number): void {
+    const words = plan.faults.map(({ kind }) => kind).join('+') || 'quiet';
+    const how = ends.map(howEnded).join(' and ');
+    const { number, log } = this.#options;
+    log(
+      `lane ${number} build ${this.#build}: ${plan.way}, ${words}: ${how} in ${Math.round(ms)} ms`,
     );
   }
 
-  async #befall(
-    { fault, after }: { fault: Fault; after: number },
-    child: ChildProcess,
-  ): Promise<void> {
+  async #befall(fault: Fault, [child]: readonly ChildProcess[]): Promise<void> {
     const { site, weather } = this.#options;
-    await delay(after);
+    await delay(fault.after);
     const over = weather.begin(fault.kind);
     const killShim = (): void => {
-      child.kill('SIGKILL');
+      if (child !== undefined) killGroup(child);
     };
-    await happen(fault, { site, project: this.#project, chance: this.#chance, killShim }).finally(
-      over,
-    );
+    await happen(fault, { site, project: this.#project, killShim }).finally(over);
   }
 
   async #inTime(end: Promise<Ended>, child: ChildProcess): Promise<Ended | undefined> {
@@ -148,51 +151,66 @@ export class Lane {
     over.abort();
     if (first !== undefined) return first;
     this.#find(`it did not end in ${HANG / 1000} s`);
-    child.kill('SIGKILL');
+    killGroup(child);
     await end;
     return undefined;
   }
 
-  async #judge(end: Ended, wrong: ReadonlySet<FaultKind>, sure: number): Promise<void> {
+  async #judge(ends: readonly Ended[], step: Step): Promise<void> {
     const project = this.#project;
-    const edited = project.edits !== sure;
-    this.#judgeEnd(end, wrong);
+    const { site } = this.#options;
+    const edited = project.edits !== step.sure;
+    const rows = await this.#rows(step.since);
+    const runs = site.runs(step.name);
+    const { wrong, plan } = step;
+    for (const end of ends)
+      for (const what of judgeEnd(end, { wrong, plan, tally: this.tally })) this.#find(what);
+    for (const what of judgeRuns(ends, runs, rows)) this.#find(what);
     for (const harm of project.harm()) this.#find(harm);
-    if (end.code === 0 && !edited) {
-      if (!(await project.upToDate())) this.#find('it ended well, and make finds more to do');
+    if (runs.here + runs.there > 1) project.removeRivals();
+    if (ends.some(({ code }) => code === 0) && !edited) {
+      if (!(await project.upToDate())) this.#find('it ended well, and there is more to do');
       for (const difference of await project.compare())
         this.#find(`after it ended well: ${difference}`);
     }
     // The real make itself takes what was edited under its compiler's eyes for older than what the compiler made of it.
-    if (edited && !(await this.#ranThere())) project.touch();
-    // Whatever became of it: the real make goes on from there to the right result.
+    const allThere = rows.filter(({ decision }) => decision === 'remote').length >= ends.length;
+    if (edited && (!allThere || runs.here > 0)) project.touch();
+    // Whatever became of it: the real tool goes on from there to the right result.
     for (const difference of await project.settle()) this.#find(`afterwards: ${difference}`);
     for (const harm of project.harm()) this.#find(`afterwards: ${harm}`);
   }
 
-  /** Whether the last build of this lane ran on a worker. */
-  async #ranThere(): Promise<boolean> {
-    const rows = await this.#options.site.world.history(20);
-    const last = rows.find(({ cwd }) => cwd === this.#project.folder);
-    return last?.decision === 'remote';
+  /** What was written down of the commands of a step that began then (ms). */
+  async #rows(since: number): Promise<HistoryRow[]> {
+    const rows = await this.#options.site.world.history(RECENT);
+    return rows.filter(
+      ({ cwd, startedAt }) => cwd === this.#project.folder && Date.parse(startedAt) >= since,
+    );
   }
+}
 
-  #judgeEnd({ code, signal, stdout, stderr }: Ended, wrong: ReadonlySet<FaultKind>): void {
-    const said = stderr.toString();
-    if (code === 0) {
-      this.tally.right += 1;
-      if (!/\nsum -?\d+\n$|^sum -?\d+\n$/.test(stdout.toString()))
-        this.#find('its output has no end');
-      if (said !== '') this.#find(`it ended well, and said ${JSON.stringify(said)}`);
-    } else if (signal === 'SIGKILL' && wrong.has('shim-killed')) this.tally.killed += 1;
-    else if (code === 102 && /^rch: \S.*\n$/.test(said)) {
-      this.tally.lost += 1;
-      if (wrong.size === 0) this.#find(`it was lost in quiet times: ${said}`);
-    } else if (
-      wrong.has('disk-full') &&
-      /No space left|cannot (write|create)|final link failed/.test(said)
-    )
-      this.tally.failed += 1;
-    else this.#find(`it ended with ${signal ?? code}: ${JSON.stringify(said.slice(-400))}`);
+/** With the word of ours that went with it. */
+function howEnded(end: Ended | undefined): string {
+  if (end === undefined) return 'hung';
+  const said = end.code === LOST ? ` (${end.stderr.toString().trim()})` : '';
+  return `${end.signal ?? end.code ?? 'nothing'}${said}`;
+}
+
+type Step = {
+  readonly plan: StepPlan;
+  readonly name: string;
+  readonly since: number;
+  /** Edits before it began. */
+  readonly sure: number;
+  readonly wrong: ReadonlySet<FaultKind>;
+};
+
+/** With the tool's own children where the tool runs in the launcher's place. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It ended by itself.
   }
 }

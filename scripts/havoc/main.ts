@@ -3,10 +3,10 @@ import { parseArgs } from 'node:util';
 import { chaos } from './run.ts';
 import { Site } from './site.ts';
 
-function wholeNumber(text: string, name: string): number {
+function wholeNumber(text: string, name: string, least = 1): number {
   const value = Number(text);
-  if (!/^\d{1,9}$/.test(text) || value < 1) {
-    process.stderr.write(`chaos: --${name} must be a whole number of at least 1\n`);
+  if (!/^\d{1,9}$/.test(text) || value < least) {
+    process.stderr.write(`chaos: --${name} must be a whole number of at least ${least}\n`);
     process.exit(2);
   }
   return value;
@@ -15,7 +15,8 @@ function wholeNumber(text: string, name: string): number {
 const { values } = parseArgs({
   options: {
     builds: { type: 'string', default: '200' },
-    lanes: { type: 'string', default: '2' },
+    lanes: { type: 'string', default: '3' },
+    cargo: { type: 'string', default: '1' },
     workers: { type: 'string', default: '2' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
     verbose: { type: 'boolean', default: false },
@@ -24,19 +25,21 @@ const { values } = parseArgs({
 const builds = wholeNumber(values.builds, 'builds');
 const seed = wholeNumber(values.seed, 'seed');
 const lanes = wholeNumber(values.lanes, 'lanes');
+const cargo = Math.min(lanes, wholeNumber(values.cargo, 'cargo', 0));
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
-say(`chaos: ${builds} builds in ${lanes} lanes, seed ${seed}`);
+say(`chaos: ${builds} builds in ${lanes} lanes, ${cargo} with cargo, seed ${seed}`);
 const site = await Site.set('chaos', wholeNumber(values.workers, 'workers'));
 try {
   const log = (text: string): void => {
     if (values.verbose || text.startsWith('FINDING')) say(text);
   };
-  const { findings, tally, faults, remote, ms } = await chaos(site, { seed, builds, lanes, log });
+  const report = await chaos(site, { seed, builds, lanes, cargo, log });
+  const { findings, tally, faults, remote, joined, ms } = report;
   const { right, lost, killed, failed } = tally;
   say(
-    `${tally.builds} builds in ${Math.round(ms / 1000)} s; ${remote} ran on a worker to their end`,
+    `${tally.builds} commands in ${Math.round(ms / 1000)} s; ${remote} ran on a worker to their end, ${joined} of them by another's run`,
   );
   say(
     `${right} right, ${lost} ended with 102, ${killed} killed, ${failed} without room for the tool`,

@@ -1,89 +1,76 @@
-/** A small C project that changes under its builds, and what a clean build of it would give. */
+/** A small project that changes under its builds: what its sources are, and what a clean build of them would give. */
 import { execFile } from 'node:child_process';
-import { cpSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { differences, snapshot } from '../../test/rig/tree-snapshot.ts';
-import type { Chance } from './chance.ts';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
-const execute = promisify(execFile);
-
-/** Objects take a moment each, so that there is something to interrupt. */
-const makefile = `OBJS = $(patsubst %.c,%.o,$(sort $(wildcard *.c)))
-all: out/sum.txt
-	@cat out/sum.txt
-%.o: %.c common.h
-	@echo compiling $<
-	@sleep 0.15
-	@cc -O1 -c $< -o $@
-app: $(OBJS)
-	@cc $(OBJS) -o $@
-out/sum.txt: app
-	@mkdir -p out
-	@./app > $@
-`;
-
-const main = '#include "common.h"\nint main(void) { return report(); }\n';
-const common = (value: number): string => `#define BASE ${value}
-int report(void);
-void add(int value);
-`;
-const report = `#include <stdio.h>
-#include "common.h"
-static long sum = BASE;
-void add(int value) { sum = sum * 31 + value; }
-int report(void) { printf("sum %ld\\n", sum); return 0; }
-`;
-/** Adds its part before main begins. */
-const part = (name: string, value: number): string => `#include "common.h"
-__attribute__((constructor(200 + ${name.length}))) static void begin_${name}(void) { add(${value}); }
-`;
+/** What an edit changes: which kind of source and which one of them (below 1 each), and its new value. */
+export type Edit = { readonly what: number; readonly which: number; readonly value: number };
 
 type Source = { readonly text: string; readonly mtimeNs: bigint };
 
-/** What stands in the way of another process while it looks: real tools, and nothing of rch. */
-export type Tools = { readonly path: string };
+/** How a build is to be made. */
+export type BuildWish = {
+  /** What the build marks its run by. */
+  readonly name: string;
+  /** It may run beside another, or be killed here: no file may ever be half written. */
+  readonly gently: boolean;
+};
 
-export class Project {
+/** Where builds mark that they ran (scripts/storms/marks.ts). */
+export type MarkAddress = { readonly host: string; readonly port: number };
+
+export type ProjectOptions = {
   readonly folder: string;
-  readonly #scratch: string;
-  readonly #tools: Tools;
+  /** Of the real tools, and nothing of rch. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly mark: MarkAddress;
+};
+
+export abstract class Project {
+  readonly folder: string;
+  /** Beside the folder. */
+  protected readonly scratch: string;
+  protected readonly mark: MarkAddress;
+  readonly #env: Readonly<Record<string, string>>;
   readonly #sources = new Map<string, Source>();
-  #parts = 0;
   #edits = 0;
 
-  constructor(folder: string, tools: Tools) {
+  constructor({ folder, env, mark }: ProjectOptions) {
     this.folder = folder;
-    this.#scratch = `${folder}.clean`;
-    this.#tools = tools;
+    this.scratch = `${folder}.clean`;
+    this.mark = mark;
+    this.#env = { ...env, LC_ALL: 'C' };
     mkdirSync(folder, { recursive: true });
-    this.#write('Makefile', makefile);
-    this.#write('common.h', common(1));
-    this.#write('main.c', main);
-    this.#write('report.c', report);
-    for (let count = 0; count < 4; count++) this.#addPart();
   }
+
+  /** Makes ready for a build, and says by which argv. Its output ends with the line `sum N`. */
+  abstract build(wish: BuildWish): readonly string[];
+
+  /** Whether the real tool finds nothing to do. */
+  abstract upToDate(): Promise<boolean>;
+
+  /** Builds what is left with the real tools; how that failed, in words. */
+  abstract finish(): Promise<string[]>;
+
+  /** Compares what stands here with a clean build elsewhere; the differences in words. */
+  abstract compare(): Promise<string[]>;
+
+  protected abstract change(edit: Edit): void;
 
   /** Changes a source, as an editor would. */
-  edit(chance: Chance): void {
+  edit(edit: Edit): void {
     this.#edits += 1;
-    const what = chance.between(0, 10);
-    if (what === 0 && this.#parts < 8) this.#addPart();
-    else if (what < 6) this.#write('common.h', common(chance.between(0, 1000)));
-    else {
-      const name = `p${chance.between(0, this.#parts)}`;
-      this.#write(`${name}.c`, part(name, chance.between(0, 1000)));
-    }
-  }
-
-  /** Saves all sources once more. */
-  touch(): void {
-    for (const [name, { text }] of [...this.#sources]) this.#write(name, text);
+    this.change(edit);
   }
 
   /** How often it was edited. */
   get edits(): number {
     return this.#edits;
+  }
+
+  /** Saves all sources once more. */
+  touch(): void {
+    for (const [name, { text }] of [...this.#sources]) this.write(name, text);
   }
 
   /** What happened to sources that nobody here changed, in words. */
@@ -99,49 +86,41 @@ export class Project {
     });
   }
 
-  /** Whether the real make finds nothing to do. */
-  async upToDate(): Promise<boolean> {
-    return (await this.#make(this.folder, '-q', 'out/sum.txt')) === 0;
+  /** Removes what was put beside a file that two runs of one command changed at once. */
+  removeRivals(): void {
+    for (const name of readdirSync(this.folder, { recursive: true, encoding: 'utf8' }))
+      if (/\.rch-[0-9a-f]{8}$/.test(name)) rmSync(join(this.folder, name), { force: true });
   }
 
-  /** Builds what is left with the real tools, and compares all with a clean build elsewhere; the differences in words. */
+  /** Builds the rest with the real tools, and compares all with a clean build; the differences in words. */
   async settle(): Promise<string[]> {
-    const code = await this.#make(this.folder, '-j2');
-    if (code !== 0) return [`the real make ends with ${code}`];
-    return this.compare();
+    const failed = await this.finish();
+    return failed.length > 0 ? failed : this.compare();
   }
 
-  /** Compares what stands here with a clean build elsewhere. */
-  async compare(): Promise<string[]> {
-    rmSync(this.#scratch, { recursive: true, force: true });
-    mkdirSync(this.#scratch);
-    for (const name of this.#sources.keys())
-      cpSync(join(this.folder, name), join(this.#scratch, name), { preserveTimestamps: true });
-    const code = await this.#make(this.#scratch, '-j2');
-    if (code !== 0) return [`a clean build ends with ${code}`];
-    return differences(snapshot(this.#scratch), snapshot(this.folder));
+  protected get sources(): readonly string[] {
+    return [...this.#sources.keys()];
   }
 
-  async #make(cwd: string, ...options: string[]): Promise<number> {
-    const env = { PATH: this.#tools.path, LC_ALL: 'C' };
-    try {
-      await execute('make', options, { cwd, env });
-      return 0;
-    } catch (thrown) {
-      const { code } = thrown as { code?: unknown };
-      return typeof code === 'number' ? code : 255;
-    }
-  }
-
-  #addPart(): void {
-    const name = `p${this.#parts}`;
-    this.#parts += 1;
-    this.#write(`${name}.c`, part(name, this.#parts));
-  }
-
-  #write(name: string, text: string): void {
+  protected write(name: string, text: string): void {
     const path = join(this.folder, name);
+    mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
     this.#sources.set(name, { text, mtimeNs: lstatSync(path, { bigint: true }).mtimeNs });
+  }
+
+  /** Runs a real tool; all that it wrote, and its exit code: 255 when it has none. */
+  protected real(
+    argv: readonly [string, ...string[]],
+    cwd: string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<{ readonly code: number; readonly said: string }> {
+    const [program, ...args] = argv;
+    return new Promise((resolve) => {
+      execFile(program, args, { cwd, env: { ...this.#env, ...env } }, (error, out, err) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
+        resolve({ code, said: out + err });
+      });
+    });
   }
 }

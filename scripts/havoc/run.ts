@@ -1,8 +1,10 @@
 /** A whole run of chaos: lanes of builds, then the look for what was left behind. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Lane, Weather, type Finding, type Tally } from './lane.ts';
-import { faultKinds, type FaultKind } from './faults.ts';
+import type { Tally } from './judge.ts';
+import { Lane, type Finding } from './lane.ts';
+import { faultKinds, type FaultKind } from './plan.ts';
 import type { Site } from './site.ts';
+import { Weather } from './weather.ts';
 
 /** ms for what was told to end to be gone. */
 const GRACE = 60_000;
@@ -11,6 +13,8 @@ export type ChaosOptions = {
   readonly seed: number;
   readonly builds: number;
   readonly lanes: number;
+  /** So many of the lanes build with cargo, the last ones. */
+  readonly cargo: number;
   readonly kinds?: readonly FaultKind[];
   readonly log: (text: string) => void;
 };
@@ -21,6 +25,8 @@ export type Report = {
   readonly faults: Readonly<Record<string, number>>;
   /** Of the builds, those that the history says ran on a worker to their end. */
   readonly remote: number;
+  /** Of those, the ones that another's run served. */
+  readonly joined: number;
   readonly ms: number;
 };
 
@@ -57,22 +63,35 @@ async function calm(site: Site): Promise<void> {
   await site.probe();
 }
 
+/** Of the builds, the last ones have a breaker that opens when a worker loses them. */
+const PART_WITH_BREAKER = 0.25;
+
 export async function chaos(site: Site, options: ChaosOptions): Promise<Report> {
   const begun = performance.now();
   const weather = new Weather();
-  const { seed, builds, log } = options;
-  const lanes = Array.from(
-    { length: options.lanes },
-    (_, number) =>
-      new Lane({ site, weather, number, seed, log, kinds: options.kinds ?? faultKinds }),
-  );
-  const share = (at: number): number => Math.floor((builds + at) / lanes.length);
-  await Promise.all(lanes.map((lane, at) => lane.run(share(at))));
+  const { seed, builds, log, kinds = faultKinds } = options;
+  const lanes = Array.from({ length: options.lanes }, (_, number) => {
+    const cargo = number >= options.lanes - options.cargo;
+    return new Lane({ site, weather, number, seed, log, cargo, kinds });
+  });
+  const all = async (steps: (share: number) => number): Promise<void> => {
+    const share = (at: number): number => Math.floor((builds + at) / lanes.length);
+    await Promise.all(lanes.map((lane, at) => lane.run(steps(share(at)))));
+  };
+  const late = (share: number): number => Math.floor(share * PART_WITH_BREAKER);
+  for (const lane of lanes.slice(options.lanes - options.cargo)) await lane.warm();
+  await all((share) => share - late(share));
+  await site.useBreaker();
+  await all(late);
   await calm(site);
-  const findings = lanes.flatMap((lane) => lane.findings);
-  for (const what of await leftovers(site))
-    findings.push({ lane: -1, build: 0, what: `left: ${what}` });
-  const rows = await site.world.history(builds);
+  const kept = await site.fetchKept();
+  const left = await leftovers(site);
+  for (const lane of lanes) lane.lookBack();
+  const findings = [
+    ...lanes.flatMap((lane) => lane.findings),
+    ...[...kept, ...left].map((what) => ({ lane: -1, build: 0, what: `left: ${what}` })),
+  ];
+  const rows = await site.world.history(2 * builds);
   const sum = (of: keyof Tally): number => lanes.reduce((total, { tally }) => total + tally[of], 0);
   return {
     findings,
@@ -85,6 +104,7 @@ export async function chaos(site: Site, options: ChaosOptions): Promise<Report> 
     },
     faults: Object.fromEntries(weather.counts),
     remote: rows.filter(({ decision, exit }) => decision === 'remote' && exit === 0).length,
+    joined: rows.filter(({ joined }) => joined !== undefined).length,
     ms: performance.now() - begun,
   };
 }

@@ -5,22 +5,36 @@ import { join } from 'node:path';
 import { Fleet, Relay, type FleetWorker } from '../../test/rig/fleet.ts';
 import { spread } from '../../test/rig/spread.ts';
 import { World } from '../../test/rig/world.ts';
+import { Marks } from '../storms/marks.ts';
+import type { Runs } from './judge.ts';
+import type { MarkAddress } from './project.ts';
 
 /** Bytes of the disk of the first worker. */
 const DISK = 900e6;
 /** What is left of it when it is full. */
 const LEFT = 60e6;
 
-/** What the installation is configured by. */
-export const config = `[daemon]
+/** What the installation is configured by, but for its breaker. */
+const common = `[daemon]
 heartbeat_interval_sec = 1
 drain_timeout_sec = 20
 benchmark_interval_hours = 0
 [execution]
 resume_timeout_sec = 30
-[breaker]
+`;
+
+/** With a breaker that never opens: whatever is lost, commands go on being sent. */
+export const config = `${common}[breaker]
 failure_threshold = 1000
 `;
+
+function argvOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+  } catch {
+    return [];
+  }
+}
 
 export class Site {
   readonly fleet: Fleet;
@@ -28,12 +42,14 @@ export class Site {
   /** For projects. */
   readonly base: string;
   readonly relays: readonly Relay[];
+  readonly #marks: Marks;
   readonly #shifts = new Map<string, bigint>();
 
-  private constructor(fleet: Fleet, world: World, relays: readonly Relay[]) {
+  private constructor(fleet: Fleet, world: World, relays: readonly Relay[], marks: Marks) {
     this.fleet = fleet;
     this.world = world;
     this.relays = relays;
+    this.#marks = marks;
     this.base = spread(mkdtempSync(join(tmpdir(), 'rch-chaos-')));
   }
 
@@ -41,7 +57,7 @@ export class Site {
     const fleet = await Fleet.up(name, workers);
     const relays = await Promise.all(fleet.workers.map((worker) => Relay.open(worker)));
     const world = await World.create('', config);
-    const site = new Site(fleet, world, relays);
+    const site = new Site(fleet, world, relays, await Marks.open());
     const first = site.worker(0);
     const cache = `/home/${first.user}/.cache`;
     await fleet.inside(first, 'mkdir', '-p', cache);
@@ -64,6 +80,26 @@ export class Site {
   /** Waits until all workers are connected. */
   async probe(): Promise<void> {
     await Promise.all(this.fleet.workers.map(({ id }) => this.world.rch(['workers', 'probe', id])));
+  }
+
+  /** Where builds mark that they ran, as the workers and this machine reach it. */
+  get markAddress(): MarkAddress {
+    return { host: this.worker(0).host.replace(/\.2$/, '.1'), port: this.#marks.port };
+  }
+
+  /** How often a build ran, by its marks. */
+  runs(name: string): Runs {
+    const all = this.#marks.from(name);
+    const there = all.filter((address) =>
+      this.fleet.workers.some(({ host }) => address.endsWith(host)),
+    );
+    return { here: all.length - there.length, there: there.length };
+  }
+
+  /** From now on a worker that loses commands gets none for a while, as it does by default. */
+  async useBreaker(): Promise<void> {
+    this.world.writeConfig('config.toml', common);
+    await this.probe();
   }
 
   /** Sets the clock of a worker, by what its agent is told to add. */
@@ -91,7 +127,7 @@ export class Site {
     }
   }
 
-  childPids(): number[] {
+  #childPids(): number[] {
     const daemon = this.daemonPid();
     if (daemon === undefined) return [];
     try {
@@ -104,13 +140,12 @@ export class Site {
 
   /** The link of a worker; undefined while there is none. */
   linkOf(worker: string): number | undefined {
-    return this.childPids().find((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').includes(worker);
-      } catch {
-        return false;
-      }
-    });
+    return this.#childPids().find((pid) => argvOf(pid).includes(worker));
+  }
+
+  /** What the daemon has running beside its links. */
+  helperPids(): number[] {
+    return this.#childPids().filter((pid) => !argvOf(pid).some((each) => /link\.mjs$/.test(each)));
   }
 
   async killAgent(index: number): Promise<void> {
@@ -136,7 +171,10 @@ export class Site {
       }
       // One connection has two streams.
       if (attached > 2) found.push(`${attached} streams to ${id}`);
-      const jobs = `ls -A /home/${user}/.cache/rch-wkr/jobs /home/${user}/.cache/rch-wkr/trash 2>/dev/null | grep -v : || true`;
+      const folders = ['jobs', 'trash', 'kept'].map(
+        (part) => `/home/${user}/.cache/rch-wkr/${part}`,
+      );
+      const jobs = `ls -A ${folders.join(' ')} 2>/dev/null | grep -v : || true`;
       const left = (await this.fleet.inside(worker, 'sh', '-c', jobs)).trim();
       if (left !== '') found.push(`folders of jobs on ${id}: ${left.replaceAll('\n', ' ')}`);
     }
@@ -147,8 +185,22 @@ export class Site {
     return found;
   }
 
+  /** Brings what the daemon knows to be kept on workers here: what is left there then, nobody knows of. */
+  async fetchKept(): Promise<string[]> {
+    const { kept } = JSON.parse(await this.world.rch(['jobs', '--json'])) as {
+      kept: { readonly id: string }[];
+    };
+    const failed: string[] = [];
+    for (const { id } of kept)
+      await this.world.rch(['jobs', 'fetch', id]).catch((thrown: unknown) => {
+        failed.push(`kept results: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      });
+    return failed;
+  }
+
   async clear(): Promise<void> {
     await this.world.dispose();
+    this.#marks.close();
     for (const relay of this.relays) await relay.close();
     await this.fleet.release();
     rmSync(this.base, { recursive: true, force: true });

@@ -4,7 +4,8 @@ import { createServer, type Server } from 'node:net';
 
 export class Marks {
   readonly #server: Server;
-  readonly #counts = new Map<string, number>();
+  /** By name: the address of each machine that a build of this name ran on, once for each run. */
+  readonly #runs = new Map<string, string[]>();
   readonly port: number;
 
   private constructor(server: Server, port: number) {
@@ -16,7 +17,7 @@ export class Marks {
         text += chunk.toString('utf8');
         if (!text.endsWith('\n')) return;
         const name = text.trim();
-        this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+        this.#runs.set(name, [...this.from(name), socket.remoteAddress ?? '']);
         // The build goes on when it reads this: by then it is counted.
         socket.end('counted\n');
       });
@@ -35,11 +36,12 @@ export class Marks {
 
   /** How often a build of this name ran. */
   of(name: string): number {
-    return this.#counts.get(name) ?? 0;
+    return this.from(name).length;
   }
 
-  get names(): readonly string[] {
-    return [...this.#counts.keys()];
+  /** The addresses from which it was marked. */
+  from(name: string): readonly string[] {
+    return this.#runs.get(name) ?? [];
   }
 
   close(): void {

@@ -31,6 +31,8 @@ export type RunOptions = {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: Buffer | string;
+  /** Standard input is /dev/null: such commands may share one run. */
+  readonly noInput?: boolean;
   /** Through the shims (default), or with the real tools. */
   readonly shims?: boolean;
   /** In a process group of its own, so that a signal can be sent to all of it. */
@@ -170,6 +172,7 @@ export class World {
       cwd: options.cwd,
       env,
       detached: options.detached ?? false,
+      stdio: [options.noInput === true ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       ...this.#account,
     });
     this.#children.add(child);
