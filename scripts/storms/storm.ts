@@ -8,6 +8,7 @@ import { Fleet } from '../../test/rig/fleet.ts';
 import { spread } from '../../test/rig/spread.ts';
 import { World, type HistoryRow } from '../../test/rig/world.ts';
 import { treeSeconds } from './cpu.ts';
+import { overtaken, type Wait } from './fairness.ts';
 import { leftovers, openFiles, stillRuns } from './leftovers.ts';
 import { Marks } from './marks.ts';
 import { passThroughDuring, type Latency } from './latency.ts';
@@ -169,6 +170,11 @@ function checkSlots(
   });
 }
 
+function waitOf(caller: string, { startedAt, phases }: HistoryRow): Wait {
+  const asked = Date.parse(startedAt);
+  return { caller, asked, served: asked + (phases['queue'] ?? 0) };
+}
+
 /** ms from question to answer of all these. */
 function waitedIn(rows: readonly HistoryRow[]): number {
   return rows.reduce((sum, { phases }) => sum + (phases['queue'] ?? 0), 0);
@@ -251,6 +257,12 @@ async function report(
     wrong.push(`${remote.length} builds elsewhere and ${here} here are not ${storm.all.length}`);
   const waits = recorded.map(waitedIn).sort((a, b) => a - b);
   if (options.measure) checkFairness(waits, wrong);
+  const named = callers.flatMap(({ name }, at) =>
+    (recorded[at] ?? [])
+      .filter(({ decision }) => decision === 'remote')
+      .map((row) => waitOf(name, row)),
+  );
+  wrong.push(...overtaken(named));
   wrong.push(...(await leftovers(ground, filesBefore, await daemonPid(world))));
   say('taking all of it down');
   const cargo = remote.filter(({ argv }) => argv[0] === 'cargo').length;
