@@ -9,6 +9,8 @@ const LOOK_MS = 100;
 
 export type CallerEvents = {
   readonly message: (message: ShimMessage) => void;
+  /** It heard `starting`, and does nothing by itself any more. */
+  readonly bound: () => void;
   /** Its process has ended, or it went on by itself, which it may until it is bound. Once. */
   readonly gone: () => void;
   /** The last message was taken, or nobody is left to take it. Once. */
@@ -41,6 +43,7 @@ export class Caller {
     launcher.onMessage = (message) => {
       if (this.#launcher !== launcher) return;
       if (message.type === 'locked') this.#locked?.();
+      else if (message.type === 'bound') this.#events.bound();
       else this.#events.message(message);
     };
     launcher.onGone = () => {

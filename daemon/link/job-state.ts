@@ -1,13 +1,16 @@
 /**
  * The life of one job on its link, from the plan to its end.
  * ```
- *  planned ─commit─▶ preparing ─prepared─▶ starting ─started─▶ running ─ended─▶ returning ─returned─▶ over
- *     │                  │                  │    ▲                │  ▲              │
- *     │                  │              local    └─── resumed ────│──┘              │
- *     └─ refused: here, or elsewhere ───────┘          │          │                 │
- *                                                  recovering     └── lost: 102 ────┘
+ *  planned ─commit─▶ preparing ─prepared─▶ announcing ─bound─▶ starting ─started─▶ running ─ended─▶ returning ─returned─▶ over
+ *     │                  │                      │               │    ▲               │  ▲              │
+ *     │                  │                      │           local    └─── resumed ───│──┘              │
+ *     └─ refused: here, or elsewhere ───────────┴───────────────┘          │         │                 │
+ *                                                                      recovering    └── lost: 102 ────┘
  * ```
  * One that shares the run of another job stays `preparing` until that is over, and then is over by `shared`.
+ *
+ * A launcher that hears nothing for long goes on by itself, also after a stop of the whole machine: so the worker is told
+ * only once the launcher has said that it waits.
  *
  * A job that a link before this one was told to run begins as `recovering`: nothing is known of it until its launcher
  * is back, says whether it saw the start, and the agent was asked. After `started` nothing leads back to "here"; a link
@@ -27,6 +30,7 @@ export type End =
 export type JobState =
   | { readonly at: 'planned' }
   | { readonly at: 'preparing' }
+  | { readonly at: 'announcing' }
   | { readonly at: 'starting' }
   | { readonly at: 'running' }
   | { readonly at: 'returning'; readonly end: End }
@@ -36,6 +40,8 @@ export type JobState =
 export type JobEvent =
   | { readonly type: 'commit' }
   | { readonly type: 'prepared' }
+  /** The launcher does nothing by itself any more. */
+  | { readonly type: 'bound' }
   /** The run of another job serves this one: that has ended, and all it made is in place. */
   | { readonly type: 'shared'; readonly end: End }
   /** The launcher of a job is on a new connection; `started`: it was told of the start. */
@@ -115,6 +121,9 @@ function resumed(state: JobState, started: boolean): Transition {
       if (state.outcome.kind === 'cancelled')
         return { state, effects: started ? ['sayEnd'] : ['sayStarted', 'sayEnd'] };
       return { state, effects: [repeats(state.outcome) ? 'attach' : 'sayLost'] };
+    case 'announcing':
+      // Its word of it, or ours to it, was lost with its connection.
+      return { state, effects: ['announce'] };
     case 'planned':
     case 'preparing':
       return stay(state);
@@ -147,7 +156,11 @@ export function transition(state: JobState, event: JobEvent): Transition {
         : stay(state);
     case 'prepared':
       return state.at === 'preparing'
-        ? { state: { at: 'starting' }, effects: ['announce', 'run'] }
+        ? { state: { at: 'announcing' }, effects: ['announce'] }
+        : stay(state);
+    case 'bound':
+      return state.at === 'announcing'
+        ? { state: { at: 'starting' }, effects: ['run'] }
         : stay(state);
     case 'shared':
       return state.at === 'preparing' ? over(event.end, 'replay') : stay(state);
@@ -198,6 +211,7 @@ function cancelled(state: JobState): Transition {
   const outcome = { kind: 'cancelled' } as const;
   switch (state.at) {
     case 'preparing':
+    case 'announcing':
       return over(outcome, 'sayStarted', 'sayEnd');
     case 'starting':
       return over(outcome, 'killThere', 'sayStarted', 'sayEnd');

@@ -77,6 +77,9 @@ export class Job {
         if (forward === undefined || this.#shared !== undefined) return;
         if (!this.#sharing.heard(forward)) this.#relay.toAgent(forward);
       },
+      bound: () => {
+        this.#handle({ type: 'bound' });
+      },
       gone: () => {
         if (!this.#sharing.callerGone()) this.#handle({ type: 'launcherGone' });
       },
@@ -162,8 +165,9 @@ export class Job {
 
   /** Ends the job on somebody's wish (a time limit, the end of the daemon). What is being placed is let be. */
   cancel(reason: string): void {
-    if (this.#state.at === 'returning' || this.#state.at === 'over') return;
-    if (this.#state.at === 'planned' || this.#state.at === 'preparing')
+    const { at } = this.#state;
+    if (at === 'returning' || at === 'over') return;
+    if (at === 'planned' || at === 'preparing' || at === 'announcing')
       this.#refuse(reason, { fault: false });
     else this.#lose(reason);
   }

@@ -381,7 +381,9 @@ static void job_frame(const struct frame *frame) {
     good = rch_get_shim_bind(frame->body, frame->n, &m.bind);
     if (good) keep_to(m.bind.cpus);
   } else if (frame->number == RCH_SHIM_STARTING) {
+    struct rch_shim_bound bound = {0};
     job.announced = true;
+    rch_put_shim_bound(&job.link.out, &bound);
   } else if (frame->number == RCH_SHIM_STARTED) {
     if (!job.started) job_started();
   } else {

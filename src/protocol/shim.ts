@@ -146,6 +146,8 @@ export const shimMessages = {
   rejoin: { number: 41, fields: { job: 'bytes' } },
   /** The files of `lock` are held. */
   locked: { number: 42, fields: {} },
+  /** `starting` was heard: from here on the launcher does nothing by itself, and the worker may be told. */
+  bound: { number: 43, fields: {} },
 
   // link → launcher
   /**
@@ -182,7 +184,10 @@ export const shimMessages = {
   },
   /** The remote run was lost after its start: print `text`, end with exit code 102. */
   lost: { number: 57, fields: { text: 'str' } },
-  /** The worker is being told to run: from here on a link that goes away does not mean that nothing runs there. */
+  /**
+   * The worker will be told to run once the launcher says `bound`: from here on a link that goes away does not mean that
+   * nothing runs there.
+   */
   starting: { number: 58, fields: {} },
   /**
    * Before `starting`: hold these files too, as those of `remote`, and say `locked`. One that is busy means: run here.

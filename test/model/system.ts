@@ -184,8 +184,11 @@ function launcherStep(system: System): System {
   const [message, ...rest] = system.toLauncher;
   const next = { ...system, toLauncher: rest };
   switch (message) {
-    case 'starting':
-      return system.launcher === 'committed' ? { ...next, launcher: 'announced' } : next;
+    case 'starting': {
+      const announced: System = { ...next, launcher: 'announced' };
+      if (system.launcher !== 'committed' && system.launcher !== 'announced') return next;
+      return system.line ? tell(announced, { type: 'bound' }) : announced;
+    }
     case 'started':
       return { ...next, launcher: 'running' };
     case 'local':
@@ -396,6 +399,10 @@ function late(system: System): (Omit<Step, 'kind'> | undefined)[] {
           name: 'the return fails',
           to: tell(system, { type: 'returnFailed', reason: '', kept: false }),
         }
+      : undefined,
+    // As after a stop of the whole machine, from which it wakes first.
+    line && launcher === 'committed'
+      ? { name: 'the link is silent for too long', to: { ...runsHere(system), line: false } }
       : undefined,
     at === 'recovering' && !line
       ? { name: 'the launcher stays away', to: tell(system, lost) }

@@ -615,6 +615,7 @@ describe('a launcher whose link falls silent', () => {
       const peer = await link.accept();
       await peer.next('commit');
       peer.send({ type: 'starting' });
+      await peer.next('bound');
       peer.socket.end();
       const asker = await front.accept();
       await asker.next('where');

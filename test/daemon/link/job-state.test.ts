@@ -11,21 +11,20 @@ const event: fc.Arbitrary<JobEvent> = fc.oneof(
   fc.constantFrom<JobEvent>(
     { type: 'commit' },
     { type: 'prepared' },
+    { type: 'bound' },
     { type: 'started' },
     { type: 'returned' },
     { type: 'launcherGone' },
     { type: 'cancelled' },
   ),
   fc.boolean().map((started): JobEvent => ({ type: 'resumed', started })),
-  fc
-    .boolean()
-    .map((learn): JobEvent => ({
-      type: 'refused',
-      reason: 'r',
-      learn,
-      again: !learn,
-      fault: !learn,
-    })),
+  fc.boolean().map((learn): JobEvent => ({
+    type: 'refused',
+    reason: 'r',
+    learn,
+    again: !learn,
+    fault: !learn,
+  })),
   fc.boolean().map((kept): JobEvent => ({ type: 'returnFailed', reason: 'f', kept })),
   fc.constant<JobEvent>({ type: 'lost', reason: 'l' }),
   fc
@@ -58,6 +57,7 @@ describe('the life of a job', () => {
     const whole: JobEvent[] = [
       { type: 'commit' },
       { type: 'prepared' },
+      { type: 'bound' },
       { type: 'started' },
       { type: 'ended', end: { kind: 'exited', code: 0 } },
     ];
@@ -69,9 +69,10 @@ describe('the life of a job', () => {
     };
     expect(after(0).states.at(-1)).toEqual({ at: 'planned' });
     expect(told(1)).toEqual(['report', 'sayStarted', 'sayEnd']);
-    expect(told(2)).toEqual(['report', 'killThere', 'sayStarted', 'sayEnd']);
-    expect(told(3)).toEqual(['report', 'killThere', 'sayEnd']);
-    expect(after(4).states.at(-1)).toMatchObject({ at: 'returning' });
+    expect(told(2)).toEqual(['report', 'sayStarted', 'sayEnd']);
+    expect(told(3)).toEqual(['report', 'killThere', 'sayStarted', 'sayEnd']);
+    expect(told(4)).toEqual(['report', 'killThere', 'sayEnd']);
+    expect(after(5).states.at(-1)).toMatchObject({ at: 'returning' });
     // One whose launcher was away hears of it when it is back.
     const away: JobEvent[] = [{ type: 'cancelled' }, { type: 'resumed', started: true }];
     expect(live({ at: 'recovering' }, away).effects).toEqual(['report', 'killThere', 'sayEnd']);
@@ -81,6 +82,7 @@ describe('the life of a job', () => {
     const { effects, states } = live({ at: 'planned' }, [
       { type: 'commit' },
       { type: 'prepared' },
+      { type: 'bound' },
       { type: 'started' },
       { type: 'ended', end: { kind: 'exited', code: 3 } },
       { type: 'returned' },
