@@ -3,9 +3,11 @@ import type { Failure } from '../../src/base/result.ts';
 import { needCpu, needTool, wrapperReason, type Draft } from './draft.ts';
 import { absolute, isWithin } from './files.ts';
 import { cpuFlags } from './needs/cpu.ts';
+import { flagNeeds, noNeeds, shellNeeds } from './needs/needs.ts';
 import { findProgram } from './path-search.ts';
 import { compilerNeeds } from './requirements.ts';
 import { isSystem } from './system.ts';
+import { machineTriple } from './toolchain.ts';
 import type { CargoView } from './cargo-view.ts';
 
 const programVariables =
@@ -56,14 +58,36 @@ function flagsOf(draft: Draft, view: CargoView): string {
 }
 
 /**
- * What build scripts hand to C compilers: https://docs.rs/cc, "External configuration via environment variables"; cmake,
- * autotools and make know the plain names.
+ * What build scripts hand to C compilers, and which they call: https://docs.rs/cc, "External configuration via
+ * environment variables"; cmake, autotools and make know the plain names.
  */
-const compilerFlagVariables = /^((HOST|TARGET)_)?(C|CXX|CPP|AS|LD)FLAGS(_[\w.-]+)?$/;
+const compilerFlags = /^(?:(?:HOST|TARGET)_)?(?:C|CXX|CPP|AS|LD)FLAGS(?:_([\w.-]+))?$/;
+const compilerPrograms = /^(?:(?:HOST|TARGET)_)?(?:CC|CXX|AS|LD)(?:_([\w.-]+))?$/;
 
-/** The variables that build scripts see: the caller's, and those of the configuration. */
-function scriptVariables(draft: Draft, view: CargoView): (readonly [string, string])[] {
-  return [...draft.request.env, ...view.config.env];
+/** Values of the variables that build scripts see, the caller's and the configuration's; not those for other targets. */
+function scriptValues(draft: Draft, view: CargoView, names: RegExp): string[] {
+  const triples = [machineTriple(draft), ...view.targets].map((each) => each.replaceAll('-', '_'));
+  return [...draft.request.env, ...view.config.env].flatMap(([name, value]) => {
+    const match = names.exec(name);
+    const target = match?.[1]?.replaceAll(/[.-]/g, '_');
+    return match !== null && (target === undefined || triples.includes(target)) ? [value] : [];
+  });
+}
+
+/** The C compilers that build scripts are told to call. */
+function takeScriptCompilers(draft: Draft, view: CargoView): Failure | undefined {
+  if (!isScripted(view, 'custom-build')) return undefined;
+  const named = noNeeds();
+  for (const value of scriptValues(draft, view, compilerPrograms)) {
+    shellNeeds(value, named);
+    flagNeeds(value, named);
+  }
+  needCpu(draft, { flags: named.cpu, runs: true });
+  for (const name of named.programs) {
+    const no = needTool(draft, findProgram(name, draft.path) ?? name);
+    if (no !== undefined) return no;
+  }
+  return undefined;
 }
 
 function isScripted(view: CargoView, ...kinds: readonly string[]): boolean {
@@ -78,8 +102,8 @@ function takeCpu(draft: Draft, view: CargoView, flags: string): void {
   const forHost = view.targets.length === 0 && isScripted(view, 'custom-build', 'proc-macro');
   needCpu(draft, { flags: cpuFlags(flags), runs: runsResult || forHost });
   if (!isScripted(view, 'custom-build')) return;
-  const forC = scriptVariables(draft, view).filter(([name]) => compilerFlagVariables.test(name));
-  needCpu(draft, { flags: forC.flatMap(([, value]) => cpuFlags(value)), runs: true });
+  const forC = scriptValues(draft, view, compilerFlags);
+  needCpu(draft, { flags: forC.flatMap(cpuFlags), runs: true });
 }
 
 /** Only building something that runs needs a linker: a program, a test, a build script, a procedural macro. */
@@ -118,5 +142,7 @@ export function takeConfiguredPrograms(draft: Draft, view: CargoView): Failure |
   }
   const flags = flagsOf(draft, view);
   takeCpu(draft, view, flags);
+  const no = takeScriptCompilers(draft, view);
+  if (no !== undefined) return no;
   return links(view) ? takeLinker(draft, flags) : undefined;
 }

@@ -6,8 +6,9 @@ export function unknownValue(name: string): string {
   return `\x01${name}\x01`;
 }
 
-/** A variable as a shell has it (`$$N` of a recipe is `$N` by now), or a value that is not given. */
-const inShell = /\x01(\w+)\x01|\$\{?([A-Za-z_]\w*)/g;
+/** A value that is not given; a variable as a shell has it (`$$N` of a recipe is `$N` by now), or what it calls. */
+const inShell =
+  /\x01(\w+)\x01|(?:\$ENV\{["']?|\$\{?|printenv\s+|(?:ENVIRON|environ|environ\.get|getenv)[[(]\s*\\?["'])([A-Za-z_]\w*)/g;
 
 /** Adds the variables that a shell text, or an expanded line of a makefile, reads. */
 export function shellVariables(text: string, needs: Needs): void {

@@ -221,6 +221,19 @@ describe.skipIf(!cargo)('cargo', () => {
     },
   );
 
+  it.skipIf(!has('clang'))('asks for the C compilers that build scripts are told of', async () => {
+    const cwd = project({ ...plain, 'build.rs': 'fn main() {}\n' });
+    const context = newContext();
+    const of = async (env: Record<string, string>): Promise<string[]> =>
+      toolNames(await planned('cargo build', { cwd, env, context }));
+    expect(await of({ CC: 'clang -O1' })).toContain('clang');
+    expect(await of({ [`CXX_${machine.arch}-unknown-linux-gnu`]: 'clang++' })).toContain('clang++');
+    expect(await of({ CC_sparc_sun_solaris: 'clang' })).not.toContain('clang');
+    expect(await reasonOf('cargo build', { cwd, env: { CC: 'ccache gcc' } })).toContain('ccache');
+    put(cwd, { '.cargo/config.toml': '[env]\nCC = "clang"\n' });
+    expect(await of({})).toContain('clang');
+  });
+
   it('carries a toolchain that is a symlink with what it points to, and what rustup looks for', async () => {
     const home = process.env['RUSTUP_HOME'] ?? `${process.env['HOME'] ?? ''}/.rustup`;
     const names = existsSync(`${home}/toolchains`) ? readdirSync(`${home}/toolchains`) : [];

@@ -101,7 +101,7 @@ describe.skipIf(!has('cargo'))('cargo', () => {
       ['cargo check', { HOST_CFLAGS: '-mtune=native' }, ['cpu']],
       ['cargo build', { TARGET_CXXFLAGS: '-mcpu=native' }, ['cpu']],
       ['cargo build', { [`CXXFLAGS_${host}`]: '-march=native' }, ['cpu']],
-      ['cargo build', { CFLAGS_x86_64_unknown_linux_gnu: '-march=native' }, ['cpu']],
+      ['cargo build', { [`CFLAGS_${host.replaceAll('-', '_')}`]: '-march=native' }, ['cpu']],
     ]);
   });
 
