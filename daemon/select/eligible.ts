@@ -73,6 +73,26 @@ function cpuReason(why: string, local: MachineFacts, worker: AgentFacts): string
   return undefined;
 }
 
+function absentReason(
+  paths: readonly string[],
+  why: string,
+  worker: AgentFacts,
+): string | undefined {
+  for (const path of paths) {
+    const there = worker.paths?.[path];
+    if (there === undefined) return `the worker has not told whether it has ${path}; ${why}`;
+    if (there) return `the worker has ${path}, which is not here; ${why}`;
+  }
+  return undefined;
+}
+
+function shadowReason(why: string, local: MachineFacts, worker: AgentFacts): string | undefined {
+  const own = worker.shadows?.find((each) => local.shadows?.includes(each) !== true);
+  return own === undefined
+    ? undefined
+    : `the worker has ${own.replace(/ \d+$/, '')} in front of a package's own, and this machine not; ${why}`;
+}
+
 function reasonOf(
   requirement: Requirement,
   local: MachineFacts,
@@ -93,6 +113,10 @@ function reasonOf(
       return toolReason(requirement, local, worker);
     case 'package':
       return packageReason(requirement, local, worker);
+    case 'absent':
+      return absentReason(requirement.paths, requirement.why, worker);
+    case 'unshadowed':
+      return shadowReason(requirement.why, local, worker);
   }
 }
 
@@ -101,6 +125,8 @@ type Numbered<T extends Requirement> = { readonly at: number; readonly requireme
 type Sorted = {
   /** Names of the tools. */
   readonly tools: readonly string[];
+  /** Those, and paths where nothing may be. */
+  readonly asked: readonly string[];
   readonly packages: ReadonlyMap<string, readonly Numbered<PackageRequirement>[]>;
   readonly others: readonly Numbered<Requirement>[];
 };
@@ -122,7 +148,9 @@ function sorted(requirements: readonly Requirement[]): Sorted {
       ]);
   }
   const tools = requirements.flatMap((each) => (each.kind === 'tool' ? [each.name] : []));
-  const list = { tools: [...new Set(tools)], packages, others };
+  const paths = requirements.flatMap((each) => (each.kind === 'absent' ? each.paths : []));
+  const asked = [...new Set([...tools, ...paths])];
+  const list = { tools: [...new Set(tools)], asked, packages, others };
   sortedLists.set(requirements, list);
   return list;
 }
@@ -149,7 +177,12 @@ export function eligible(
   return undefined;
 }
 
-/** The tools that facts must have before these requirements can be judged. */
+/** The tools that this machine's facts must have before these requirements can be judged. */
 export function toolsOf(requirements: readonly Requirement[]): readonly string[] {
   return sorted(requirements).tools;
+}
+
+/** What a worker must have told of before: tools by name, and paths. */
+export function askedOf(requirements: readonly Requirement[]): readonly string[] {
+  return sorted(requirements).asked;
 }
