@@ -159,7 +159,9 @@ function universal(context: RequirementContext): ReadonlyMap<string, string> {
       const name = /^Package: (.+)$/m.exec(block)?.[1];
       const depends = /^(?:Depends|Pre-Depends): (.+)$/m.exec(block)?.[1] ?? '';
       const every = /^(Essential: yes|Priority: required)$/m.test(block);
-      if (name !== undefined) all.set(name, every ? 'universal' : depends);
+      // What was removed may have left its configuration.
+      const installed = /^Status: \S+ \S+ installed$/m.test(block);
+      if (name !== undefined && installed) all.set(name, every ? 'universal' : depends);
     }
     return all;
   });
@@ -186,8 +188,11 @@ function closure(
   return all;
 }
 
+/** The kernel's user interface, by Debian's name, Fedora's, Alpine's and Arch's. */
+const kernelHeaders = /^(linux-libc-dev|kernel-headers(\.\w+)?|linux-headers|linux-api-headers)$/;
+
 function packageRequirement(name: string, why: string): Requirement {
-  return { kind: 'package', name, why, exact: name === 'linux-libc-dev' ? 'series' : 'version' };
+  return { kind: 'package', name, why, exact: kernelHeaders.test(name) ? 'series' : 'version' };
 }
 
 /** The requirements that these needs come to. */

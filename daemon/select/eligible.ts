@@ -56,6 +56,9 @@ function packageReason(
     return `packages are kept by ${worker.packageManager} there and by ${local.packageManager} here; ${why}`;
   const here = local.packages[name];
   const there = worker.packages[name];
+  // A name that neither list has was asked for by another name than lists have.
+  if (here === undefined && there === undefined)
+    return `neither machine's list of packages has ${name}; ${why}`;
   if (here === there) return undefined;
   if (exact === 'series' && here !== undefined && there !== undefined)
     if (seriesOf(here) === seriesOf(there)) return undefined;
@@ -169,6 +172,9 @@ export function eligible(
       : packages.keys();
   const doubtful: Numbered<Requirement>[] = [...others];
   for (const name of names) doubtful.push(...(packages.get(name) ?? []));
+  for (const [name, each] of packages)
+    if (!Object.hasOwn(local.packages, name) && !Object.hasOwn(worker.packages, name))
+      doubtful.push(...each);
   doubtful.sort((a, b) => a.at - b.at);
   for (const { requirement } of doubtful) {
     const reason = reasonOf(requirement, local, worker);

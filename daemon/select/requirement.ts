@@ -10,7 +10,7 @@ export type Requirement =
   | { readonly kind: 'tool'; readonly name: string; readonly path: string; readonly why: string }
   /**
    * A package in the same version. `series`: the first two numbers of the version decide
-   * (linux-libc-dev: headers of the kernel's user interface, which is frozen within a stable series, and whose
+   * (linux-libc-dev and its kin: headers of the kernel's user interface, which is frozen within a stable series, and whose
    * last number moves every other week).
    */
   | {

@@ -35,7 +35,7 @@ export const machineFacts = z.object({
   cpuModel: z.string(),
   /** The flags line of /proc/cpuinfo, sorted. */
   cpuFlags: z.array(z.string()),
-  /** Installed packages, name (with :arch where foreign) to version; empty where no known package manager answers. */
+  /** Installed packages, name (with :arch where foreign; rpm's with .arch) to version; empty where no known package manager answers. */
   packages: z.record(z.string(), z.string()),
   packageManager: z.enum(['dpkg', 'rpm', 'apk', 'pacman', 'none']),
   tools: z.array(toolFacts),

@@ -88,6 +88,8 @@ describe('a worker', () => {
     ['/usr/include/zlib.h, which is not here', absent, worker(zlib(true))],
     ['not told whether it has /usr/local/include/zlib.h', absent, worker()],
     ['has /usr/local/include/zlib.h in front of', unshadowed, worker({ shadows: [shadow] })],
+    ["neither machine's list", pack('zlib.x86_64'), worker()],
+    ['not installed here', pack('new'), worker({ packages: { new: '1' } })],
     ['rpm', pack('zlib'), worker({ packageManager: 'rpm' })],
     ['6.2', pack('linux-libc-dev', 'series'), worker({ packages: { 'linux-libc-dev': '6.2.1' } })],
   ])('is refused, naming %s', (word, requirement, there) => {
