@@ -4,7 +4,7 @@ import type { Layout } from '../../src/base/layout.ts';
 import { defaultConfig } from '../../src/config/schema.ts';
 import type { MachineFacts } from '../../src/protocol/facts.ts';
 import type { Request } from '../classify/request.ts';
-import { toolsOf } from '../select/eligible.ts';
+import { askedOf, toolsOf } from '../select/eligible.ts';
 import type { ExperienceBook } from '../select/experience.ts';
 import { select, type Contender, type Selection, type Wish } from '../select/select.ts';
 import { hereMs } from '../select/worth.ts';
@@ -108,6 +108,7 @@ export class Chooser {
     const { hooks, request } = asked;
     const begun = performance.now();
     const tools = toolsOf(planned.plan.requirements);
+    const names = askedOf(planned.plan.requirements);
     const key = hooks.key?.(planned.plan, planned.config) ?? '';
     let local = await this.localFacts(request, tools);
     let factsAt = begun;
@@ -117,7 +118,7 @@ export class Chooser {
         local = await this.localFacts(request, tools);
         factsAt = performance.now();
       }
-      await fleet.ensureProbed(tools);
+      await fleet.ensureProbed(names);
       // From here to the reservation nothing is awaited: what is free now is free for this command.
       const taken = ticket === undefined ? nobody : line.taken(ticket);
       const wish = this.#wish(asked, { planned, local, taken });

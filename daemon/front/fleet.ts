@@ -116,21 +116,22 @@ export class Fleet {
   }
 
   /**
-   * Makes sure that each connected worker has told, not long ago, of these tools. Workers that do not answer in
+   * Makes sure that each connected worker has told, not long ago, of these tools and paths. Workers that do not answer in
    * time are left as they are: selection refuses them.
    */
-  async ensureProbed(tools: readonly string[]): Promise<void> {
+  async ensureProbed(names: readonly string[]): Promise<void> {
+    const tools = names.filter((name) => !name.startsWith('/'));
     for (const worker of this.all()) worker.needs(tools);
     const tried = new Set<Worker>();
     const stale = ({ state, probed }: Worker): boolean =>
       state.kind === 'connected' &&
-      (performance.now() - state.factsAt > FACTS_FRESH || tools.some((tool) => !probed.has(tool)));
+      (performance.now() - state.factsAt > FACTS_FRESH || names.some((name) => !probed.has(name)));
     // Again, for those that connected meanwhile: whoever is connected at the end has been asked.
     for (;;) {
       const asked = this.all().filter((worker) => !tried.has(worker) && stale(worker));
       if (asked.length === 0) return;
       for (const worker of asked) tried.add(worker);
-      await Promise.all(asked.map((worker) => worker.probe(tools, PROBE_DEADLINE)));
+      await Promise.all(asked.map((worker) => worker.probe(names, PROBE_DEADLINE)));
     }
   }
 

@@ -29,6 +29,9 @@ const STABLE = 60_000;
 const SILENT_BEATS = 3;
 const LEAST_SILENCE = 10_000;
 
+/** Tools and paths that are asked for again each time; more are forgotten, and asked for by who needs them. */
+const MOST_WANTED = 20_000;
+
 export type WorkerHooks = {
   /** The state changed, or slots, or facts. */
   readonly onChange: () => void;
@@ -86,7 +89,7 @@ export class Worker {
   /** There will be no link again. */
   #over = false;
   readonly requests: LinkRequests;
-  /** Names of tools the agent was asked about, in this connection and ever. */
+  /** Names of tools, and paths, that the agent's facts are about, and that it is asked about. */
   #probed = new Set<string>();
   readonly #wanted = new Set<string>();
 
@@ -304,8 +307,9 @@ export class Worker {
     return [...this.#needed].filter((tool) => this.#probed.has(tool) && !there.has(tool));
   }
 
-  /** Takes its facts anew, with these tools besides those of before. */
+  /** Takes its facts anew, with these tools and paths besides those of before. */
   async probe(tools: readonly string[], deadlineMs: number): Promise<Result<void>> {
+    if (this.#wanted.size > MOST_WANTED) this.#wanted.clear();
     for (const tool of tools) this.#wanted.add(tool);
     const asked = [...this.#wanted];
     const reply = await this.requests.ask(
@@ -313,7 +317,7 @@ export class Worker {
       deadlineMs,
     );
     if (!reply.ok) return reply;
-    for (const tool of asked) this.#probed.add(tool);
+    this.#probed = new Set(asked);
     return ok(undefined);
   }
 

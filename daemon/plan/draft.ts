@@ -172,7 +172,7 @@ function hidden(draft: Draft, roots: readonly string[]): string[] {
 function distinct(requirements: readonly Requirement[]): Requirement[] {
   const known = new Map<string, Requirement>();
   for (const each of requirements) {
-    const subject = each.kind === 'tool' || each.kind === 'package' ? each.name : '';
+    const subject = 'name' in each ? each.name : '';
     const key = `${each.kind} ${subject}`;
     if (!known.has(key)) known.set(key, each);
   }

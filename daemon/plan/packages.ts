@@ -1,5 +1,6 @@
 /** Which installed package a file of this system belongs to. */
 import { posix } from 'node:path';
+import { RPM_NAME } from '../../src/facts/packages.ts';
 import type { MachineFacts } from '../../src/protocol/facts.ts';
 import type { PlanCaches } from './caches.ts';
 import { realPath } from './files.ts';
@@ -7,13 +8,13 @@ import { runTool } from './run-tool.ts';
 
 type Manager = MachineFacts['packageManager'];
 
-/** The file whose change means that packages came or went. */
-const databases: Readonly<Record<Manager, string>> = {
-  dpkg: '/var/lib/dpkg/status',
-  rpm: '/var/lib/rpm',
-  apk: '/lib/apk/db/installed',
-  pacman: '/var/lib/pacman/local',
-  none: '/nonexistent',
+/** The files whose change means that packages came or went. */
+const databases: Readonly<Record<Manager, readonly string[]>> = {
+  dpkg: ['/var/lib/dpkg/status'],
+  rpm: ['/usr/lib/sysimage/rpm/rpmdb.sqlite', '/var/lib/rpm/rpmdb.sqlite', '/var/lib/rpm/Packages'],
+  apk: ['/lib/apk/db/installed', '/usr/lib/apk/db/installed'],
+  pacman: ['/var/lib/pacman/local'],
+  none: [],
 };
 
 /** The same file under the names that a package may have listed it by: Debian's lists say both /lib and /usr/lib. */
@@ -54,10 +55,20 @@ async function dpkgOwners(paths: readonly string[]): Promise<Owners> {
   return found;
 }
 
+/** How to ask these managers for the owner of one file, under the name that facts have it by (src/facts/packages.ts). */
+export const ownerQueries = {
+  rpm: { argv: ['/usr/bin/rpm', '-qf', '--qf', `${RPM_NAME}\\n`], name: /^(\S+)$/m },
+  pacman: { argv: ['/usr/bin/pacman', '-Qqo'], name: /^(\S+)$/m },
+  // -q has the name alone; without it apk says `FILE is owned by NAME-VERSION-rRELEASE`.
+  apk: {
+    argv: ['/sbin/apk', 'info', '-qW'],
+    name: /^(?:.* is owned by )?(\S+?)(?:-\d[^\s-]*-r\d+)?$/m,
+  },
+} as const;
+
 async function oneByOne(
   paths: readonly string[],
-  argv: readonly string[],
-  name: RegExp,
+  { argv, name }: { readonly argv: readonly string[]; readonly name: RegExp },
 ): Promise<Owners> {
   const found = new Map<string, string>();
   for (const path of paths) {
@@ -79,11 +90,9 @@ function ask(manager: Manager, paths: readonly string[]): Promise<Owners> {
     case 'dpkg':
       return dpkgOwners(paths);
     case 'rpm':
-      return oneByOne(paths, ['/usr/bin/rpm', '-qf', '--qf', '%{NAME}\\n'], /^(\S+)$/m);
     case 'pacman':
-      return oneByOne(paths, ['/usr/bin/pacman', '-Qqo'], /^(\S+)$/m);
     case 'apk':
-      return oneByOne(paths, ['/sbin/apk', 'info', '-qW'], /^(\S+?)-\d\S*$/m);
+      return oneByOne(paths, ownerQueries[manager]);
     case 'none':
       return Promise.resolve(new Map<string, string>());
   }
@@ -128,7 +137,7 @@ export async function ownersOf(
 ): Promise<Map<string, string>> {
   const manager = machine.packageManager;
   const known = caches.owners.getSync(manager, (watch) => {
-    watch(databases[manager]);
+    for (const path of databases[manager]) watch(path);
     return new Map<string, string>();
   });
   const wanted = [...new Set(files)];

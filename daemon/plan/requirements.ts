@@ -3,7 +3,8 @@
  *
  * A name is looked up on this machine, the file it means belongs to a package, and that package must be there in
  * the same version. What belongs to no package and to no root cannot be compared, and keeps the command here.
- * A name that means nothing here must mean nothing there: packages of the usual names must be absent on both.
+ * A name that means nothing here must mean nothing there: where it would be looked for and nothing is here, nothing may
+ * be there; so too where it would be found before what it means here.
  * Packages that every installation of the distribution has (Essential, Priority: required) are not compared.
  */
 import { posix } from 'node:path';
@@ -36,8 +37,25 @@ type File = { readonly path: string; readonly why: string };
 type Found = {
   readonly files: File[];
   readonly tools: { readonly name: string; readonly path: string }[];
-  readonly absent: { readonly name: string; readonly why: string }[];
+  readonly absent: Extract<Requirement, { kind: 'absent' }>[];
 };
+
+/** The first of these paths counts, if any is there; no other may be there that is not here. */
+function addFirst(found: Found, paths: readonly string[], name: string, why: string): void {
+  const there = paths.filter(exists);
+  if (there[0] !== undefined) found.files.push({ path: there[0], why });
+  addAbsent(
+    found,
+    paths.filter((path) => !there.includes(path)),
+    name,
+    why,
+  );
+}
+
+function addAbsent(found: Found, paths: readonly string[], name: string, why: string): void {
+  const outside = paths.filter((path) => isSystem(posix.normalize(path)));
+  if (outside.length > 0) found.absent.push({ kind: 'absent', name, paths: outside, why });
+}
 
 function triple(arch: string): string {
   return `${arch === 'i686' ? 'i386' : arch}-linux-gnu`;
@@ -53,14 +71,9 @@ function libraryFolders(machine: MachineFacts): string[] {
   return ['/usr/local/lib', `/usr/lib/${own}`, `/lib/${own}`, '/usr/lib64', '/usr/lib', '/lib'];
 }
 
-function inFolders(folders: readonly string[], names: readonly string[]): string | undefined {
-  for (const folder of folders)
-    for (const name of names) if (exists(`${folder}/${name}`)) return `${folder}/${name}`;
-  return undefined;
-}
-
-function lookUpLibrary(name: string, machine: MachineFacts): string | undefined {
-  return inFolders(libraryFolders(machine), [`lib${name}.so`, `lib${name}.a`]);
+function moduleFolders(machine: MachineFacts): string[] {
+  const folders = [...libraryFolders(machine), '/usr/local/share', '/usr/share'];
+  return folders.map((folder) => `${folder}/pkgconfig`);
 }
 
 /** The file of a pkg-config module; all modules of this machine are listed once. */
@@ -69,10 +82,9 @@ export function moduleFile(
   machine: MachineFacts,
   caches: PlanCaches,
 ): string | undefined {
-  const folders = libraryFolders(machine).map((folder) => `${folder}/pkgconfig`);
   const known = caches.modules.getSync(machine.arch, (watch) => {
     const modules = new Map<string, string>();
-    for (const folder of [...folders, '/usr/local/share/pkgconfig', '/usr/share/pkgconfig']) {
+    for (const folder of moduleFolders(machine)) {
       watch(folder);
       for (const file of namesIn(folder))
         if (file.endsWith('.pc') && !modules.has(file.slice(0, -3)))
@@ -85,11 +97,13 @@ export function moduleFile(
 
 function addProgram(found: Found, name: string, context: RequirementContext): string | undefined {
   const path = findProgram(name, context.path);
-  if (path === undefined) {
-    if (!name.includes('/'))
-      found.absent.push({ name, why: `the build names the program ${name}` });
-    return undefined;
+  if (!name.includes('/')) {
+    const places = context.path.split(':').filter((folder) => folder.startsWith('/'));
+    const before = path === undefined ? places.length : places.indexOf(posix.dirname(path));
+    const paths = places.slice(0, Math.max(0, before)).map((folder) => `${folder}/${name}`);
+    addAbsent(found, paths, name, `the build names the program ${name}`);
   }
+  if (path === undefined) return undefined;
   const real = realPath(path) ?? path;
   if (context.roots.holds(path) && context.roots.holds(real)) return undefined;
   if (!isSystem(path)) return `${name} is ${path} here, which no worker has`;
@@ -106,23 +120,25 @@ function lookUp(needs: Needs, context: RequirementContext): Result<Found> {
   const { machine, roots } = context;
   const named = [...needs.paths].filter((path) => isSystem(path) && isFolder(path));
   for (const name of needs.headers) {
-    const path = inFolders([...named, ...includeFolders(machine)], [name]);
-    if (path !== undefined) found.files.push({ path, why: `a source includes <${name}>` });
+    const folders = name.startsWith('/') ? [''] : [...named, ...includeFolders(machine)];
+    const paths = folders.map((folder) => posix.normalize(`${folder}/${name}`));
+    addFirst(found, paths, `<${name}>`, `a source includes <${name}>`);
   }
   for (const name of needs.libraries) {
     if (libcLibraries.has(name)) continue;
-    const path = lookUpLibrary(name, machine);
-    if (path !== undefined) found.files.push({ path, why: `the build links -l${name}` });
+    const files = [`lib${name}.so`, `lib${name}.a`];
+    const paths = [...named, ...libraryFolders(machine)].flatMap((folder) =>
+      files.map((file) => `${folder}/${file}`),
+    );
+    addFirst(found, paths, `-l${name}`, `the build links -l${name}`);
   }
   for (const name of needs.modules) {
-    const path = moduleFile(name, machine, context.caches);
-    const why = `the build asks pkg-config for ${name}`;
-    if (path !== undefined) found.files.push({ path, why });
-    else
-      for (const each of [`lib${name}-dev`, `${name}-dev`]) found.absent.push({ name: each, why });
+    const paths = moduleFolders(machine).map((folder) => `${folder}/${name}.pc`);
+    addFirst(found, paths, `${name}.pc`, `the build asks pkg-config for ${name}`);
   }
   for (const path of needs.paths)
     if (isSystem(path) && isFile(path)) found.files.push({ path, why: `the build names ${path}` });
+    else if (!exists(path)) addAbsent(found, [path], path, `the build names ${path}`);
   for (const name of needs.programs) {
     if (name.startsWith('/') && roots.holds(name)) continue;
     if (name.includes('/') && !name.startsWith('/')) continue;
@@ -143,7 +159,9 @@ function universal(context: RequirementContext): ReadonlyMap<string, string> {
       const name = /^Package: (.+)$/m.exec(block)?.[1];
       const depends = /^(?:Depends|Pre-Depends): (.+)$/m.exec(block)?.[1] ?? '';
       const every = /^(Essential: yes|Priority: required)$/m.test(block);
-      if (name !== undefined) all.set(name, every ? 'universal' : depends);
+      // What was removed may have left its configuration.
+      const installed = /^Status: \S+ \S+ installed$/m.test(block);
+      if (name !== undefined && installed) all.set(name, every ? 'universal' : depends);
     }
     return all;
   });
@@ -170,8 +188,11 @@ function closure(
   return all;
 }
 
+/** The kernel's user interface, by Debian's name, Fedora's, Alpine's and Arch's. */
+const kernelHeaders = /^(linux-libc-dev|kernel-headers(\.\w+)?|linux-headers|linux-api-headers)$/;
+
 function packageRequirement(name: string, why: string): Requirement {
-  return { kind: 'package', name, why, exact: name === 'linux-libc-dev' ? 'series' : 'version' };
+  return { kind: 'package', name, why, exact: kernelHeaders.test(name) ? 'series' : 'version' };
 }
 
 /** The requirements that these needs come to. */
@@ -188,6 +209,8 @@ export async function systemRequirements(
     path,
     why: `the build calls ${name}`,
   }));
+  requirements.push(...absent);
+  if (needs.headers.size > 0) requirements.push({ kind: 'unshadowed', why: 'C is compiled' });
   if (context.machine.packageManager === 'none') {
     const known = files.find(({ path }) => !tools.some((tool) => realPath(tool.path) === path));
     return known === undefined
@@ -209,9 +232,6 @@ export async function systemRequirements(
   }
   for (const [name, why] of closure(names, depends))
     requirements.push(packageRequirement(name, why));
-  for (const { name, why } of absent)
-    if (!names.has(name) && context.machine.packages[name] === undefined)
-      requirements.push(packageRequirement(name, why));
   return ok(requirements);
 }
 

@@ -57,6 +57,9 @@ function packageReason(
     return `packages are kept by ${worker.packageManager} there and by ${local.packageManager} here; ${why}`;
   const here = local.packages[name];
   const there = worker.packages[name];
+  // A name that neither list has was asked for by another name than lists have.
+  if (here === undefined && there === undefined)
+    return `neither machine's list of packages has ${name}; ${why}`;
   if (here === there) return undefined;
   if (exact === 'series' && here !== undefined && there !== undefined)
     if (seriesOf(here) === seriesOf(there)) return undefined;
@@ -86,6 +89,26 @@ function instructionsReason(
     : `the worker's CPU lacks ${lacking.slice(0, 3).join(', ')}; ${why}`;
 }
 
+function absentReason(
+  paths: readonly string[],
+  why: string,
+  worker: AgentFacts,
+): string | undefined {
+  for (const path of paths) {
+    const there = worker.paths?.[path];
+    if (there === undefined) return `the worker has not told whether it has ${path}; ${why}`;
+    if (there) return `the worker has ${path}, which is not here; ${why}`;
+  }
+  return undefined;
+}
+
+function shadowReason(why: string, local: MachineFacts, worker: AgentFacts): string | undefined {
+  const own = worker.shadows?.find((each) => local.shadows?.includes(each) !== true);
+  return own === undefined
+    ? undefined
+    : `the worker has ${own.replace(/ \d+$/, '')} in front of a package's own, and this machine not; ${why}`;
+}
+
 function reasonOf(
   requirement: Requirement,
   local: MachineFacts,
@@ -108,6 +131,10 @@ function reasonOf(
       return toolReason(requirement, local, worker);
     case 'package':
       return packageReason(requirement, local, worker);
+    case 'absent':
+      return absentReason(requirement.paths, requirement.why, worker);
+    case 'unshadowed':
+      return shadowReason(requirement.why, local, worker);
   }
 }
 
@@ -116,6 +143,8 @@ type Numbered<T extends Requirement> = { readonly at: number; readonly requireme
 type Sorted = {
   /** Names of the tools. */
   readonly tools: readonly string[];
+  /** Those, and paths where nothing may be. */
+  readonly asked: readonly string[];
   readonly packages: ReadonlyMap<string, readonly Numbered<PackageRequirement>[]>;
   readonly others: readonly Numbered<Requirement>[];
 };
@@ -137,7 +166,9 @@ function sorted(requirements: readonly Requirement[]): Sorted {
       ]);
   }
   const tools = requirements.flatMap((each) => (each.kind === 'tool' ? [each.name] : []));
-  const list = { tools: [...new Set(tools)], packages, others };
+  const paths = requirements.flatMap((each) => (each.kind === 'absent' ? each.paths : []));
+  const asked = [...new Set([...tools, ...paths])];
+  const list = { tools: [...new Set(tools)], asked, packages, others };
   sortedLists.set(requirements, list);
   return list;
 }
@@ -156,6 +187,9 @@ export function eligible(
       : packages.keys();
   const doubtful: Numbered<Requirement>[] = [...others];
   for (const name of names) doubtful.push(...(packages.get(name) ?? []));
+  for (const [name, each] of packages)
+    if (!Object.hasOwn(local.packages, name) && !Object.hasOwn(worker.packages, name))
+      doubtful.push(...each);
   doubtful.sort((a, b) => a.at - b.at);
   for (const { requirement } of doubtful) {
     const reason = reasonOf(requirement, local, worker);
@@ -164,7 +198,12 @@ export function eligible(
   return undefined;
 }
 
-/** The tools that facts must have before these requirements can be judged. */
+/** The tools that this machine's facts must have before these requirements can be judged. */
 export function toolsOf(requirements: readonly Requirement[]): readonly string[] {
   return sorted(requirements).tools;
+}
+
+/** What a worker must have told of before: tools by name, and paths. */
+export function askedOf(requirements: readonly Requirement[]): readonly string[] {
+  return sorted(requirements).asked;
 }

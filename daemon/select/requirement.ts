@@ -11,8 +11,8 @@ export type Requirement =
   /** A tool by name, found at `path` here: there it has the same path, version and target. */
   | { readonly kind: 'tool'; readonly name: string; readonly path: string; readonly why: string }
   /**
-   * A package in the same version, or absent on both. `series`: the first two numbers of the version decide
-   * (linux-libc-dev: headers of the kernel's user interface, which is frozen within a stable series, and whose
+   * A package in the same version. `series`: the first two numbers of the version decide
+   * (linux-libc-dev and its kin: headers of the kernel's user interface, which is frozen within a stable series, and whose
    * last number moves every other week).
    */
   | {
@@ -20,4 +20,13 @@ export type Requirement =
       readonly name: string;
       readonly exact: 'version' | 'series';
       readonly why: string;
-    };
+    }
+  /** What is at none of these paths here must be at none of them there. `name`: what was looked for. */
+  | {
+      readonly kind: 'absent';
+      readonly name: string;
+      readonly paths: readonly string[];
+      readonly why: string;
+    }
+  /** Nothing in /usr/local there hides a package's header or library, unless it does so here. */
+  | { readonly kind: 'unshadowed'; readonly why: string };

@@ -3,7 +3,7 @@ import type { AgentFacts, MachineFacts } from '../../src/protocol/facts.ts';
 import type { WorkerVerdict } from '../../src/protocol/methods.ts';
 import { graveTrouble, healthWeight, type Health } from '../lifecycle/health.ts';
 import { usedSlots, type WorkerState } from '../lifecycle/worker.ts';
-import { eligible, toolsOf } from './eligible.ts';
+import { askedOf, eligible } from './eligible.ts';
 import type { Requirement } from './requirement.ts';
 import { lostBy, scoreOf, termsOf, type Prospect, type Scale, type Weights } from './score.ts';
 
@@ -14,7 +14,7 @@ export type Contender = {
   readonly health: Health;
   /** Slots of jobs that were sent there and have not ended. */
   readonly ownSlots: number;
-  /** Names of tools that its facts are known to cover: a tool not in `facts.tools` but here is missing there. */
+  /** Names of tools and paths that its facts are known to cover: a tool not in `facts.tools` but here is missing there. */
   readonly probed: ReadonlySet<string>;
   /** Score of its benchmark; undefined before the first. */
   readonly speed: number | undefined;
@@ -146,9 +146,10 @@ function refusedByFacts(
   }
   if (wish.match === undefined) return undefined;
   const { requirements, local } = wish.match;
-  const untold = toolsOf(requirements).find((tool) => !probed.has(tool));
+  const untold = askedOf(requirements).find((name) => !probed.has(name));
   if (untold !== undefined) {
-    const reason = `it has not told which ${untold} it has`;
+    const what = untold.startsWith('/') ? `whether it has ${untold}` : `which ${untold} it has`;
+    const reason = `it has not told ${what}`;
     return { step: Step.equality, reason, next: 'rch workers probe' };
   }
   const unequal = eligible(requirements, local, facts);

@@ -3,6 +3,7 @@ import { readFile, statfs } from 'node:fs/promises';
 import { availableParallelism, hostname, machine, release, totalmem } from 'node:os';
 import type { MachineFacts } from '../protocol/facts.ts';
 import { libcOf } from './libc.ts';
+import { filesAt, shadows } from './files.ts';
 import { PackageList } from './packages.ts';
 import { ToolBox } from './tools.ts';
 
@@ -52,9 +53,11 @@ export class MachineProbe {
   readonly #tools = new ToolBox();
   #libc: string | undefined;
 
-  async take(tools: readonly string[], options: FactsOptions): Promise<MachineFacts> {
+  /** `asked`: names of tools, and absolute paths of files. */
+  async take(asked: readonly string[], options: FactsOptions): Promise<MachineFacts> {
     const search = { path: options.path, skip: options.skip ?? [] };
     this.#libc ??= await libcOf(options.path);
+    const tools = asked.filter((name) => !name.startsWith('/'));
     const cpu = parseCpu(await textOf('/proc/cpuinfo'));
     const osRelease = (await textOf('/etc/os-release')) || (await textOf('/usr/lib/os-release'));
     return {
@@ -70,6 +73,8 @@ export class MachineProbe {
       cpuFlags: cpu.flags,
       ...(await this.#packages.take(options.path)),
       tools: await this.#tools.take(tools, search),
+      paths: await filesAt(asked.filter((name) => name.startsWith('/'))),
+      shadows: await shadows(),
     };
   }
 }

@@ -58,6 +58,9 @@ export function parseApk(text: string): Record<string, string> {
   return all;
 }
 
+/** rpm's name of a package: several architectures may be installed. Both machines name it so, and whoever asks for an owner. */
+export const RPM_NAME = '%{NAME}.%{ARCH}';
+
 const managers: readonly Manager[] = [
   {
     name: 'dpkg',
@@ -81,7 +84,7 @@ const managers: readonly Manager[] = [
       '/var/lib/rpm/rpmdb.sqlite',
       '/var/lib/rpm/Packages',
     ],
-    list: (path) => output(['rpm', '-qa', '--qf', '%{NAME}.%{ARCH}\\t%{EVR}\\n'], path),
+    list: (path) => output(['rpm', '-qa', '--qf', `${RPM_NAME}\\t%{EVR}\\n`], path),
     parse: parseTabbed,
   },
   {

@@ -35,10 +35,14 @@ export const machineFacts = z.object({
   cpuModel: z.string(),
   /** The flags line of /proc/cpuinfo, sorted. */
   cpuFlags: z.array(z.string()),
-  /** Installed packages, name (with :arch where foreign) to version; empty where no known package manager answers. */
+  /** Installed packages, name (with :arch where foreign; rpm's with .arch) to version; empty where no known package manager answers. */
   packages: z.record(z.string(), z.string()),
   packageManager: z.enum(['dpkg', 'rpm', 'apk', 'pacman', 'none']),
   tools: z.array(toolFacts),
+  /** Of the paths that were asked for (latin1), whether something is there. */
+  paths: z.record(z.string(), z.boolean()).optional(),
+  /** What in /usr/local hides a package's header or library: `PATH SIZE`, or `PATH/` of a folder. */
+  shadows: z.array(z.string()).optional(),
 });
 export type MachineFacts = z.infer<typeof machineFacts>;
 
@@ -111,5 +115,5 @@ export const benchmarkFacts = z.object({
 });
 export type BenchmarkFacts = z.infer<typeof benchmarkFacts>;
 
-/** The `json` of `probe`. */
+/** The `json` of `probe`: names of tools, and absolute paths. */
 export const probeRequest = z.object({ tools: z.array(z.string()) });

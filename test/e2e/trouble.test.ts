@@ -180,6 +180,34 @@ describe.skipIf(noFleet !== undefined)('workers that cannot be used', () => {
     }
   });
 
+  it('builds here what could find more on the worker than here, and there once it cannot', async () => {
+    const there = (...argv: string[]): Promise<string> => scene.fleet.inside(scene.worker, ...argv);
+    const folder = scene.project('more', {
+      ...tiny,
+      'x.c': `#if __has_include(<rch-more.h>)\n#error more\n#endif\n${tiny['x.c'] ?? ''}`,
+    });
+    const edit = async (): Promise<void> => {
+      appendFileSync(join(folder, 'x.c'), '\n');
+      await scene.world.rch(['workers', 'probe', 'worker1']);
+    };
+    await scene.buildsThere(folder);
+    for (const [path, reason] of [
+      ['/usr/include/rch-more.h', /has \/usr\/include\/rch-more\.h, which is not here/],
+      ['/usr/local/include/stdio.h', /has \/usr\/local\/include\/stdio\.h/],
+      ['/usr/local/bin/cc', /cc is \/usr\/local\/bin\/cc there/],
+    ] as const) {
+      await there('sh', '-c', `echo '#error more' >${path}; chmod 755 ${path}`);
+      await edit();
+      const { ended, row } = await scene.build(folder);
+      await there('rm', path);
+      expect(ended.code, words(ended)).toBe(0);
+      expect(row).toMatchObject({ decision: 'local', worker: null });
+      expect(row.reason).toMatch(reason);
+    }
+    await edit();
+    await scene.buildsThere(folder);
+  });
+
   it('builds when somebody removed its folder on the worker, and soon there again', async () => {
     const folder = scene.project('removed-there');
     await scene.buildsThere(folder);

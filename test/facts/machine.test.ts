@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -7,6 +15,7 @@ import { ask } from '../../src/facts/answer.ts';
 import { parseGlibc, parseMusl } from '../../src/facts/libc.ts';
 import { MachineProbe, parseCpu, parseOsRelease } from '../../src/facts/machine.ts';
 import { parseApk, parseDpkg, parseTabbed } from '../../src/facts/packages.ts';
+import { filesAt, shadows } from '../../src/facts/files.ts';
 import { isCompiler, ToolBox } from '../../src/facts/tools.ts';
 import { machineFacts as schema } from '../../src/protocol/facts.ts';
 
@@ -27,7 +36,8 @@ function script(name: string, body: string): string {
 
 test('the facts of this machine are whole and valid', async () => {
   const path = process.env['PATH'] ?? '';
-  const facts = await new MachineProbe().take(['sh', 'gcc', 'no-such-tool'], { path, folder });
+  const facts = await new MachineProbe().take(['sh', 'no-such-tool', '/etc'], { path, folder });
+  expect(facts.paths).toEqual({ '/etc': true });
   expect(schema.safeParse(facts).success).toBe(true);
   expect(facts.arch).toBe(execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim());
   expect(facts.libc).toMatch(/^(glibc|musl) \d+\.\d+/);
@@ -159,4 +169,29 @@ test('os-release and cpuinfo are read', () => {
     model: 'Made 1',
     flags: ['avx', 'sse'],
   });
+});
+
+test('files are told of by path, by where links lead', async () => {
+  symlinkSync('/nonexistent', join(folder, 'dangling'));
+  symlinkSync('/etc', join(folder, 'etc'));
+  const [dangling, etc] = [join(folder, 'dangling'), join(folder, 'etc')];
+  expect(await filesAt([dangling, etc, '/nonexistent/x'])).toEqual({
+    [dangling]: false,
+    [etc]: true,
+    '/nonexistent/x': false,
+  });
+});
+
+test('what in /usr/local hides a header or a library of a package is told, and nothing else', async () => {
+  for (const name of ['include/sys', 'include/rch-node', 'lib/node_modules', 'lib/python3'])
+    mkdirSync(join(folder, name), { recursive: true });
+  for (const name of ['include/stdio.h', 'include/rch-own.h', 'lib/libc.so.6', 'lib/librch.so'])
+    writeFileSync(join(folder, name), '12');
+  expect(await shadows(folder)).toEqual([
+    `${folder}/include/stdio.h 2`,
+    // Debian has it in a folder of the architecture.
+    `${folder}/include/sys/`,
+    `${folder}/lib/libc.so.6 2`,
+  ]);
+  expect(await shadows('/nonexistent')).toEqual([]);
 });

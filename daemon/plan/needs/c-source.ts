@@ -21,6 +21,9 @@ export function predefined(name: string): boolean {
   return /^_/.test(name) && !foreign.test(name);
 }
 
+/** What a condition asks for by `__has_include`: whether it is there changes what is compiled. */
+const hasInclude = /__has_include(?:_next)?\s*\(\s*(?:<([^>]+)>|"([^"]+)")\s*\)/g;
+
 /** The names of which one must be defined for the condition to hold; empty when it may hold anyway. */
 function guardOf(directive: string, expression: string): readonly string[] {
   if (directive === 'ifndef') return [];
@@ -37,6 +40,10 @@ function guardOf(directive: string, expression: string): readonly string[] {
 const directive =
   /^[ \t]*#[ \t]*(include|include_next|import|define|if|ifdef|ifndef|elif|elifdef|else|endif)\b(.*)$/gm;
 
+function includeOf(name: string, quoted: boolean, stack: Include['guards']): Include {
+  return { name, quoted, guards: stack.filter((guard) => guard.length > 0) };
+}
+
 export function parseSource(text: string): SourceFacts {
   const includes: Include[] = [];
   const defines: string[] = [];
@@ -44,6 +51,10 @@ export function parseSource(text: string): SourceFacts {
   const code = text.replace(/\\\r?\n/g, ' ').replace(/\/\*[^]*?\*\//g, ' ');
   for (const [, kind = '', tail = ''] of code.matchAll(directive)) {
     const rest = tail.replace(/\/\/.*$/, '').trim();
+    if (kind === 'elif') stack.pop();
+    if (kind === 'if' || kind === 'elif')
+      for (const [, system, own] of rest.matchAll(hasInclude))
+        includes.push(includeOf(system ?? own ?? '', own !== undefined, stack));
     switch (kind) {
       case 'if':
       case 'ifdef':
@@ -51,6 +62,8 @@ export function parseSource(text: string): SourceFacts {
         stack.push(guardOf(kind, rest));
         break;
       case 'elif':
+        stack.push(guardOf(kind, rest));
+        break;
       case 'elifdef':
         stack.pop();
         stack.push(guardOf(kind, rest));
@@ -70,12 +83,7 @@ export function parseSource(text: string): SourceFacts {
       default: {
         const match = /^(?:<([^>]+)>|"([^"]+)")/.exec(rest);
         const name = match?.[1] ?? match?.[2];
-        if (name !== undefined)
-          includes.push({
-            name,
-            quoted: match?.[2] !== undefined,
-            guards: stack.filter((guard) => guard.length > 0),
-          });
+        if (name !== undefined) includes.push(includeOf(name, match?.[2] !== undefined, stack));
       }
     }
   }

@@ -40,7 +40,8 @@ const databases: Readonly<Partial<Record<Name, Database>>> = {
     list: `cat ${APK} 2>/dev/null || cat /usr${APK}`,
     parse: parseApk,
     owner: (path) => ['apk', 'info', '-qW', path],
-    owned: /^(\S+?)(?:-\d\S*)?$/m,
+    // By apk-tools 2 and 3 the name alone, as -q asks for.
+    owned: /^(?:.* is owned by )?(\S+?)(?:-\d[^\s-]*-r\d+)?$/m,
     sources: ['sh', '-c', `sed -n 's/^P:/P /p;s/^o:/o /p' ${APK} 2>/dev/null`],
   },
 };

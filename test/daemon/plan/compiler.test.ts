@@ -1,6 +1,7 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
+  absentNames,
   folderWith,
   has,
   machine,
@@ -127,6 +128,42 @@ describe.skipIf(!has('gcc'))('a compiler call', () => {
     const cwd = folderWith({ Makefile: '', 'a.c': hello });
     const plan = await planned('gcc -O2 a.c -o a -lm', { cwd });
     expect(packageNames(plan)).not.toContain('libm-dev');
+  });
+
+  it('asks that what is not here is not there: headers, libraries, also by __has_include', async () => {
+    const cwd = folderWith({
+      Makefile: '',
+      'a.c':
+        '#include <rch-none.h>\n#if __has_include(<rch/other.h>)\n#define X\n#endif\n#include "own.h"\n' +
+        '#ifdef _WIN32\n#include <rch-windows.h>\n#endif\n#include <stdio.h>\n',
+      'own.h': '',
+    });
+    const plan = await planned('gcc -O2 a.c -o a -lrch-none', { cwd });
+    const names = ['<rch-none.h>', '<rch/other.h>', '-lrch-none'];
+    expect(absentNames(plan)).toEqual(expect.arrayContaining(names));
+    expect(absentNames(plan)).not.toContain('<rch-windows.h>');
+    expect(absentNames(plan)).not.toContain('<own.h>');
+    const paths = plan.requirements.flatMap((each) => (each.kind === 'absent' ? each.paths : []));
+    const triple = `${machine.arch}-linux-gnu`;
+    expect(paths).toEqual(
+      expect.arrayContaining([
+        '/usr/include/rch-none.h',
+        `/usr/include/${triple}/rch/other.h`,
+        `/usr/lib/${triple}/librch-none.a`,
+        // What would come before what is here.
+        '/usr/local/include/stdio.h',
+      ]),
+    );
+    expect(paths).not.toContain('/usr/include/stdio.h');
+    expect(plan.requirements).toContainEqual(expect.objectContaining({ kind: 'unshadowed' }));
+  });
+
+  it('asks that no program comes before the one it calls here', async () => {
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    const env = { PATH: '/usr/local/bin:/usr/bin:/bin' };
+    const plan = await planned('gcc -O2 -c a.c', { cwd, env });
+    const found = plan.requirements.find((each) => each.kind === 'absent' && each.name === 'as');
+    expect(found).toMatchObject({ paths: ['/usr/local/bin/as'] });
   });
 
   it('cannot compare a file of the system that no package owns', async () => {

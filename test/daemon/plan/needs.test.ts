@@ -101,6 +101,12 @@ describe('a C source', () => {
     ['#if 0\n#include <x.h>\n#endif\n', [], []],
     ['#if __linux__\n#include <l.h>\n#endif\n', [], ['l.h']],
     ['/* #include <no.h>\n#include <no2.h> */\n#include <yes.h> // x\n', [], ['yes.h']],
+    [
+      '#if __has_include(<h.h>) && X\n#define H\n#elif __has_include("q.h")\n#endif\n',
+      [],
+      ['h.h', 'q.h'],
+    ],
+    ['#ifdef _WIN32\n#if __has_include(<h.h>)\n#endif\n#endif\n', [], []],
     ['#ifdef A\n#ifdef B\n#include <ab.h>\n#endif\n#endif\n', ['A'], []],
   ])('%j', (text, defined, includes) => {
     expect(holding(text, defined)).toEqual(includes);

@@ -128,6 +128,11 @@ export function packageNames(plan: Plan): string[] {
   return plan.requirements.flatMap((each) => (each.kind === 'package' ? [each.name] : []));
 }
 
+/** What must be there no more than here. */
+export function absentNames(plan: Plan): string[] {
+  return plan.requirements.flatMap((each) => (each.kind === 'absent' ? [each.name] : []));
+}
+
 export function toolNames(plan: Plan): string[] {
   return plan.requirements.flatMap((each) => (each.kind === 'tool' ? [each.name] : []));
 }

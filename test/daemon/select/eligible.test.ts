@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { eligible, toolsOf } from '../../../daemon/select/eligible.ts';
+import { askedOf, eligible, toolsOf } from '../../../daemon/select/eligible.ts';
 import type { Requirement } from '../../../daemon/select/requirement.ts';
 import type { AgentFacts, MachineFacts } from '../../../src/protocol/facts.ts';
 
@@ -43,6 +43,17 @@ const pack = (name: string, exact: 'version' | 'series' = 'version'): Requiremen
   exact,
   why: 'a header',
 });
+const absent: Requirement = {
+  kind: 'absent',
+  name: '<zlib.h>',
+  paths: ['/usr/local/include/zlib.h', '/usr/include/zlib.h'],
+  why: 'a header',
+};
+const unshadowed: Requirement = { kind: 'unshadowed', why: 'C' };
+const zlib = (there: boolean) => ({
+  paths: { '/usr/local/include/zlib.h': false, '/usr/include/zlib.h': there },
+});
+const shadow = '/usr/local/include/zlib.h 12';
 const tool = (more: object): AgentFacts =>
   worker({
     tools: [
@@ -79,6 +90,10 @@ describe('a worker', () => {
     ['riscv64', cc, tool({ target: 'riscv64' })],
     ['lacks the package zlib', pack('zlib'), worker({ packages: {} })],
     ['1.2', pack('zlib'), worker({ packages: { zlib: '1.2' } })],
+    ['/usr/include/zlib.h, which is not here', absent, worker(zlib(true))],
+    ['not told whether it has /usr/local/include/zlib.h', absent, worker()],
+    ['has /usr/local/include/zlib.h in front of', unshadowed, worker({ shadows: [shadow] })],
+    ["neither machine's list", pack('zlib.x86_64'), worker()],
     ['not installed here', pack('new'), worker({ packages: { new: '1' } })],
     ['rpm', pack('zlib'), worker({ packageManager: 'rpm' })],
     ['6.2', pack('linux-libc-dev', 'series'), worker({ packages: { 'linux-libc-dev': '6.2.1' } })],
@@ -91,9 +106,17 @@ describe('a worker', () => {
     expect(eligible([{ kind: 'instructions', why: '-mavx2' }], local, there)).toBeUndefined();
   });
 
-  it('may have another release of a series, and must lack what is absent here', () => {
+  it('may have another release of a series', () => {
     const there = worker({ packages: { 'linux-libc-dev': '6.1.192-2' } });
-    expect(eligible([pack('linux-libc-dev', 'series'), pack('new')], local, there)).toBeUndefined();
+    expect(eligible([pack('linux-libc-dev', 'series')], local, there)).toBeUndefined();
+  });
+
+  it('must lack what is absent here, and have in /usr/local no more than is here', () => {
+    expect(askedOf([cc, absent])).toEqual(['cc', ...absent.paths]);
+    expect(eligible([absent], local, worker(zlib(false)))).toBeUndefined();
+    const here = { ...local, shadows: [shadow] };
+    expect(eligible([unshadowed], here, worker({ shadows: [shadow] }))).toBeUndefined();
+    expect(eligible([unshadowed], here, worker())).toBeUndefined();
   });
 
   it('is not judged by a tool that was not looked at here', () => {
