@@ -919,13 +919,32 @@ test.skipIf(!root || existsSync('/rch-test-project'))(
       expect(
         await link.syncWhole({ path, to: 5n }, manifestOf({ a: file('1') }), ['1']),
       ).toMatchObject({ type: 'synced' });
-      const job = randomBytes(16);
-      link.run(job, {
-        argv: ['sh', '-c', 'pwd; cat a; echo b > b'],
-        cwd: path,
-        spec: { roots: [{ root: 'root', path, policy: 0, epoch: '5' }] },
-      });
-      const end = await link.follow(job);
+      // Nothing would keep a tool from writing there: the store's own content must not be its name.
+      const crate = '/rch-test-project/crate';
+      await link.syncWhole(
+        { root: 'crate', path: crate, policy: 1, to: 5n },
+        manifestOf({ c: file('crate') }),
+        ['crate'],
+      );
+      expect(statSync(join(crate, 'c')).nlink).toBe(1);
+      const there = [
+        { root: 'root', path, policy: 0, epoch: '5' },
+        { root: 'crate', path: crate, policy: 1, epoch: '5' },
+      ];
+      const ran = (spec: RunOptions['spec']): Promise<Followed> => {
+        const job = randomBytes(16);
+        link.run(job, {
+          argv: ['sh', '-c', 'pwd; cat a; echo b > b'],
+          cwd: path,
+          spec: { roots: there, ...spec },
+        });
+        return link.follow(job);
+      };
+      const refused = await ran({});
+      expect(refused.notStarted).toMatchObject({ kind: 'no-sandbox' });
+      expect(refused.notStarted?.reason).toMatch(/outputs are known; .*bubblewrap/);
+      expect(existsSync(join(path, 'b'))).toBe(false);
+      const end = await ran({ outputs: [`${path}/b`], concurrent: true });
       expect(end.stdout).toBe(`${path}\n1`);
       expect(changed(end).has('b')).toBe(true);
     } finally {
