@@ -187,13 +187,15 @@ test('what a run changed is told, fetched and settled, and the tree goes on from
 test('ninja’s log is stamped as the files it speaks of', async () => {
   await synced({});
   const job = start(
-    'touch out; m=$(stat -c %Y out)000000000; printf "# ninja log v5\\n0\\t1\\t$m\\tout\\tabc\\n" > .ninja_log; date -d "@$(stat -c %Y out)" >/dev/null; touch -d "@$(stat -c %Y out)" out',
+    'touch out; m=$(stat -c %Y out)000000000; printf "# ninja log v5\\n0\\t1\\t$m\\tout\\tabc\\n" > .ninja_log; cp .ninja_log x.ninja_log; date -d "@$(stat -c %Y out)" >/dev/null; touch -d "@$(stat -c %Y out)" out',
   );
   const end = await peer.follow(job);
   const { from } = end.results.get('root') ?? { from: 0n };
   // The whole second may lie before the window: then neither is new.
   const floor = from + 5_000_000_000n;
+  const before = readFileSync(tree('x.ninja_log'), 'utf8');
   await peer.answer(settle(job, 6n, { floor }));
+  expect(readFileSync(tree('x.ninja_log'), 'utf8')).toBe(before);
   const [, line] = readFileSync(tree('.ninja_log'), 'utf8').split('\n');
   expect(line?.split('\t')[2]).toBe(statSync(tree('out'), { bigint: true }).mtimeNs.toString());
 });
