@@ -8,7 +8,7 @@ import { sameEntry } from '../../src/tree/diff.ts';
 import { hashBytes } from '../../src/tree/hash.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Change, Entry, Hash, Manifest, RawPath } from '../../src/tree/manifest.ts';
-import { mapNinjaDeps, mapNinjaLog } from '../../src/tree/ninja.ts';
+import { ninjaMap } from '../../src/tree/ninja.ts';
 import { checkChanges } from '../../src/tree/packed.ts';
 import { parentOf, shown } from '../../src/tree/paths.ts';
 import { placeChanges, type Placed } from '../../src/tree/place.ts';
@@ -74,13 +74,6 @@ export type TakenBack = {
 
 /** For a return of nothing. */
 const noRule: StampRule = { from: 0n, till: -1n, offset: 0n, floor: 0n, cap: 0n };
-
-/** Ninja's own files, which hold times: how each is mapped. */
-function ninjaMap(path: RawPath): ((content: Buffer, rule: StampRule) => Buffer) | undefined {
-  const name = path.slice(path.lastIndexOf('/') + 1);
-  if (name === '.ninja_log') return mapNinjaLog;
-  return name === '.ninja_deps' ? mapNinjaDeps : undefined;
-}
 
 function stamped(entry: Entry, rule: StampRule): Entry {
   return entry.kind === 'hardlink' ? entry : { ...entry, mtime: stamp(entry.mtime, rule) };
@@ -224,8 +217,8 @@ export class TakeBack {
       if (change.op !== 'put' || change.entry.kind !== 'file') continue;
       const here = now.manifest.get(change.path);
       const same = here?.kind === 'file' && here.hash === change.entry.hash;
-      if (same && ninjaMap(change.path) === undefined) continue;
       const { hash, size } = change.entry;
+      if (same && ninjaMap(change.path, size) === undefined) continue;
       const path = Buffer.from(`${this.#held.root.path}/${change.path}`, 'latin1');
       const old = here?.kind === 'file' ? { hash: here.hash, size: here.size, path } : undefined;
       wanted.set(hash, { size, old: old ?? wanted.get(hash)?.old });
@@ -241,7 +234,7 @@ export class TakeBack {
         continue;
       }
       let entry = stamped(change.entry, rule);
-      const map = ninjaMap(change.path);
+      const map = entry.kind === 'file' ? ninjaMap(change.path, entry.size) : undefined;
       if (entry.kind === 'file' && map !== undefined) {
         const mapped = await this.#mapNinja(change.path, entry, (content) => map(content, rule));
         if (!mapped.ok) return mapped;

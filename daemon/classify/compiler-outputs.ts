@@ -36,6 +36,9 @@ const more = new RegExp(
     '-emit-.*',
     '-Xclang',
     '-wrapper',
+    // Other programs than the compiler's own run then.
+    '-B.*',
+    '--?specs=.*',
   ].join('|')})$`,
 );
 

@@ -231,6 +231,7 @@ export class Chooser {
       weights: config.selection,
       hereMs: hereMs(experience.of(placeOf(subject), subject.kind), loadHere(leases, cores)),
       network: config.sandbox.network,
+      outputsKnown: known === undefined || known.planned.plan.outputs !== undefined,
     };
   }
 }

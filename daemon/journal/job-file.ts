@@ -15,6 +15,8 @@
 import {
   closeSync,
   constants,
+  fstatSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -113,7 +115,7 @@ export class JobFile {
   append(line: JobLine): boolean {
     try {
       this.#file ??= this.#open();
-      writeSync(this.#file, `${JSON.stringify(line)}\n`);
+      appendWhole(this.#file, Buffer.from(`${JSON.stringify(line)}\n`));
       return true;
     } catch (thrown) {
       this.#complain(`${this.#path}: ${messageOf(thrown)}`);
@@ -138,6 +140,14 @@ export class JobFile {
       return openSync(this.#path, flags, 0o600);
     }
   }
+}
+
+/** All of it or nothing: on a disk that is nearly full, write(2) takes a part and does not fail. */
+function appendWhole(file: number, bytes: Buffer): void {
+  const written = writeSync(file, bytes);
+  if (written === bytes.length) return;
+  ftruncateSync(file, fstatSync(file).size - written);
+  throw new Error('the disk is full');
 }
 
 /** Whether a link left jobs in `folder`. */

@@ -129,10 +129,26 @@ function loadTrouble({ load, facts }: Connected): Trouble | undefined {
   return { kind: 'load', reason, next: '', weight: 0.5 };
 }
 
+function sandboxTrouble({ facts: { sandbox } }: Connected, id: string): Trouble | undefined {
+  switch (sandbox.method) {
+    case 'namespaces':
+    case 'bubblewrap':
+      return undefined;
+    case 'folder': {
+      const reason =
+        'without namespaces and bubblewrap it takes only compiler calls whose outputs are known';
+      return { kind: 'sandbox', reason, next: `rch workers setup ${id}`, weight: 1 };
+    }
+    case 'none': {
+      const reason = 'it cannot run a command at the paths it has here';
+      return { kind: 'sandbox', reason, next: sandbox.mend, weight: 0 };
+    }
+  }
+}
+
 /** What is wrong with a worker that answers; the gravest first. */
 function troublesOf(state: Connected, view: HealthView): Trouble[] {
   const { id, breaker, lacking, now } = view;
-  const { sandbox } = state.facts;
   const resting = breakerRefusal(breaker, now);
   const found: (Trouble | undefined)[] = [
     state.silentMs < SILENCE
@@ -143,14 +159,7 @@ function troublesOf(state: Connected, view: HealthView): Trouble[] {
           next: '',
           weight: 0,
         },
-    sandbox.method !== 'none'
-      ? undefined
-      : {
-          kind: 'sandbox',
-          reason: 'it cannot run a command at the paths it has here',
-          next: sandbox.mend,
-          weight: 0,
-        },
+    sandboxTrouble(state, id),
     resting === undefined ? undefined : { kind: 'breaker', reason: resting, next: '', weight: 0 },
     diskTrouble(state, id),
     clockTrouble(state, now),

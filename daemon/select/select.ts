@@ -49,6 +49,8 @@ export type Wish = {
   readonly hereMs: number | undefined;
   /** Whether commands may use the network there; true: no matter. */
   readonly network: boolean;
+  /** Whether all that it writes is known (a compiler call): nothing else has to be kept from it, or found; true: no matter. */
+  readonly outputsKnown: boolean;
 };
 
 /** How far a worker came before it was refused: the further, the nearer the miss. */
@@ -135,15 +137,23 @@ function refusedByHealth(health: Health): { reason: string; next: string } | und
   return { reason: `it is ${health.kind} (${reason})`, next };
 }
 
+/** Real folders at the same paths keep nothing from a command, and nothing of what it does elsewhere is found. */
+function refusedByFolder({ sandbox }: AgentFacts, wish: Wish): string | undefined {
+  if (sandbox.method !== 'folder') return undefined;
+  if (!wish.network) return 'it cannot keep a command off the network (sandbox.network = false)';
+  if (!wish.outputsKnown)
+    return 'without namespaces and bubblewrap it can only take compiler calls whose outputs are known';
+  return undefined;
+}
+
 function refusedByFacts(
   facts: AgentFacts,
   probed: ReadonlySet<string>,
   wish: Wish,
 ): Refused | undefined {
-  if (!wish.network && facts.sandbox.method === 'folder') {
-    const reason = 'it cannot keep a command off the network (sandbox.network = false)';
-    return { step: Step.equality, reason, next: facts.sandbox.mend };
-  }
+  const beyond = refusedByFolder(facts, wish);
+  if (beyond !== undefined)
+    return { step: Step.equality, reason: beyond, next: facts.sandbox.mend };
   if (wish.match === undefined) return undefined;
   const { requirements, local } = wish.match;
   const untold = askedOf(requirements).find((name) => !probed.has(name));

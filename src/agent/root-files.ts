@@ -131,7 +131,8 @@ export function appendChanges(folder: string, bytes: number, changes: Iterable<C
   const file = openSync(join(folder, 'manifest'), 'r+');
   try {
     ftruncateSync(file, bytes);
-    writeSync(file, added, 0, added.length, bytes);
+    if (writeSync(file, added, 0, added.length, bytes) < added.length)
+      throw new Error('the disk is full');
   } finally {
     closeSync(file);
   }

@@ -76,7 +76,7 @@ export type SandboxNeeds = {
   readonly without: readonly string[];
 };
 
-/** Tries the methods in turn. A real folder always can be tried, and is decided root by root. */
+/** Tries the methods in turn. A real folder always can be tried, and is decided root by root and job by job (unfit.ts). */
 export async function findSandbox(needs: SandboxNeeds): Promise<Sandbox> {
   const without = (method: string): boolean => needs.without.includes(method);
   const answer = await ask([needs.runner, 'probe'], { path: needs.path });

@@ -6,13 +6,10 @@ import type { FsHelper } from '../tree/fs-helper.ts';
 import { hashBytes } from '../tree/hash.ts';
 import type { Change, Entry, Manifest, RawPath } from '../tree/manifest.ts';
 import type { Identity } from '../tree/scan.ts';
-import { mapNinjaDeps, mapNinjaLog } from '../tree/ninja.ts';
+import { ninjaMap } from '../tree/ninja.ts';
 import { absolute, parentOf } from '../tree/paths.ts';
 import type { Tree } from '../tree/tree.ts';
 import { stamp, type StampRule } from '../tree/stamps.ts';
-
-/** ninja's own files are tiny beside what they describe; one larger than this is not its. */
-const MOST_NINJA = 256 * 1024 * 1024;
 
 type File = Extract<Entry, { kind: 'file' }>;
 
@@ -22,21 +19,16 @@ export type Stamping = {
   readonly rule: StampRule;
 };
 
-function isNinja(path: RawPath): boolean {
-  return path.endsWith('.ninja_log') || path.endsWith('.ninja_deps');
-}
-
 /** A ninja file with its inner times mapped, or undefined when nothing in it changes. */
 async function ninjaContent(
   path: RawPath,
   entry: File,
   needs: Stamping,
 ): Promise<Buffer | undefined> {
-  if (!isNinja(path) || entry.size > MOST_NINJA) return undefined;
+  const map = ninjaMap(path, entry.size);
+  if (map === undefined) return undefined;
   const before = await readFile(absolute(needs.tree.root, path));
-  const after = path.endsWith('.ninja_log')
-    ? mapNinjaLog(before, needs.rule)
-    : mapNinjaDeps(before, needs.rule);
+  const after = map(before, needs.rule);
   return after.equals(before) ? undefined : after;
 }
 

@@ -322,7 +322,8 @@ async function place(
     root: root.treePath,
     changes: rest.value,
     contentOf: (hash) => needs.store.pathOf(hash),
-    linkOk: root.policy === RootPolicy.readOnly,
+    // Where nothing is mounted read-only over it, a tool would write through the link, into every project's content.
+    linkOk: root.policy === RootPolicy.readOnly && !root.standsAtPath,
     ...(before === undefined ? {} : { before }),
   });
   if (!placed.ok || placed.value.conflicts.length > 0) {

@@ -16,6 +16,12 @@ export async function unfitFor(
   if (sandbox.method === 'folder') {
     if (plan.roots.some(({ root }) => !root.standsAtPath))
       return { kind: 'no-sandbox', reason: sandbox.mend };
+    // What else it does (in /tmp, in other folders, to what is only to be read) nobody would keep from it or bring back.
+    if (plan.spec.outputs === undefined)
+      return {
+        kind: 'no-sandbox',
+        reason: `in real folders only compiler calls run whose outputs are known; ${sandbox.mend}`,
+      };
     if (!plan.spec.network)
       return {
         kind: 'no-sandbox',

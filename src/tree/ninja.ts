@@ -7,7 +7,11 @@
  *
  * Whatever does not parse (another version, a torn tail) is kept byte for byte.
  */
+import type { RawPath } from './manifest.ts';
 import { type StampRule, stamp } from './stamps.ts';
+
+/** ninja's own files are tiny beside what they describe; one larger than this is not its, bytes. */
+const MOST_NINJA = 256 * 1024 * 1024;
 
 const LOG_HEADER = /^# ninja log v(\d+)\n/;
 const DEPS_SIGNATURE = Buffer.from('# ninjadeps\n', 'latin1');
@@ -64,4 +68,15 @@ export function mapNinjaDeps(deps: Buffer, rule: StampRule): Buffer {
     at += size;
   }
   return mapped;
+}
+
+/** How the times in one of ninja's own files are mapped; undefined for any other file. Both sides must agree on it. */
+export function ninjaMap(
+  path: RawPath,
+  size: number,
+): ((content: Buffer, rule: StampRule) => Buffer) | undefined {
+  if (size > MOST_NINJA) return undefined;
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  if (name === '.ninja_log') return mapNinjaLog;
+  return name === '.ninja_deps' ? mapNinjaDeps : undefined;
 }

@@ -187,13 +187,15 @@ test('what a run changed is told, fetched and settled, and the tree goes on from
 test('ninja’s log is stamped as the files it speaks of', async () => {
   await synced({});
   const job = start(
-    'touch out; m=$(stat -c %Y out)000000000; printf "# ninja log v5\\n0\\t1\\t$m\\tout\\tabc\\n" > .ninja_log; date -d "@$(stat -c %Y out)" >/dev/null; touch -d "@$(stat -c %Y out)" out',
+    'touch out; m=$(stat -c %Y out)000000000; printf "# ninja log v5\\n0\\t1\\t$m\\tout\\tabc\\n" > .ninja_log; cp .ninja_log x.ninja_log; date -d "@$(stat -c %Y out)" >/dev/null; touch -d "@$(stat -c %Y out)" out',
   );
   const end = await peer.follow(job);
   const { from } = end.results.get('root') ?? { from: 0n };
   // The whole second may lie before the window: then neither is new.
   const floor = from + 5_000_000_000n;
+  const before = readFileSync(tree('x.ninja_log'), 'utf8');
   await peer.answer(settle(job, 6n, { floor }));
+  expect(readFileSync(tree('x.ninja_log'), 'utf8')).toBe(before);
   const [, line] = readFileSync(tree('.ninja_log'), 'utf8').split('\n');
   expect(line?.split('\t')[2]).toBe(statSync(tree('out'), { bigint: true }).mtimeNs.toString());
 });
@@ -919,13 +921,32 @@ test.skipIf(!root || existsSync('/rch-test-project'))(
       expect(
         await link.syncWhole({ path, to: 5n }, manifestOf({ a: file('1') }), ['1']),
       ).toMatchObject({ type: 'synced' });
-      const job = randomBytes(16);
-      link.run(job, {
-        argv: ['sh', '-c', 'pwd; cat a; echo b > b'],
-        cwd: path,
-        spec: { roots: [{ root: 'root', path, policy: 0, epoch: '5' }] },
-      });
-      const end = await link.follow(job);
+      // Nothing would keep a tool from writing there: the store's own content must not be its name.
+      const crate = '/rch-test-project/crate';
+      await link.syncWhole(
+        { root: 'crate', path: crate, policy: 1, to: 5n },
+        manifestOf({ c: file('crate') }),
+        ['crate'],
+      );
+      expect(statSync(join(crate, 'c')).nlink).toBe(1);
+      const there = [
+        { root: 'root', path, policy: 0, epoch: '5' },
+        { root: 'crate', path: crate, policy: 1, epoch: '5' },
+      ];
+      const ran = (spec: RunOptions['spec']): Promise<Followed> => {
+        const job = randomBytes(16);
+        link.run(job, {
+          argv: ['sh', '-c', 'pwd; cat a; echo b > b'],
+          cwd: path,
+          spec: { roots: there, ...spec },
+        });
+        return link.follow(job);
+      };
+      const refused = await ran({});
+      expect(refused.notStarted).toMatchObject({ kind: 'no-sandbox' });
+      expect(refused.notStarted?.reason).toMatch(/outputs are known; .*bubblewrap/);
+      expect(existsSync(join(path, 'b'))).toBe(false);
+      const end = await ran({ outputs: [`${path}/b`], concurrent: true });
       expect(end.stdout).toBe(`${path}\n1`);
       expect(changed(end).has('b')).toBe(true);
     } finally {

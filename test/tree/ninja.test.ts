@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mapNinjaDeps, mapNinjaLog } from '../../src/tree/ninja.ts';
+import { mapNinjaDeps, mapNinjaLog, ninjaMap } from '../../src/tree/ninja.ts';
 import { stamp, type StampRule } from '../../src/tree/stamps.ts';
 import { folder } from './rig.ts';
 
@@ -138,3 +138,11 @@ test.skipIf(!hasNinja())(
     ).toContain('no work');
   },
 );
+
+test('ninja’s own files go by their whole name, and are not huge', () => {
+  expect(ninjaMap('.ninja_log', 10)).toBe(mapNinjaLog);
+  expect(ninjaMap('out/a b/.ninja_deps', 10)).toBe(mapNinjaDeps);
+  for (const path of ['x.ninja_log', 'out/x.ninja_deps', '.ninja_log/x', '.ninja_log.old', ''])
+    expect(ninjaMap(path, 10), path).toBeUndefined();
+  expect(ninjaMap('.ninja_log', 300e6)).toBeUndefined();
+});

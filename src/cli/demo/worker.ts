@@ -49,6 +49,6 @@ export async function awaitWorker(
   );
   if (!reply.ok) return reply;
   const sandbox = reply.value.facts?.sandbox;
-  if (sandbox?.method !== 'none') return reply;
+  if (sandbox?.method !== 'none' && sandbox?.method !== 'folder') return reply;
   return fail('this machine cannot run a command in namespaces of its own', sandbox.mend);
 }

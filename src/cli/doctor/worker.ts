@@ -29,9 +29,13 @@ function sandboxCheck(id: string, { sandbox }: Facts): Check {
     case 'bubblewrap':
       return pass(at, 'bubblewrap');
     case 'folder':
-      return warn(at, 'real folders at the same paths, where they are free to be made', {
-        mend: `rch workers setup ${id}`,
-      });
+      return warn(
+        at,
+        'real folders at the same paths: only compiler calls whose outputs are known can run in them',
+        {
+          mend: `rch workers setup ${id}`,
+        },
+      );
     case 'none':
       return failed(at, `no method works, so it cannot be used: ${sandbox.mend}`, {
         mend: `rch workers setup ${id}`,

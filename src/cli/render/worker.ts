@@ -42,7 +42,7 @@ function toolLines(facts: Facts): string[] {
 const sandboxWords: Readonly<Record<Facts['sandbox']['method'], string>> = {
   namespaces: 'own namespaces',
   bubblewrap: 'bubblewrap',
-  folder: 'real folders at the same paths',
+  folder: 'real folders at the same paths, only for compiler calls',
   none: 'none works, so it cannot be used',
 };
 

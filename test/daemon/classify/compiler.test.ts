@@ -150,6 +150,14 @@ describe('what a compiler reads and writes', () => {
     expect(verdictOf(line).kind).toBe('local');
   });
 
+  it.each(['gcc -B./tools -c a.c', 'gcc -B tools a.c', 'gcc -specs=mine.specs -c a.c'])(
+    '%s runs other programs, which may write anything',
+    (line) => {
+      expect(call(line).own).toBeUndefined();
+      expect(call('gcc -c a.c').own).toEqual(['a.o']);
+    },
+  );
+
   it.each([
     'gcc conftest.c',
     'gcc -c conftest.cpp',

@@ -102,7 +102,11 @@ test('what passes is a trouble no longer', () => {
   expect(health([...silent, { type: 'silent', ms: 0 }])).toEqual({ kind: 'healthy' });
 });
 
-test('a clock far from ours and a missing tool are told, and change nothing', () => {
+test('a clock far from ours, a missing tool and real folders for a sandbox are told, and change nothing', () => {
+  const sandbox = { method: 'folder', mend: 'install bubblewrap' } as const;
+  const bare = health([{ type: 'forked' }, { ...there, facts: { ...there.facts, sandbox } }]);
+  expect(bare).toMatchObject({ kind: 'degraded', troubles: [{ next: 'rch workers setup css' }] });
+  expect(healthWeight(bare)).toBe(1);
   const far = { ...there, clockOffset: -120_000_000_000n };
   for (const found of [health([{ type: 'forked' }, far]), health(up, { lacking: ['cmake'] })]) {
     expect(found.kind).toBe('degraded');

@@ -48,6 +48,7 @@ const wish: Wish = {
   weights: { speed: 0.35, slots: 0.25, affinity: 0.25, cost: 0.15 },
   hereMs: undefined,
   network: true,
+  outputsKnown: true,
 };
 
 test('the highest score wins: priority, then where the project is, then what is free', () => {
@@ -110,6 +111,23 @@ test('a command that may have no network goes where it can be kept off it', () =
     next: 'install bubblewrap',
   });
   expect(select([contender('a', { state: folder })], wish)).toMatchObject({ worker: 'a' });
+});
+
+test('a command that may do anything does not go where nothing is kept from it', () => {
+  const folder = {
+    ...connected,
+    facts: { ...facts, sandbox: { method: 'folder', mend: 'install bubblewrap' } as const },
+  };
+  const anything = { ...wish, outputsKnown: false };
+  expect(select([contender('a', { state: folder }), contender('b')], anything)).toMatchObject({
+    worker: 'b',
+  });
+  expect(select([contender('a', { state: folder })], anything)).toMatchObject({
+    kind: 'none',
+    reason:
+      'no worker can take it: a: without namespaces and bubblewrap it can only take compiler calls whose outputs are known',
+    next: 'install bubblewrap',
+  });
 });
 
 test('a worker that runs the same command already needs no free slot for it', () => {
