@@ -20,12 +20,19 @@ export type EndFacts = {
 export class Talk {
   readonly #plan: LastingPlan;
   readonly #worker: string;
+  readonly #resumeSec: number;
   readonly #caller: Caller;
   readonly #notices: Notices;
 
-  constructor(plan: LastingPlan, worker: string, caller: Caller) {
+  /** `patienceMs`: how long the launcher is to look for its job when the way to it is lost. */
+  constructor(
+    plan: LastingPlan,
+    { worker, patienceMs }: { readonly worker: string; readonly patienceMs: number },
+    caller: Caller,
+  ) {
     this.#plan = plan;
     this.#worker = worker;
+    this.#resumeSec = Math.ceil(patienceMs / 1000);
     this.#caller = caller;
     this.#notices = new Notices(plan, (text, always) => {
       caller.send({ type: 'notice', text, always });
@@ -53,6 +60,11 @@ export class Talk {
 
   endPhase(): void {
     this.#notices.progress.end();
+  }
+
+  /** The worker is about to be told. */
+  starting(): void {
+    this.#caller.send({ type: 'starting', resumeSec: this.#resumeSec });
   }
 
   started(): void {
@@ -103,7 +115,7 @@ export class Talk {
   /** It may not run here (execution.fallback_to_local). */
   #unfallen(reason: string): void {
     // Only after this word does a launcher take `lost` for the end of the command.
-    this.#caller.send({ type: 'starting' });
+    this.starting();
     this.#caller.finish({ type: 'lost', text: unfallen(reason) });
   }
 

@@ -180,8 +180,11 @@ export const shimMessages = {
   },
   /** The remote run was lost after its start: print `text`, end with exit code 102. */
   lost: { number: 57, fields: { text: 'str' } },
-  /** The worker is being told to run: from here on a link that goes away does not mean that nothing runs there. */
-  starting: { number: 58, fields: {} },
+  /**
+   * The worker is being told to run: from here on a link that goes away does not mean that nothing runs there, and the
+   * launcher looks for its job again for `resumeSec` seconds. (A link of before that field says nothing of it.)
+   */
+  starting: { number: 58, fields: { resumeSec: 'u32' } },
   /**
    * Before `starting`: hold these files too, as those of `remote`, and say `locked`. One that is busy means: run here.
    * For a command that waited in vain for another's run, under that one's locks.
