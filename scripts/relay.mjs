@@ -18,6 +18,8 @@ import { parseArgs } from 'node:util';
 
 /** Bytes that may wait in the relay for each direction of a connection, before it stops reading. */
 const WAITING = 1 << 20;
+/** Bytes that a way holds for each ms of its delay beyond that: those of a line of 1 Gbit/s. */
+const LINE = 125_000;
 
 const { values } = parseArgs({
   options: {
@@ -45,6 +47,10 @@ const state = {
 };
 const connections = new Set();
 
+function held() {
+  return WAITING + state.delay * LINE;
+}
+
 function endpoint(text) {
   const at = text.lastIndexOf(':');
   return { host: text.slice(0, at), port: Number(text.slice(at + 1)) };
@@ -64,7 +70,7 @@ class Direction {
     from.on('data', (data) => {
       this.queue.push({ data, due: performance.now() + state.delay });
       this.waiting += data.length;
-      if (this.waiting > WAITING) from.pause();
+      if (this.waiting > held()) from.pause();
       this.pump();
     });
     from.on('end', () => {
@@ -103,7 +109,7 @@ class Direction {
       this.freeAt = Math.max(this.freeAt, performance.now()) + (part.length / state.rate) * 1000;
     state[this.counter] += part.length;
     this.to.write(part);
-    if (this.waiting < WAITING / 2) this.from.resume();
+    if (this.waiting < held() / 2) this.from.resume();
     if (this.counter === 'received' && state.cutAfter > 0) {
       state.cutAfter = Math.max(0, state.cutAfter - part.length);
       if (state.cutAfter === 0) cut();

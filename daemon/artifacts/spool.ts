@@ -2,6 +2,7 @@
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { type Brought, lengthOf, unpackBlob } from '../../src/protocol/pieces.ts';
+import { PieceOrder } from '../../src/protocol/stripes.ts';
 import type { Hash } from '../../src/tree/manifest.ts';
 import type { Store } from '../../src/tree/store.ts';
 
@@ -28,10 +29,12 @@ export class Spool {
   readonly #counting = new Map<Hash, Set<object>>();
   /** Contents on their way out of the spool, and who waits for the end of that. */
   readonly #leaving = new Map<Hash, Done[]>();
+  readonly #order: PieceOrder;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(store: Store) {
+  constructor(store: Store, order = new PieceOrder()) {
     this.#store = store;
+    this.#order = order;
   }
 
   /** Bytes that came over the wire because `asker` asked for them. */
@@ -162,9 +165,17 @@ export class Spool {
     for (const hash of [...this.#coming.keys()]) this.#settle(hash, fail(reason));
   }
 
-  /** Takes a blob; resolves when it was written, so that the reader can hold back. */
-  take(blob: Blob): Promise<void> {
-    return this.#inTurn(blob.hash.toString('hex'), () => this.#write(blob));
+  /**
+   * Takes a blob; resolves when it was written, so that the reader can hold back. Those before it may still be on other
+   * streams.
+   */
+  async take(blob: Blob): Promise<void> {
+    const hash = blob.hash.toString('hex');
+    await this.#order.turn(hash, () => {
+      const coming = this.#coming.get(hash);
+      return coming === undefined || blob.offset <= BigInt(coming.at);
+    });
+    await this.#inTurn(hash, () => this.#write(blob));
   }
 
   /** One after the other, whatever becomes of each: what cannot be dealt with will not come. */
@@ -201,6 +212,7 @@ export class Spool {
       return;
     }
     coming.at = end;
+    this.#order.moved(hash);
     if (end === coming.size) this.#settle(hash, await this.#store.finish(hash));
     else this.#tellMarks(coming);
   }
@@ -227,6 +239,7 @@ export class Spool {
     const coming = this.#coming.get(hash);
     if (coming === undefined) return;
     this.#coming.delete(hash);
+    this.#order.moved(hash);
     const end: Result<undefined> = result.ok ? ok(undefined) : result;
     for (const { done } of coming.marks) done(end);
     for (const done of coming.ends) done(end);

@@ -66,7 +66,6 @@ export function plannedJob(
   ask: Ask,
   decision: RemoteDecision & {
     readonly waitedMs: number;
-    readonly cpus: readonly number[];
     readonly remark: string;
   },
   caller: RequestSettings,
@@ -93,7 +92,6 @@ export function plannedJob(
     termios: ask.termios.toString('base64'),
     ...{ slots, wished, reason, waitedMs, remark },
     slotWaitMs: config.queue.enabled ? config.queue.maxWaitSec * 1000 : 0,
-    cpus: [...decision.cpus],
     catchExec: [...plan.catchExec],
     ...(plan.outputs === undefined ? {} : { outputs: [...plan.outputs] }),
     caches: [...plan.caches],

@@ -373,7 +373,7 @@ export class Question {
     const worker = fleet.get(decision.worker);
     const waited = performance.now() - this.#begun;
     const remark = this.#readable ? this.#parts.bell.say() : '';
-    const more = { waitedMs: waited, cpus: this.#parts.cpus(), remark };
+    const more = { waitedMs: waited, remark };
     const planned = plannedJob(this.#id, this.#ask, { ...decision, ...more }, caller);
     const line = book.lineOf(this.#id, this.#ask, decision, waited);
     const job: Job = {

@@ -7,6 +7,7 @@ import { AGENT_PROTOCOL, agentMessages, type AgentMessage } from '../../src/prot
 import { encode } from '../../src/protocol/codec.ts';
 import { agentFacts, type AgentFacts, type HelloFacts } from '../../src/protocol/facts.ts';
 import { FrameReader } from '../../src/protocol/frames.ts';
+import { writeStriped } from '../../src/protocol/stripes.ts';
 import type { AgentConnection } from '../transport/transport.ts';
 import { ClockEstimate } from './clock-estimate.ts';
 import { holdBack } from './hold-back.ts';
@@ -26,6 +27,12 @@ const WELCOME_MS = 15_000;
  * answer it, ms. What takes longer than any of our own work: a huge tree on a slow disk.
  */
 const STALL_MS = 15 * 60_000;
+/**
+ * Bulk streams on a long way: an SSH channel has at most 2 MiB on its way (CHAN_SES_WINDOW_DEFAULT of OpenSSH, MAX_WINDOW of
+ * ssh2), which at so many ms a round trip is what one carries on a short way. sshd opens ten (MaxSessions).
+ */
+const MOST_BULK = 4;
+const BULK_MS = 10;
 
 export type Answer = Extract<AgentMessage, { request: number }>;
 
@@ -67,7 +74,7 @@ type Pending = {
 type Session = {
   readonly connection: AgentConnection;
   readonly control: Duplex;
-  bulk: Duplex | undefined;
+  readonly bulk: Duplex[];
   /** Asks after the agent's life for as long as the session stands. */
   beat: NodeJS.Timeout | undefined;
   readonly life: Liveness;
@@ -149,14 +156,13 @@ export class AgentClient {
 
   /** Sends a blob beside the control stream and waits while the way is full. */
   async sendBlob(message: Extract<AgentMessage, { type: 'blob' }>): Promise<Result<undefined>> {
-    const stream = this.#session?.bulk ?? this.#session?.control;
-    if (stream === undefined || stream.destroyed)
+    const session = this.#session;
+    const { bulk = [], control } = session ?? {};
+    const streams = bulk.length > 0 ? [...bulk] : control === undefined ? [] : [control];
+    if (!(await writeStriped(streams, encode(agentMessages, message))))
       return fail('the connection to the worker was lost');
-    if (stream.write(encode(agentMessages, message)) || (await drained(stream))) {
-      this.#moved();
-      return ok(undefined);
-    }
-    return fail('the connection to the worker was lost');
+    this.#moved();
+    return ok(undefined);
   }
 
   /**
@@ -212,7 +218,7 @@ export class AgentClient {
     const session: Session = {
       connection,
       control: control.value,
-      bulk: undefined,
+      bulk: [],
       beat: undefined,
       life: new Liveness(this.#needs.heartbeatMs, performance.now()),
       moved: performance.now(),
@@ -223,23 +229,36 @@ export class AgentClient {
       this.#drop(failed.failure);
       return failed;
     }
-    const bulk = await connection.openStream();
+    await this.#openBulk(session);
     // It was lost meanwhile, and that was told: all that follows is the next one's.
     if (this.#session !== session) return ok(undefined);
-    if (bulk.ok) {
-      session.bulk = bulk.value;
-      this.#serve(session, bulk.value);
-      bulk.value.write(this.#hello(true));
-    }
     session.beat = setInterval(() => {
       this.#heartbeat(session);
     }, this.#needs.heartbeatMs);
-    await this.#measureClock();
+    const roundTrip = await this.#measureClock();
     if (this.#session !== session) return ok(undefined);
     this.#attempt = 0;
     this.#foreign = welcome.value.agent !== connection.agent;
     this.#needs.events.connected(welcome.value);
+    void this.#openMoreBulk(session, roundTrip);
     return ok(undefined);
+  }
+
+  /** False when there is no further stream to be had, or the session is over. */
+  async #openBulk(session: Session): Promise<boolean> {
+    const opened = await session.connection.openStream().catch(() => fail('it cannot be opened'));
+    if (!opened.ok || this.#session !== session) return false;
+    session.bulk.push(opened.value);
+    this.#serve(session, opened.value);
+    opened.value.write(this.#hello(true));
+    return true;
+  }
+
+  /** As many as carry on this way what one does on a short one; agents of other versions take pieces from one alone. */
+  async #openMoreBulk(session: Session, roundTrip: number): Promise<void> {
+    if (!session.connection.striped || this.#foreign) return;
+    const wanted = Math.min(MOST_BULK, Math.ceil(roundTrip / BULK_MS));
+    while (session.bulk.length < wanted) if (!(await this.#openBulk(session))) return;
   }
 
   #hello(bulk: boolean): Buffer {
@@ -362,8 +381,15 @@ export class AgentClient {
     void this.#ping();
   }
 
-  async #measureClock(): Promise<void> {
-    for (let round = 0; round < 4; round++) await this.#ping();
+  /** Gives the shortest round trip of this connection, ms. */
+  async #measureClock(): Promise<number> {
+    let shortest = Infinity;
+    for (let round = 0; round < 4; round++) {
+      const began = performance.now();
+      if (!(await this.#ping())) return 0;
+      shortest = Math.min(shortest, performance.now() - began);
+    }
+    return shortest;
   }
 
   async #ping(): Promise<boolean> {
@@ -389,17 +415,4 @@ function parseFacts(json: Buffer): Result<AgentFacts> {
   } catch (thrown) {
     return fail(`the agent's facts: ${messageOf(thrown)}`);
   }
-}
-
-/** True once there is room again, false when the stream is gone. */
-function drained(stream: Duplex): Promise<boolean> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      stream.off('drain', done);
-      stream.off('close', done);
-      resolve(!stream.destroyed);
-    };
-    stream.on('drain', done);
-    stream.on('close', done);
-  });
 }

@@ -88,7 +88,7 @@ export class Job {
         void this.#close();
       },
     });
-    this.#talk = new Talk(plan, needs.worker, this.#caller);
+    this.#talk = new Talk(plan, needs, this.#caller);
     this.#interruption = new Interruption(this.#id, needs.client, () => {
       this.#handle({ type: 'cancelled' });
     });
@@ -343,7 +343,7 @@ export class Job {
   /** Before the worker is told: the launcher knows that from now on a later link may have its job. */
   #announce(): void {
     this.#caller.bind();
-    this.#caller.send({ type: 'starting' });
+    this.#talk.starting();
   }
 
   #attach(): void {

@@ -19,12 +19,19 @@ export type EndFacts = {
 export class Talk {
   readonly #plan: LastingPlan;
   readonly #worker: string;
+  readonly #resumeSec: number;
   readonly #caller: Caller;
   readonly #notices: Notices;
 
-  constructor(plan: LastingPlan, worker: string, caller: Caller) {
+  /** `patienceMs`: how long the launcher is to look for its job when the way to it is lost. */
+  constructor(
+    plan: LastingPlan,
+    { worker, patienceMs }: { readonly worker: string; readonly patienceMs: number },
+    caller: Caller,
+  ) {
     this.#plan = plan;
     this.#worker = worker;
+    this.#resumeSec = Math.ceil(patienceMs / 1000);
     this.#caller = caller;
     this.#notices = new Notices(plan, (text, always) => {
       caller.send({ type: 'notice', text, always });
@@ -54,6 +61,11 @@ export class Talk {
     this.#notices.progress.end();
   }
 
+  /** The worker is about to be told. */
+  starting(): void {
+    this.#caller.send({ type: 'starting', resumeSec: this.#resumeSec });
+  }
+
   started(): void {
     this.#notices.step(`running on ${this.#worker}`);
     this.#caller.send({ type: 'started' });
@@ -80,9 +92,6 @@ export class Talk {
         this.#caller.finish({ type: 'exit', kind: EndKind.signaled, value: SIGINT });
         return;
       case 'local':
-        // Another worker may take it, and what it then runs here (cargo run) is not heavy.
-        if (!outcome.again && this.#plan.cpus.length > 0)
-          this.#caller.send({ type: 'bind', cpus: this.#plan.cpus });
         this.#notices.progress.end();
         this.#notices.step(`not there: ${outcome.reason}`);
         // Also where it can only run here: the front has it wait for its turn.

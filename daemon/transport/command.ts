@@ -21,15 +21,23 @@ export function commandArgv(command: readonly string[], script: string): readonl
 /** Nothing is connected before the first script: each is a process of its own. */
 export class CommandReach implements Reach {
   readonly closed: Promise<string>;
+  readonly striped: boolean;
   readonly #argv: (script: string) => readonly string[];
   readonly #ended: () => void;
   #isClosed = false;
   #tellClosed: (reason: string) => void = () => undefined;
 
   /** `ended` is called once, when the reach is closed. */
-  constructor(argv: (script: string) => readonly string[], ended: () => void = () => undefined) {
+  constructor(
+    argv: (script: string) => readonly string[],
+    {
+      ended = () => undefined,
+      striped = false,
+    }: { readonly ended?: () => void; readonly striped?: boolean } = {},
+  ) {
     this.#argv = argv;
     this.#ended = ended;
+    this.striped = striped;
     this.closed = new Promise((resolve) => {
       this.#tellClosed = resolve;
     });

@@ -46,12 +46,14 @@ async function reachSsh(worker: WorkerConfig, needs: TransportNeeds): Promise<Re
 class Connection implements AgentConnection {
   readonly closed: Promise<string>;
   readonly agent: string;
+  readonly striped: boolean;
   readonly #reach: Reach;
   readonly #script: string;
   #first: Duplex | undefined;
 
   constructor(reach: Reach, hash: string) {
     this.agent = hash;
+    this.striped = reach.striped;
     this.#reach = reach;
     this.#script = `${BASE}; exec "$b/agents/${hash}/start" attach`;
     this.closed = reach.closed;

@@ -15,6 +15,7 @@ const RETRY_MS = 300;
 
 /** Runs scripts that are one stream to the local agent, whatever their text. */
 export class EmbeddedReach implements Reach {
+  readonly striped = false;
   readonly closed: Promise<string>;
   readonly #argv: readonly string[];
   readonly #child: ChildProcess;

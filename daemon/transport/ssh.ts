@@ -238,6 +238,7 @@ export async function openWay(
 }
 
 class SshReach implements Reach {
+  readonly striped = true;
   readonly closed: Promise<string>;
   readonly #clients: readonly Client[];
   readonly #client: Client;

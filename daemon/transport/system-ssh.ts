@@ -120,10 +120,10 @@ export async function reachBySystemSsh(
     return master;
   }
   const { stream, ended, stderr } = master.value;
-  const reach = new CommandReach(
-    (script) => argv('no', script),
-    () => stream.destroy(),
-  );
+  const reach = new CommandReach((script) => argv('no', script), {
+    ended: () => stream.destroy(),
+    striped: true,
+  });
   void ended.then(() => {
     remove();
     const said = stderr();

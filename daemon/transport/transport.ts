@@ -7,6 +7,8 @@ import type { Result } from '../../src/base/result.ts';
 export interface AgentConnection {
   /** The hash of the agent that was asked for. While jobs run there under another version's, that one answers. */
   readonly agent: string;
+  /** As its reach. */
+  readonly striped: boolean;
   /** A new stream to the agent, positioned after AGENT_MAGIC. */
   openStream(): Promise<Result<Duplex>>;
   close(): void;
@@ -30,6 +32,8 @@ export type RemoteScript = {
 /** A shell within reach. Each script gets a stream of its own; all share the connection. */
 export interface Reach {
   run(script: string): Promise<Result<RemoteScript>>;
+  /** Whether each stream has a window of its own, and costs little: on a long way several carry more than one. */
+  readonly striped: boolean;
   close(): void;
   readonly closed: Promise<string>;
 }

@@ -5,6 +5,7 @@ import { bulkReturn } from './bulk.ts';
 import { hook } from './hook.ts';
 import { configure } from './configure.ts';
 import { firstSync } from './first-sync.ts';
+import { longLink } from './long-link.ts';
 import { table, type Line } from './measure.ts';
 import { memory } from './memory.ts';
 import { passThrough } from './pass-through.ts';
@@ -24,6 +25,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'one-edit': oneEdit,
   'first-sync': firstSync,
   'bulk-return': bulkReturn,
+  'long-link': longLink,
   workspace: rustWorkspace,
   memory,
 };

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Fleet, type FleetWorker } from '../../test/rig/fleet.ts';
+import { Fleet, knownHostsOf, type FleetWorker } from '../../test/rig/fleet.ts';
 import { spread } from '../../test/rig/spread.ts';
 import { World, type HistoryRow } from '../../test/rig/world.ts';
 import { quote, TimedShell, type Timed } from './timed-shell.ts';
@@ -86,6 +86,19 @@ export class Stage {
   /** Where a folder of the worker's account is seen from here. */
   seen(path: string): string {
     return join(this.worker.root, path);
+  }
+
+  /** A world of its own, whose way to the worker leads over another address; its daemon runs. */
+  async worldAt(at: { readonly host: string; readonly port: number }): Promise<World> {
+    const world = await World.create(`${this.#fleet.workersToml(() => at)}total_slots = 8\n`);
+    try {
+      world.writeConfig('known_hosts', knownHostsOf(this.worker, `[${at.host}]:${at.port}`));
+      await world.start();
+      return world;
+    } catch (thrown) {
+      await world.dispose();
+      throw thrown;
+    }
   }
 
   /** A line on stderr, where details were asked for. */

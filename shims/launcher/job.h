@@ -25,9 +25,9 @@
 #ifndef LINK_SILENCE_MS
 #define LINK_SILENCE_MS 30000
 #endif
-/* How long a lost job is looked for. */
+/* How long a lost job is looked for, unless the link said so (execution.resume_timeout_sec, whose default this is). */
 #ifndef RESUME_MS
-#define RESUME_MS 60000
+#define RESUME_MS 120000
 #endif
 /* A tool that was sent SIGTSTP has this long to say that it stopped. */
 #define STOP_ANSWER_MS 200
@@ -64,10 +64,11 @@ static struct {
   uint8_t *line;          /* what was typed last, sent as the answer to `answered` */
   size_t line_n;
   uint32_t answered;
+  int64_t resume_ms;      /* how long it is looked for then */
   int64_t lost_at;        /* when the link went away, 0 once a fresh one spoke */
   int resume_pause;       /* ms until the next attempt */
   bool lost_before;       /* a link was lost before `starting` */
-} job = {.signals = -1, .link = {.fd = -1}};
+} job = {.signals = -1, .link = {.fd = -1}, .resume_ms = RESUME_MS};
 
 static void job_release(void) {
   wire_close(&job.link);
@@ -356,6 +357,7 @@ static void job_frame(const struct frame *frame) {
     struct rch_shim_local local;
     struct rch_shim_lost lost;
     struct rch_shim_bind bind;
+    struct rch_shim_starting starting;
   } m;
   bool good = true;
   if (frame->number == RCH_SHIM_NOTICE) {
@@ -383,6 +385,9 @@ static void job_frame(const struct frame *frame) {
   } else if (frame->number == RCH_SHIM_STARTING) {
     struct rch_shim_bound bound = {0};
     job.announced = true;
+    /* A daemon of before an upgrade, which runs on with new launchers beside it, does not say for how long. */
+    if (rch_get_shim_starting(frame->body, frame->n, &m.starting))
+      job.resume_ms = (int64_t)m.starting.resume_sec * 1000;
     rch_put_shim_bound(&job.link.out, &bound);
   } else if (frame->number == RCH_SHIM_STARTED) {
     if (!job.started) job_started();

@@ -44,7 +44,7 @@ static bool resume_wait(struct wire *wire, int64_t deadline, int *fatal, struct 
 
 /* Waits before the next attempt: 200 ms at first, 2 s in the end. */
 static void resume_pause(int *fatal) {
-  int64_t next = now_ms() + job.resume_pause, limit = job.lost_at + RESUME_MS;
+  int64_t next = now_ms() + job.resume_pause, limit = job.lost_at + job.resume_ms;
   resume_wait(NULL, next < limit ? next : limit, fatal, NULL);
   job.resume_pause = job.resume_pause * 2 < 2000 ? job.resume_pause * 2 : 2000;
 }
@@ -123,8 +123,8 @@ static void job_resume(void) {
     /* The fresh link went away without a word. */
     resume_pause(&fatal);
   }
-  while (now_ms() < job.lost_at + RESUME_MS) {
-    char *socket = resume_where(job.lost_at + RESUME_MS, &fatal);
+  while (now_ms() < job.lost_at + job.resume_ms) {
+    char *socket = resume_where(job.lost_at + job.resume_ms, &fatal);
     if (job.ended) return;
     int fd = socket ? connect_socket(socket, now_ms() + ACK_MS) : -1;
     free(socket);
@@ -136,7 +136,11 @@ static void job_resume(void) {
     }
     resume_pause(&fatal);
   }
-  job_lose(bytes_of("the connection to the running command was lost and did not come back within 60 s; "
-                    "it is not run again here, since it may have done part of its work"));
+  char why[256];
+  snprintf(why, sizeof why,
+           "the connection to the running command was lost and did not come back within %lld s; "
+           "it is not run again here, since it may have done part of its work",
+           (long long)(job.resume_ms / 1000));
+  job_lose(bytes_of(why));
 }
 #endif

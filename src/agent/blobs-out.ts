@@ -7,7 +7,7 @@ import { type Outline, Stretches, type Stretch } from '../tree/chunks.ts';
 import { PIECE, readParts } from '../tree/content.ts';
 import type { Range } from '../tree/holes.ts';
 import type { Hash } from '../tree/manifest.ts';
-import type { AgentStream } from './stream.ts';
+import { AgentStream } from './stream.ts';
 
 /** Bytes of the pieces of a part. */
 const PART_PIECE = 128 * 1024;
@@ -17,7 +17,8 @@ const WORTH_MAPPING = 16 << 20;
 export type Content = { readonly hash: Hash; readonly size: number; readonly path: Buffer };
 
 export type OutNeeds = {
-  readonly stream: AgentStream;
+  /** Each piece goes on one of them. */
+  readonly streams: readonly AgentStream[];
   readonly packer: Packer;
   /** Where a file holds data (src/tree/fs-helper.ts). */
   readonly extents: (path: Buffer) => Promise<readonly Range[] | undefined>;
@@ -77,7 +78,7 @@ async function sendWay(content: Content, way: Way, by: OutNeeds): Promise<Result
   const give = async (part: Stretch): Promise<boolean> => {
     const packed = part.kind === 'bytes' ? by.packer.pack(part.data) : packRun(part);
     const began = performance.now();
-    const alive = await by.stream.sendAndDrain({
+    const alive = await AgentStream.sendStriped(by.streams, {
       type: 'blob',
       hash,
       size: BigInt(content.size),

@@ -2,6 +2,7 @@
 import { fail, ok, type Failure, type Result } from '../base/result.ts';
 import type { AgentMessage } from '../protocol/agent.ts';
 import { type Brought, lengthOf, unpackBlob } from '../protocol/pieces.ts';
+import { PieceOrder } from '../protocol/stripes.ts';
 import type { Change, Hash } from '../tree/manifest.ts';
 import type { Store } from '../tree/store.ts';
 
@@ -24,14 +25,16 @@ export type Missing = { readonly hash: Hash; readonly size: number };
 export class Contents {
   readonly #store: Store;
   readonly #arriving = new Map<Hash, Arriving>();
+  readonly #order: PieceOrder;
   readonly #chains = new Map<Hash, Promise<void>>();
   readonly #waits = new Set<Wait>();
   readonly #held = new Set<ReadonlySet<Hash>>();
   /** Files that contents may be copied from, by the hash that the link knows each by. */
   readonly #bases = new Map<Hash, Buffer>();
 
-  constructor(store: Store) {
+  constructor(store: Store, order = new PieceOrder()) {
     this.#store = store;
+    this.#order = order;
   }
 
   /** What a sync is about to use and must not be collected meanwhile. */
@@ -84,6 +87,8 @@ export class Contents {
         missing: left,
         end: (result) => {
           this.#waits.delete(wait);
+          // Pieces that came before their turn are of use to nobody now.
+          for (const hash of left.keys()) this.#order.moved(hash);
           signal.removeEventListener('abort', abort);
           resolve(result);
         },
@@ -96,15 +101,27 @@ export class Contents {
     });
   }
 
-  /** Takes a piece; resolves when it is written, so that the sender can be held back. */
+  /**
+   * Takes a piece; resolves when it is written, so that the sender can be held back. Those before it may still be on other
+   * streams.
+   */
   async take(blob: Blob): Promise<void> {
     if (blob.hash.length !== HASH_BYTES) return;
     const hash = blob.hash.toString('hex');
+    await this.#order.turn(hash, () => this.#isDue(hash, Number(blob.offset)));
     await this.#inTurn(hash, async () => {
       const taken = await this.#write(hash, blob);
       if (!taken.ok) this.#fail(hash, taken.failure);
       else if (this.#store.has(hash)) this.#arrived(hash);
     });
+    this.#order.moved(hash);
+  }
+
+  /** Whether nothing of a content is missing before `offset`, or nobody waits for it: then it is not waited for. */
+  #isDue(hash: Hash, offset: number): boolean {
+    if (offset === 0 || this.#store.has(hash)) return true;
+    if (![...this.#waits].some(({ missing }) => missing.has(hash))) return true;
+    return offset <= (this.#arriving.get(hash)?.at ?? this.#store.partial(hash));
   }
 
   async #write(hash: Hash, blob: Blob): Promise<Result<void>> {
@@ -178,6 +195,7 @@ export class Contents {
   }
 
   #arrived(hash: Hash): void {
+    this.#order.moved(hash);
     for (const wait of [...this.#waits])
       if (wait.missing.delete(hash) && wait.missing.size === 0) wait.end(ok(undefined));
   }

@@ -380,9 +380,9 @@ export class Session implements Listener {
       this.#refuse(request, 'bad-content', 'a content was asked for that no result offers');
       return;
     }
-    const streams = this.#bulk.length > 0 ? [...this.#bulk] : [this.#control];
+    const streams = this.#bulkStreams();
     this.#answer(request, async () => {
-      const failures = await Promise.all(streams.map((stream) => this.#drain(wanted, stream)));
+      const failures = await Promise.all(streams.map(() => this.#drain(wanted, streams)));
       const failure = failures.find((each) => each !== undefined);
       if (failure === undefined) this.send({ type: 'fetched', request });
       else this.#refuse(request, 'bad-content', failure.reason);
@@ -401,22 +401,28 @@ export class Session implements Listener {
     const outline = hash.length > 0 ? Outline.read(bits, chunks) : undefined;
     const base = outline === undefined ? undefined : { hash: Buffer.from(hash), outline };
     const part = { offset: Number(message.offset), length: Number(message.length), base };
-    const stream = this.#bulk[0] ?? this.#control;
-    const sent = await sendPart(content, part, this.#out(stream));
+    // What comes early keeps out of the way of the command's output, however many streams there are.
+    const streams = job?.state.at === 'ended' ? this.#bulkStreams() : this.#bulkStreams(1);
+    const sent = await sendPart(content, part, this.#out(streams));
     if (sent.ok) this.send({ type: 'fetched', request });
     else this.#refuse(request, 'bad-content', sent.failure.reason);
   }
 
-  #out(stream: AgentStream): OutNeeds {
+  /** For pieces of contents: at most so many of those there are. */
+  #bulkStreams(most = this.#bulk.length): AgentStream[] {
+    return this.#bulk.length > 0 ? this.#bulk.slice(0, most) : [this.#control];
+  }
+
+  #out(streams: readonly AgentStream[]): OutNeeds {
     const extents = (path: Buffer): ReturnType<OutNeeds['extents']> =>
       this.#agent.helper.extents(path);
-    return { stream, packer: this.#packer, extents };
+    return { streams, packer: this.#packer, extents };
   }
 
   /** Sends contents from the list until it is empty. */
-  async #drain(wanted: Content[], stream: AgentStream): Promise<Failure | undefined> {
+  async #drain(wanted: Content[], streams: readonly AgentStream[]): Promise<Failure | undefined> {
     for (let content = wanted.shift(); content !== undefined; content = wanted.shift()) {
-      const sent = await sendContent(content, this.#out(stream));
+      const sent = await sendContent(content, this.#out(streams));
       if (!sent.ok) return sent.failure;
     }
     return undefined;

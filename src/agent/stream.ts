@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { encode } from '../protocol/codec.ts';
 import { AGENT_MAGIC, agentMessages, type AgentMessage } from '../protocol/agent.ts';
 import { FrameReader } from '../protocol/frames.ts';
+import { writeStriped } from '../protocol/stripes.ts';
 
 /** A promise holds the stream back until it is done; the sender feels it as back-pressure. */
 export type Receive = (message: AgentMessage) => Promise<void> | undefined;
@@ -46,18 +47,18 @@ export class AgentStream {
   }
 
   /** Sends, and waits until the peer has room for more. False when the stream is closed. */
-  async sendAndDrain(message: AgentMessage): Promise<boolean> {
-    if (this.send(message) || this.closed) return !this.closed;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        this.#socket.off('drain', done);
-        this.#socket.off('close', done);
-        resolve();
-      };
-      this.#socket.on('drain', done);
-      this.#socket.on('close', done);
-    });
-    return !this.closed;
+  sendAndDrain(message: AgentMessage): Promise<boolean> {
+    return AgentStream.sendStriped([this], message);
+  }
+
+  /** Sends on one of several, and waits until one of them has room for more. False when one of them is closed. */
+  static async sendStriped(
+    streams: readonly AgentStream[],
+    message: AgentMessage,
+  ): Promise<boolean> {
+    if (streams.some((stream) => stream.closed)) return false;
+    const sockets = streams.map((stream) => stream.#socket);
+    return writeStriped(sockets, encode(agentMessages, message));
   }
 
   close(): void {

@@ -62,8 +62,6 @@ export const plannedJob = z.object({
   wished: z.number().int(),
   /** ms that it may wait for slots that another workstation took meanwhile. */
   slotWaitMs: z.number(),
-  /** The CPUs that heavy commands here keep to, for one that comes back before its start; empty for all. */
-  cpus: z.array(z.number()).default([]),
   /** Folders whose programs the tool would become: these alone a worker may name to be run here. */
   catchExec: z.array(raw).default([]),
   /** Absolute folders that are a pure cache and stay on the worker (cargo's incremental). */
@@ -131,7 +129,6 @@ export const lastingPlan = plannedJob.pick({
   timeoutMs: true,
   launcher: true,
   outputs: true,
-  cpus: true,
   waitedMs: true,
   catchExec: true,
 });

@@ -186,9 +186,10 @@ export const shimMessages = {
   lost: { number: 57, fields: { text: 'str' } },
   /**
    * The worker will be told to run once the launcher says `bound`: from here on a link that goes away does not mean that
-   * nothing runs there.
+   * nothing runs there, and the launcher looks for its job again for `resumeSec` seconds. (A link of before that field says
+   * nothing of it.)
    */
-  starting: { number: 58, fields: {} },
+  starting: { number: 58, fields: { resumeSec: 'u32' } },
   /**
    * Before `starting`: hold these files too, as those of `remote`, and say `locked`. One that is busy means: run here.
    * For a command that waited in vain for another's run, under that one's locks.

@@ -219,7 +219,7 @@ describe.each(['plain', 'sanitized'] as const)(
         waiting.send({ type: 'lock', locks: [Buffer.from(path)] });
         expect((await second.end).stdout.toString()).toBe('busy\n');
         await waiting.closed;
-        holder.send({ type: 'starting' }, { type: 'started' }, exited(0));
+        holder.send({ type: 'starting', resumeSec: 60 }, { type: 'started' }, exited(0));
         expect((await first.end).code).toBe(0);
       });
 
@@ -521,6 +521,43 @@ describe.each(['plain', 'sanitized'] as const)(
         expect((await run.end).stdout.toString()).toBe('before after');
       });
 
+      it('looks for its job as long as its link said, and ends with 102 then', async () => {
+        const run = world.call('gcc', ['x']);
+        const { peer } = await started(world, front, link);
+        peer.send({ type: 'starting', resumeSec: 1 }, out(1, 0, 'before'));
+        await peer.next('outAck');
+        peer.socket.destroy();
+        const asker = await front.accept();
+        await asker.next('where');
+        const begun = performance.now();
+        // The front has no answer yet, and says so.
+        const beat = setInterval(() => {
+          asker.send({ type: 'wait', text: '' });
+        }, 100);
+        const end = await run.end;
+        clearInterval(beat);
+        expect(end).toMatchObject({ code: 102, stdout: Buffer.from('before') });
+        expect(end.stderr.toString()).toMatch(/^rch: .* did not come back within 1 s; /);
+        expect(performance.now() - begun).toBeGreaterThan(900);
+      });
+
+      it('takes the word of a link that does not know for how long', async () => {
+        const run = world.call('gcc', ['x']);
+        const { peer } = await started(world, front, link);
+        // As links said it before that field: a frame without a body.
+        peer.socket.write(Buffer.from([1, 0, 0, 0, 58]));
+        peer.send(out(1, 0, 'before '));
+        await peer.next('outAck');
+        peer.socket.destroy();
+        const asker = await front.accept();
+        await asker.next('where');
+        asker.send(remoteTo(world));
+        const again = await link.accept();
+        expect((await again.next('resume')).stdoutAt).toBe(7n);
+        again.send(out(1, 7, 'after'), exited(0));
+        expect((await run.end).stdout.toString()).toBe('before after');
+      });
+
       it('ends with 102 when the front does not know the job', async () => {
         const run = world.call('gcc', ['x']);
         const { peer } = await started(world, front, link);
@@ -614,7 +651,7 @@ describe('a launcher whose link falls silent', () => {
       first.send(remoteTo(world));
       const peer = await link.accept();
       await peer.next('commit');
-      peer.send({ type: 'starting' });
+      peer.send({ type: 'starting', resumeSec: 60 });
       await peer.next('bound');
       peer.socket.end();
       const asker = await front.accept();

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { bring, type BringNeeds } from '../../../daemon/artifacts/bring.ts';
 import { Spool } from '../../../daemon/artifacts/spool.ts';
 import { BlobCodec } from '../../../src/protocol/agent.ts';
+import { PieceOrder } from '../../../src/protocol/stripes.ts';
 import { hashBytes } from '../../../src/tree/hash.ts';
 import { Store } from '../../../src/tree/store.ts';
 import { folder, hasher, value } from '../../tree/rig.ts';
@@ -143,5 +144,40 @@ describe('a content that another return is bringing', () => {
     value(await ask(mine));
     expect(spool.claim(hash, data.length, {})).toBe(0);
     expect(spool.giveAway(hash, mine)).toBe(false);
+  });
+});
+
+describe('pieces that come on several streams', () => {
+  async function claimed(order?: PieceOrder): Promise<Spool> {
+    const store = value(await Store.open({ folder: folder(), hasher: hasher() }));
+    onTestFinished(() => store.close());
+    const spool = new Spool(store, order);
+    expect(spool.claim(hash, data.length, {})).toBe(0);
+    return spool;
+  }
+
+  test('are put together in their order', async () => {
+    const spool = await claimed();
+    const arrived = spool.arrival(hash);
+    const late = [spool.take(piece(9, data.length)), spool.take(piece(4, 9))];
+    await spool.take(piece(0, 4));
+    await Promise.all(late);
+    value(await arrived);
+    expect(fs.readFileSync(spool.pathOf(hash))).toEqual(data);
+  });
+
+  test('are let go when the content will not come', async () => {
+    const spool = await claimed();
+    const late = spool.take(piece(4, 9));
+    await spool.drop(hash, 'the file is gone');
+    await late;
+    expect(spool.heldOf(hash)).toBeUndefined();
+  });
+
+  test('fail the content when one before them never comes', async () => {
+    const spool = await claimed(new PieceOrder(20));
+    const arrived = spool.arrival(hash);
+    await spool.take(piece(4, 9));
+    expect((await arrived).ok).toBe(false);
   });
 });

@@ -3,7 +3,7 @@ import { afterEach, expect, it } from 'vitest';
 import { AgentClient } from '../../../daemon/link/agent-client.ts';
 import type { AgentConnection } from '../../../daemon/transport/transport.ts';
 import { nowNs } from '../../../src/base/clock.ts';
-import { ok } from '../../../src/base/result.ts';
+import { fail, ok } from '../../../src/base/result.ts';
 import { AGENT_PROTOCOL, agentMessages, type AgentMessage } from '../../../src/protocol/agent.ts';
 import { encode } from '../../../src/protocol/codec.ts';
 import { FrameReader } from '../../../src/protocol/frames.ts';
@@ -14,11 +14,15 @@ const BEAT_MS = 20;
 /** An agent's end of a stream: it says welcome and answers pings, as long as it is `awake`. */
 class AgentEnd extends Duplex {
   awake = true;
+  /** Contents that came, by the number of their first byte. */
+  readonly blobs: number[] = [];
   readonly #reader = new FrameReader(agentMessages);
   readonly #welcome: Buffer;
+  readonly #pongMs: number;
 
-  constructor(facts: object) {
+  constructor(facts: object, pongMs: number) {
     super();
+    this.#pongMs = pongMs;
     this.#welcome = Buffer.from(JSON.stringify(facts));
   }
 
@@ -43,7 +47,11 @@ class AgentEnd extends Duplex {
         now,
         json: this.#welcome,
       });
-    if (message.type === 'ping') this.#say({ type: 'pong', request: message.request, now });
+    if (message.type === 'blob') this.blobs.push(message.data[0] ?? -1);
+    if (message.type !== 'ping') return;
+    setTimeout(() => {
+      if (!this.destroyed) this.#say({ type: 'pong', request: message.request, now });
+    }, this.#pongMs);
   }
 
   #say(message: AgentMessage): void {
@@ -61,15 +69,25 @@ const pause = (ms: number): Promise<void> =>
     setTimeout(resolve, ms);
   });
 
-/** A client, what it tells in order, and the streams of its agent; `opening` sees each stream before it is given. */
-async function start(opening: (streams: readonly AgentEnd[]) => Promise<void>) {
+type Way = { readonly striped: boolean; readonly pongMs: number; readonly most: number };
+
+/**
+ * A client, what it tells in order, and the streams of its agent; `opening` sees each stream before it is given. The way
+ * takes so many ms for there and back, and has so many streams at most.
+ */
+async function start(
+  opening: (streams: readonly AgentEnd[]) => Promise<void> = () => Promise.resolve(),
+  { striped, pongMs, most }: Way = { striped: false, pongMs: 0, most: 10 },
+) {
   const facts = await agentFactsLikeHere([]);
   const told: string[] = [];
   const streams: AgentEnd[] = [];
   const connection = (): AgentConnection => ({
     agent: '',
+    striped,
     openStream: async () => {
-      const stream = new AgentEnd(facts);
+      if (streams.length === most) return fail('no more channels');
+      const stream = new AgentEnd(facts, pongMs);
       streams.push(stream);
       await opening(streams);
       return ok(stream);
@@ -84,7 +102,7 @@ async function start(opening: (streams: readonly AgentEnd[]) => Promise<void>) {
     connect: () => Promise.resolve(ok(connection())),
     hello: { tools: [], env: {} } as never,
     version: 'x',
-    heartbeatMs: BEAT_MS,
+    heartbeatMs: Math.max(BEAT_MS, 20 * pongMs),
     events: {
       connecting: tell('connecting'),
       connected: tell('connected'),
@@ -119,4 +137,46 @@ it('gives up an agent that stays silent', async () => {
   for (const stream of streams) stream.awake = false;
   await expect.poll(() => told.at(-1), { timeout: 5000 }).toBe('disconnected');
   expect(told.filter((each) => each.startsWith('silent'))).not.toEqual([]);
+});
+
+/** Above one round trip of the longest way of these tests, ms: whatever is opened is open by then. */
+const OPENED_MS = 60;
+
+it.each([
+  ['one on a short way', { striped: true, pongMs: 0, most: 10 }, 1],
+  ['four on a long way', { striped: true, pongMs: 50, most: 10 }, 4],
+  ['as many as the worker admits', { striped: true, pongMs: 50, most: 3 }, 2],
+  ['one where a stream is a process that costs', { striped: false, pongMs: 50, most: 10 }, 1],
+])('opens bulk streams: %s', async (_, way, bulk) => {
+  const { told, streams } = await start(undefined, way);
+  await expect.poll(() => told.at(-1), { timeout: 5000 }).toBe('connected');
+  await pause(OPENED_MS);
+  expect(streams).toHaveLength(1 + bulk);
+  expect(told).toEqual(['connecting', 'connected']);
+});
+
+function blob(number: number, bytes: number): Extract<AgentMessage, { type: 'blob' }> {
+  const data = Buffer.alloc(bytes, number);
+  const [hash, base] = [Buffer.alloc(32), Buffer.alloc(0)];
+  return { type: 'blob', hash, size: BigInt(bytes), offset: 0n, codec: 0, base, data };
+}
+
+it('spreads blobs over its bulk streams, and loses all with one of them', async () => {
+  const { client, told, streams } = await start(undefined, { striped: true, pongMs: 50, most: 10 });
+  await expect.poll(() => streams.length, { timeout: 5000 }).toBe(5);
+  await pause(1);
+  const [control, ...bulk] = streams;
+  // From now on nothing that is written is taken.
+  for (const stream of bulk) stream.cork();
+  const sent: Promise<{ readonly ok: boolean }>[] = [];
+  for (let number = 1; number <= 4; number++) sent.push(client.sendBlob(blob(number, 1 << 20)));
+  expect((await Promise.all(sent.slice(0, 3))).every(({ ok }) => ok)).toBe(true);
+  expect(bulk.filter((stream) => stream.writableNeedDrain)).toHaveLength(4);
+  for (const stream of bulk) stream.uncork();
+  expect((await sent[3])?.ok).toBe(true);
+  expect(bulk.map(({ blobs }) => blobs)).toEqual([[1], [2], [3], [4]]);
+  expect(control?.blobs).toEqual([]);
+  bulk[2]?.destroy();
+  await expect.poll(() => told.includes('disconnected'), { timeout: 5000 }).toBe(true);
+  expect(streams.slice(0, 5).every(({ destroyed }) => destroyed)).toBe(true);
 });

@@ -30,6 +30,7 @@ async function connected(): Promise<AgentClient> {
         return Promise.resolve(
           ok({
             agent: 'test',
+            striped: false,
             openStream: async () => {
               const socket = connect(agent.socket);
               sockets.add(socket);
