@@ -19,6 +19,7 @@ import type { RootBook } from '../sync/shared-root.ts';
 import type { AgentClient } from './agent-client.ts';
 import type { JobOrigin } from './job-origin.ts';
 import { isForsaken } from './forsaken.ts';
+import type { LastWords } from './last-words.ts';
 import type { Results } from './results.ts';
 import { temporariesOf } from './outside.ts';
 import { Returning, type Returned } from './returning.ts';
@@ -30,6 +31,7 @@ type Done = Extract<LinkToFront, { type: 'done' }>;
 
 export type HoldingsNeeds = {
   readonly client: AgentClient;
+  readonly lastWords: LastWords;
   readonly packer: BlobPacker;
   readonly book: RootBook;
   readonly spool: Spool;
@@ -182,7 +184,7 @@ export class Holdings {
     const roots = await this.#roots.catch(() => []);
     if (isForsaken(outcome)) for (const held of roots) held.root.distrust();
     else if (outcome.kind !== 'local' && !this.#elsewhere)
-      this.#needs.client.send({ type: 'finish', job: this.#id });
+      this.#needs.lastWords.say({ type: 'finish', job: this.#id });
     for (const held of roots) held.release();
   }
 }

@@ -273,7 +273,7 @@ export class Job {
         if (this.#state.at === 'over') this.#talk.lost(this.#state.outcome);
         return;
       case 'killThere':
-        this.#needs.client.send({ type: 'kill', job: this.#id });
+        this.#needs.lastWords.say({ type: 'kill', job: this.#id });
         return;
       case 'report':
         this.#report();

@@ -95,7 +95,7 @@ export class KeptJobs {
       const taken = await returning.take(projects);
       if (!taken.ok) return taken;
       for (const { root } of projects) root.distrust();
-      client.send({ type: 'finish', job: id });
+      this.#needs.lastWords.say({ type: 'finish', job: id });
       file.remove();
       this.#jobs.delete(plan.job);
       return ok({ files: returning.count, conflicts: [...taken.value.conflicts] });

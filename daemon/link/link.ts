@@ -26,6 +26,7 @@ import type { LinkLog } from './link-log.ts';
 import type { JobOrigin } from './job-origin.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
+import { LastWords } from './last-words.ts';
 import { peerOf } from './peer.ts';
 import { Renewal } from './renewal.ts';
 import { Tails } from './tails.ts';
@@ -78,6 +79,7 @@ export class Link {
   readonly #redo: RedoJournal;
   readonly #jobs = new Map<string, Job>();
   readonly #drops = new Map<string, NodeJS.Timeout>();
+  readonly #lastWords = new LastWords(() => this.#client);
   readonly #early = new EarlyCommits();
   readonly #kept: KeptJobs;
   readonly #twins = new Twins();
@@ -180,8 +182,6 @@ export class Link {
   handle(message: FrontToLink): void {
     this.#memory.used();
     switch (message.type) {
-      case 'configure':
-        return;
       case 'plan':
         this.#plan({ from: 'front', plan: message.job, memo: message.memo });
         return;
@@ -215,6 +215,7 @@ export class Link {
       case 'fetch':
         void this.#fetch(message.request, message.job);
         return;
+      case 'configure':
       case 'stop':
       case 'leave':
         return;
@@ -261,6 +262,7 @@ export class Link {
   #holdingParts(): Omit<HoldingsNeeds, 'file'> {
     return {
       client: this.#client,
+      lastWords: this.#lastWords,
       packer: this.#packer,
       book: this.#book,
       spool: this.#spool,
@@ -396,6 +398,7 @@ export class Link {
       this.#needs.log.say('info', 'the connection is back', id);
       job.agentBack();
     }
+    this.#lastWords.again();
     this.#renewal.soon();
   }
 
