@@ -3,6 +3,7 @@
  * sanitizers, `e2e` brings up the fleet of real workers (root only).
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -32,11 +33,13 @@ const e2e = fleetTests();
 
 const common = {
   pool: 'forks',
-  maxWorkers: 2,
+  // Half as many again as cores: much of a test is waiting for processes, connections and deadlines.
+  maxWorkers: Math.min(4, Math.max(2, Math.ceil(availableParallelism() * 1.5))),
   testTimeout: 60_000,
   hookTimeout: 120_000,
   restoreMocks: true,
   // Real processes on a loaded machine: what passes only the second time is named by rig/flaky.ts.
+  // None for what compares builds: a wrong one must not pass by being right the second time.
   retry: 1,
 } as const;
 /** Set by scripts/test: where the report in JSON goes. */
@@ -48,10 +51,15 @@ const long = [
   'real-projects',
   'conformance',
   'alternation',
+  'interruption',
+  'chaos',
   'trouble',
   'setup',
   'install',
+  'resume',
   'link-death',
+  'storm',
+  'run',
 ];
 
 class LongestFirst extends BaseSequencer {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Screen } from '../rig/screen.ts';
 import { Line } from './rig.ts';
 
 let line: Line;
@@ -156,6 +157,35 @@ describe('host keys', () => {
     expect(said.err).toContain(key.fingerprint);
     expect(said.err).toContain('--accept-host-key');
     expect(existsSync(line.config('known_hosts'))).toBe(false);
+  });
+
+  it('are asked about on a terminal, and taken by a yes alone', async () => {
+    const key = freshKey();
+    await host(key.pem);
+    const before = workersToml();
+    const program = join(line.world.data, 'lib', 'rch.mjs');
+    const args = ['workers', 'add', '--id', 'a', '--host', '127.0.0.1', '--port', String(port)];
+    const answered = async (answer: string): Promise<Screen> => {
+      const screen = Screen.open(line.world, [process.execPath, program, ...args], {
+        cwd: '/',
+        shims: false,
+      });
+      await screen.sees(`127.0.0.1 shows the key ssh-rsa ${key.fingerprint}`);
+      await screen.sees('Is it the right one? (yes/no) ');
+      screen.type(`${answer}\r`);
+      await screen.end();
+      return screen;
+    };
+    for (const answer of ['no', '', 'yesterday']) {
+      const no = await answered(answer);
+      expect(no.text).toContain('the host key was not accepted');
+      expect(await no.end()).toBe(1);
+      expect(existsSync(line.config('known_hosts'))).toBe(false);
+      expect(workersToml()).toBe(before);
+    }
+    expect(await (await answered('yes')).end()).toBe(0);
+    expect(readFileSync(line.config('known_hosts'), 'utf8')).toContain(`:${port} ssh-rsa `);
+    expect(workersToml()).toContain('id = "a"');
   });
 
   it('are kept when accepted, known from then on, and refused when they change', async () => {

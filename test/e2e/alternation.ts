@@ -1,12 +1,14 @@
 /**
- * The alternation fuzzer: edits, touches, local and remote builds in any order, edits during a build. After
- * every build the program must say what the sources say, and an idle build on the other side must find
- * nothing to do.
+ * The alternation fuzzer: edits, touches, local and remote builds in any order, edits during a build, connections
+ * cut while a result comes back. After every build the sources must be what was written, the program must say what
+ * they say, and an idle build on the other side must find nothing to do.
  */
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Relay } from '../rig/fleet.ts';
 import type { Ended, World } from '../rig/world.ts';
+import { until, within } from './trouble.ts';
 
 /** One kind of project under the fuzzer. */
 export type Subject = {
@@ -37,7 +39,28 @@ export function random(seed: number): () => number {
   };
 }
 
-export type Tally = { steps: number; remote: number; local: number; problems: string[] };
+/** `remote` builds were sent there by a connection that held, `cut` ones by one that did not. */
+export type Tally = {
+  steps: number;
+  remote: number;
+  local: number;
+  cut: number;
+  /** How many connections of those ended. */
+  cuts: number;
+  problems: string[];
+};
+
+export type Course = {
+  readonly seed: number;
+  /**
+   * On the way to the worker. Without it all builds run here: nothing is cut, and no edit falls into a build, which the
+   * tools themselves do not always see.
+   */
+  readonly relay: Relay | undefined;
+};
+
+/** ms that any build may take: none waits for what a connection took along when it ended. */
+const LONGEST = 60_000;
 
 type Side = 'local' | 'remote';
 
@@ -46,25 +69,37 @@ export class Alternation {
   readonly #subject: Subject;
   readonly #folder: string;
   readonly #next: () => number;
-  readonly #tally: Tally = { steps: 0, remote: 0, local: 0, problems: [] };
+  readonly #relay: Relay | undefined;
+  readonly #tally: Tally = { steps: 0, remote: 0, local: 0, cut: 0, cuts: 0, problems: [] };
   #numbers: number[];
+  /** What was written last, by file. */
+  readonly #texts: Map<string, string>;
+  /** Bytes that came from the worker in the last build there that did something. */
+  #returned = 20_000;
 
-  constructor(world: World, subject: Subject, folder: string, seed: number) {
+  constructor(world: World, subject: Subject, folder: string, course: Course) {
     this.#world = world;
     this.#subject = subject;
     this.#folder = folder;
-    this.#next = random(seed);
+    this.#next = random(course.seed);
+    this.#relay = course.relay;
     this.#numbers = subject.sources.map(() => 0);
+    this.#texts = new Map(
+      subject.sources.map(({ file }) => [file, readFileSync(join(folder, file), 'utf8')]),
+    );
   }
 
   async run(steps: number): Promise<Tally> {
+    // A worker starts without cargo's target folder: only from its first build on has it what is here.
+    this.#check(0, 'first', await this.#build('remote'));
     for (let step = 0; step < steps; step++) {
       this.#tally.steps += 1;
       const draw = this.#next();
       if (draw < 0.25) this.#edit();
       else if (draw < 0.35) this.#touch();
       else if (draw < 0.6) await this.#buildAndCheck(step, 'local');
-      else if (draw < 0.9) await this.#buildAndCheck(step, 'remote');
+      else if (draw < 0.82) await this.#buildAndCheck(step, 'remote');
+      else if (draw < 0.9) await this.#buildWithCut(step);
       else await this.#buildDuringEdit(step);
       if (this.#tally.problems.length > 5) break;
     }
@@ -81,8 +116,10 @@ export class Alternation {
     if (source === undefined) return;
     const number = Math.floor(this.#next() * 1000);
     this.#numbers[at] = number;
-    const file = join(this.#folder, source.file);
-    writeFileSync(file, readFileSync(file, 'utf8').replace(source.form, source.line(number)));
+    // From what was written, not from what is there: an edit that was undone must not be taken up as ours.
+    const text = (this.#texts.get(source.file) ?? '').replace(source.form, source.line(number));
+    this.#texts.set(source.file, text);
+    writeFileSync(join(this.#folder, source.file), text);
   }
 
   #touch(): void {
@@ -92,12 +129,18 @@ export class Alternation {
     utimesSync(join(this.#folder, source.file), now, now);
   }
 
-  #build(side: Side): Promise<Ended> {
+  #build(side: Side | 'cut'): Promise<Ended> {
     this.#tally[side] += 1;
-    return this.#world.run(this.#subject.argv, {
+    const run = this.#world.run(this.#subject.argv, {
       cwd: this.#folder,
       env: side === 'local' ? { RCH_BYPASS: '1' } : { RCH_FORCE_REMOTE: '1' },
     });
+    return within(run, `a ${side} build`, LONGEST);
+  }
+
+  /** Bytes that ever came from the worker. */
+  async #received(): Promise<number> {
+    return (await this.#relay?.command({}))?.received ?? 0;
   }
 
   #problem(step: number, text: string): void {
@@ -110,7 +153,24 @@ export class Alternation {
   }
 
   async #buildAndCheck(step: number, side: Side): Promise<void> {
+    const before = await this.#received();
     const ended = await this.#build(side);
+    if (side === 'remote' && !this.#subject.idle(ended))
+      this.#returned = (await this.#received()) - before;
+    this.#check(step, side, ended);
+    const other: Side = side === 'local' ? 'remote' : 'local';
+    const again = await this.#build(other);
+    if (!this.#subject.idle(again))
+      this.#problem(
+        step,
+        `a ${other} build after a ${side} one was not idle: ${again.stdout.toString()}${again.stderr.toString()}`,
+      );
+    this.#unharmed(step);
+  }
+
+  /** What must hold after each build that no edit fell into. */
+  #check(step: number, side: string, ended: Ended): void {
+    this.#unharmed(step);
     if (ended.code !== 0) {
       this.#problem(
         step,
@@ -121,18 +181,23 @@ export class Alternation {
     const expected = this.#subject.expected(this.#numbers);
     const said = this.#says();
     if (said !== expected) this.#problem(step, `after a ${side} build: ${said}, not ${expected}`);
-    const other: Side = side === 'local' ? 'remote' : 'local';
-    const again = await this.#build(other);
-    if (!this.#subject.idle(again))
-      this.#problem(
-        step,
-        `a ${other} build after a ${side} one was not idle: ${again.stdout.toString()}${again.stderr.toString()}`,
-      );
+  }
+
+  /** No edit was lost: each source is what was written last. */
+  #unharmed(step: number): void {
+    for (const [file, text] of this.#texts) {
+      const found = readFileSync(join(this.#folder, file), 'utf8');
+      if (found !== text) this.#problem(step, `an edit was lost: ${file} is ${found}, not ${text}`);
+    }
   }
 
   /** The edit falls somewhere into the build; whatever this build made of it, the next must be right. */
   async #buildDuringEdit(step: number): Promise<void> {
     this.#edit();
+    if (this.#relay === undefined) {
+      await this.#buildAndCheck(step, 'remote');
+      return;
+    }
     const building = this.#build('remote');
     const edits = new Promise<void>((resolve) => {
       setTimeout(() => {
@@ -141,8 +206,30 @@ export class Alternation {
       }, this.#next() * 400);
     });
     await Promise.all([building, edits]);
-    const before = this.#numbers.join();
     await this.#buildAndCheck(step, this.#next() < 0.5 ? 'local' : 'remote');
-    if (before !== this.#numbers.join()) this.#problem(step, 'an edit was lost');
+  }
+
+  /** The connection ends somewhere in what comes back of a build; the command must end right all the same. */
+  async #buildWithCut(step: number): Promise<void> {
+    const relay = this.#relay;
+    if (relay === undefined) {
+      await this.#buildAndCheck(step, 'remote');
+      return;
+    }
+    this.#edit();
+    const cutAfter = 1 + Math.floor(this.#next() * this.#returned);
+    const before = (await relay.command({ cutAfter })).received;
+    this.#check(step, 'cut', await this.#build('cut'));
+    const { received, cutAfter: left } = await relay.command({});
+    await relay.command({ cutAfter: 0 });
+    if (left === 0) this.#tally.cuts += 1;
+    else this.#returned = received - before;
+    // What follows is to go there again, not to run here because nothing is connected yet.
+    if (left === 0)
+      await until(
+        async () => (await this.#world.workers()).every(({ state }) => state === 'connected'),
+        'was the worker connected again',
+      );
+    await this.#buildAndCheck(step, this.#next() < 0.5 ? 'local' : 'remote');
   }
 }

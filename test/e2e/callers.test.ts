@@ -1,5 +1,5 @@
 /** Compilers called through caches, proxies, other users and namespaces, and by what configures and builds itself. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,6 +8,13 @@ import { cInRust, Nest, there, tinyC } from './nest.ts';
 import { cmakeProject, type Files, write } from './projects.ts';
 
 let nest: Nest;
+
+/** Whether this account may do it here. */
+function may(program: string, ...args: string[]): boolean {
+  return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
+}
+const mayBeRoot = may('sudo', '-n', 'true');
+const namespaces = ['--mount', '--pid'];
 
 describe('a compiler called by others', () => {
   beforeAll(async () => {
@@ -102,7 +109,7 @@ describe('a compiler called by others', () => {
       expect(existsSync(join(folder, 'x.o'))).toBe(true);
     });
 
-    it('runs the real tool under sudo, whose user is another', async () => {
+    it.skipIf(!mayBeRoot)('runs the real tool under sudo, whose user is another', async () => {
       const folder = nest.project('sudo', {
         Makefile: 'x.o: x.c\n\tcc -c x.c -o x.o\n',
         'x.c': tinyC,
@@ -119,21 +126,24 @@ describe('a compiler called by others', () => {
       expect(await nest.asked()).toEqual([]);
     });
 
-    it('stays here in a mount or PID namespace of its own, where paths may mean other files', async () => {
-      const folder = nest.project('view', {
-        'x.c': tinyC,
-        Makefile: 'x.o: x.c\n\tcc -c x.c -o x.o\n',
-      });
-      for (const how of ['--mount', '--pid']) {
-        await nest.run(['unshare', how, '--fork', 'make', '-B'], folder, { env: there });
-        expect(await nest.world.history(1)).toMatchObject([
-          {
-            decision: 'local',
-            reason: 'the caller sees other files or processes: a container or chroot',
-          },
-        ]);
-      }
-    });
+    it.skipIf(!may('unshare', ...namespaces, '--fork', 'true'))(
+      'stays here in a mount or PID namespace of its own, where paths may mean other files',
+      async () => {
+        const folder = nest.project('view', {
+          'x.c': tinyC,
+          Makefile: 'x.o: x.c\n\tcc -c x.c -o x.o\n',
+        });
+        for (const how of namespaces) {
+          await nest.run(['unshare', how, '--fork', 'make', '-B'], folder, { env: there });
+          expect(await nest.world.history(1)).toMatchObject([
+            {
+              decision: 'local',
+              reason: 'the caller sees other files or processes: a container or chroot',
+            },
+          ]);
+        }
+      },
+    );
   });
 
   it('stays here under strace, which would see nothing of it elsewhere', async () => {

@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { layoutFor } from '../../src/base/layout.ts';
 import { DaemonClient } from '../../src/client/daemon-client.ts';
+import type { WorkerStatus } from '../../src/protocol/methods.ts';
 import { spread } from './spread.ts';
 
 const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -156,6 +157,16 @@ export class World {
     client.value.close();
     if (!records.ok) throw new Error(records.failure.reason);
     return records.value as HistoryRow[];
+  }
+
+  /** How the workers of the daemon that runs are. */
+  async workers(): Promise<readonly WorkerStatus[]> {
+    const client = await DaemonClient.connect(layoutFor(this.env, this.data));
+    if (!client.ok) throw new Error('no daemon runs');
+    const workers = await client.value.call('workers', {});
+    client.value.close();
+    if (!workers.ok) throw new Error(workers.failure.reason);
+    return workers.value;
   }
 
   /** The environment in which the shims are first on PATH. */
