@@ -17,7 +17,7 @@ import type { JobFile, JobRecord, PlacingRule } from '../journal/job-file.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
 import type { RootBook } from '../sync/shared-root.ts';
 import type { AgentClient } from './agent-client.ts';
-import type { JobOrigin } from './job-origin.ts';
+import { temporariesFrom, type JobOrigin } from './job-origin.ts';
 import { isForsaken } from './forsaken.ts';
 import type { LastWords } from './last-words.ts';
 import type { Results } from './results.ts';
@@ -151,8 +151,7 @@ export class Holdings {
       ...this.#needs,
       ...told,
       folder: this.#needs.spoolFolder,
-      temporaries:
-        origin.from === 'file' ? origin.record.run.temporaries : temporariesOf(origin.plan.env),
+      temporaries: temporariesFrom(origin),
       job: plan.job,
       withheld: new Set(plan.withheld),
       recovered: record !== undefined,

@@ -6,7 +6,8 @@ import { EndKind } from '../../src/protocol/shim.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
 import type { JobRecord } from '../journal/job-file.ts';
 import type { End, JobState } from './job-state.ts';
-import { outsideOf } from './outside.ts';
+import { rootKey } from '../sync/shared-root.ts';
+import { outsideOf, temporariesOf } from './outside.ts';
 
 type Ended = Extract<AgentMessage, { type: 'ended' }>;
 
@@ -14,6 +15,18 @@ type Ended = Extract<AgentMessage, { type: 'ended' }>;
 export type JobOrigin =
   | { readonly from: 'front'; readonly plan: PlannedJob; readonly memo: unknown }
   | { readonly from: 'file'; readonly record: JobRecord };
+
+/** Folders (latin1) of which the job has its own: /tmp and the like. */
+export function temporariesFrom(origin: JobOrigin): readonly RawPath[] {
+  return origin.from === 'file' ? origin.record.run.temporaries : temporariesOf(origin.plan.env);
+}
+
+/** What a job of this origin may have results in: keys of its roots, and its temporary folders. */
+export function resultsExpected(origin: JobOrigin): string[] {
+  const { roots } = origin.from === 'file' ? origin.record.run.plan : origin.plan;
+  const projects = roots.filter(({ policy }) => policy === 'project');
+  return [...projects.map(rootKey), ...temporariesFrom(origin)];
+}
 
 /** The state in which a job of this origin begins. */
 export function stateOf(origin: JobOrigin): JobState {

@@ -11,7 +11,7 @@ import { Holdings } from './holdings.ts';
 import { JobHooks } from './job-hooks.ts';
 import { doneOf } from './job-done.ts';
 import type { JobNeeds } from './job-needs.ts';
-import { endOf, outsideOfEnd, stateOf, type JobOrigin } from './job-origin.ts';
+import { endOf, outsideOfEnd, resultsExpected, stateOf, type JobOrigin } from './job-origin.ts';
 import { Interruption } from './interruption.ts';
 import { JobTimes } from './job-times.ts';
 import { transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
@@ -34,7 +34,7 @@ export class Job {
   readonly #id: Buffer;
   readonly #abort = new AbortController();
   readonly #relay: Relay;
-  readonly #results = new Results();
+  readonly #results: Results;
   readonly #reunion: Reunion;
   readonly #caller: Caller;
   readonly #talk: Talk;
@@ -66,6 +66,7 @@ export class Job {
     this.#state = stateOf(origin);
     this.#id = Buffer.from(plan.job, 'hex');
     this.#relay = new Relay(this.#id, (message) => needs.client.send(message));
+    this.#results = new Results(resultsExpected(origin));
     this.#reunion = new Reunion(needs.patienceMs);
     this.#holdings = new Holdings(origin, needs, {
       results: this.#results,
@@ -410,8 +411,7 @@ export class Job {
   #sayEnd(): void {
     if (this.#state.at !== 'over') return;
     const phases = this.#times.whole(this.plan.waitedMs);
-    const { conflicts } = this.#returned;
-    const facts = { conflicts, phases, hooks: this.#hooks.troubles };
+    const facts = { conflicts: this.#returned.conflicts, phases, hooks: this.#hooks.troubles };
     this.#talk.end(this.#state.outcome, facts, this.#relay.program);
   }
 

@@ -4,6 +4,7 @@ import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { KeptJob, LinkToFront } from '../../src/protocol/ipc.ts';
 import { JobFile, loadJobFiles, type JobRecord } from '../journal/job-file.ts';
 import { holdAgain, rulesOf, type HoldingsNeeds } from './holdings.ts';
+import { resultsExpected } from './job-origin.ts';
 import { Results } from './results.ts';
 import { Returning } from './returning.ts';
 import { Reunion } from './reunion.ts';
@@ -61,7 +62,7 @@ export class KeptJobs {
     const record = this.#jobs.get(job);
     if (record === undefined) return fail('no results of that job are kept');
     if (this.#fetching.has(job)) return fail('they are being fetched already');
-    const results = new Results();
+    const results = new Results(resultsExpected({ from: 'file', record }));
     this.#fetching.set(job, results);
     try {
       return await this.#fetch(record, results);

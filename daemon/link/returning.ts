@@ -200,13 +200,18 @@ export class Returning {
   async #before(root: string): Promise<Result<Manifest>> {
     const manifest: Manifest = new Map();
     const bad: { reason?: string } = {};
+    // Of each path that it changed, and of nothing else.
+    let left = this.#needs.results.of(root).changes.length;
     const answer = await this.#needs.client.request(
       (request) => ({ type: 'before', request, job: this.#id, root }),
       (part) => {
         if (part.type !== 'baseline') return false;
         const changes = unpackChanges(part.changes);
         if (!changes.ok) bad.reason = changes.failure.reason;
-        for (const change of changes.ok ? changes.value : [])
+        else if ((left -= changes.value.length) < 0)
+          bad.reason = 'the worker tells of more files than it changed';
+        if (!changes.ok || bad.reason !== undefined) return false;
+        for (const change of changes.value)
           if (change.op === 'put') manifest.set(change.path, change.entry);
         return !part.last;
       },

@@ -9,12 +9,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { World } from '../rig/world.ts';
+import { ended as endOf, World } from '../rig/world.ts';
 import { write } from './projects.ts';
 import { tiny, within, words } from './trouble.ts';
 
@@ -62,6 +63,14 @@ afterAll(async () => {
   rmSync(base, { recursive: true, force: true });
 });
 
+/** The link processes. */
+async function links(): Promise<number[]> {
+  const status = await world.rch(['daemon', 'status', '--json']);
+  const { pid } = JSON.parse(status) as { pid: number };
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return children.trim().split(' ').filter(Boolean).map(Number);
+}
+
 /** Everything below a folder, with contents. */
 function picture(folder: string): string {
   return execFileSync('sh', ['-c', 'find . | sort; find . -type f | sort | xargs -r cksum'], {
@@ -83,6 +92,8 @@ describe('a worker that lies', () => {
     ['a flood', /more output than was asked for/],
     ['another program', /a program that is not of this command/],
     ['another root', /returns files into \/etc/],
+    ['a root of its own', /returns files into /],
+    ['a long past', /more files than it changed/],
   ])('by %s leaves all as it was', async (lie, reason) => {
     const scene = join(base, lie.replaceAll(' ', '-'));
     const folder = join(scene, 'project');
@@ -90,13 +101,23 @@ describe('a worker that lies', () => {
     mkdirSync(folder);
     // No two programs are the same, so that each has to come over the wire.
     const source = `${tiny['x.c'] ?? ''}const char *lie = "${lie}";\n`;
-    write(folder, { ...tiny, 'x.c': source, x: 'old' });
+    // Only a link that was not there before asks how all stood then.
+    const recovers = lie === 'a long past';
+    const slow = recovers ? { Makefile: 'x: x.c\n\t@echo begun; sleep 3; cc x.c -o x\n' } : {};
+    write(folder, { ...tiny, ...slow, 'x.c': source, x: 'old' });
     execFileSync('touch', ['-d', '2001-01-01', 'x'], { cwd: folder });
     symlinkSync('../outside', join(folder, 'out'));
     const before = picture(scene);
     writeFileSync(join(base, 'lie'), lie);
     const env = { RCH_FORCE_REMOTE: '1' };
-    const ended = await within(world.run(['make'], { cwd: folder, env }));
+    const child = world.spawn(['make'], { cwd: folder, env });
+    const end = endOf(child);
+    child.stdin?.end();
+    if (recovers && child.stdout !== null) {
+      await within(once(child.stdout, 'data'), 'the beginning');
+      for (const pid of await links()) process.kill(pid, 'SIGKILL');
+    }
+    const ended = await within(end);
     expect(ended.code, words(ended)).toBe(102);
     expect(ended.stderr.toString()).toMatch(reason);
     expect(picture(scene)).toBe(before);
