@@ -6,11 +6,13 @@ import type { MachineFacts } from '../../src/protocol/facts.ts';
 import type { Request } from '../classify/request.ts';
 import { askedOf, toolsOf } from '../select/eligible.ts';
 import type { ExperienceBook } from '../select/experience.ts';
-import { select, type Contender, type Selection, type Wish } from '../select/select.ts';
+import { couldTake, select, type Contender, type Selection, type Wish } from '../select/select.ts';
 import { hereMs } from '../select/worth.ts';
 import type { Asked, Planned } from './asked.ts';
 import { placeOf, type Subject } from './decision.ts';
+import { graveTrouble } from '../lifecycle/health.ts';
 import type { Fleet } from './fleet.ts';
+import type { Late } from './probing.ts';
 import type { Jobs, Twin } from './jobs.ts';
 import type { LeaseDesk } from './leases.ts';
 import { placeText, type Line, type Ticket } from './line.ts';
@@ -113,22 +115,33 @@ export class Chooser {
     let local = await this.localFacts(request, tools);
     let factsAt = begun;
     let selection: Selection | undefined;
+    let standing = '';
+    let waitedFor = false;
     for (;;) {
       if (performance.now() - factsAt > FACTS_FRESH) {
         local = await this.localFacts(request, tools);
         factsAt = performance.now();
       }
-      await fleet.ensureProbed(names);
+      const late = await this.#probe(asked, { planned, local }, names);
       // From here to the reservation nothing is awaited: what is free now is free for this command.
       const taken = ticket === undefined ? nobody : line.taken(ticket);
       const wish = this.#wish(asked, { planned, local, taken });
-      const joining = this.#joining(planned.subject, wish, key);
+      const contenders = this.#contenders(planned.subject, late.ids);
+      const joining = this.#joining(contenders, wish, key);
       if (joining !== undefined) {
         hooks.chosen?.(key, joining.twin.worker);
         return joining;
       }
-      if (selection === undefined || !isBlocked(ticket, taken))
-        selection = select(this.#contenders(planned.subject), wish);
+      const now = standingOf(contenders);
+      if (selection === undefined || now !== standing || !isBlocked(ticket, taken))
+        selection = select(contenders, wish);
+      standing = now;
+      if (selection.kind === 'none' && late.ids.size > 0 && !waitedFor) {
+        // Nobody else could take it: now those are waited for that take their time.
+        await late.over;
+        waitedFor = true;
+        continue;
+      }
       if (ticket === undefined || hooks.signal.aborted) return { selection, twin: undefined };
       if (selection.kind === 'chosen') {
         this.#reserve(ticket, selection);
@@ -147,15 +160,29 @@ export class Chooser {
     }
   }
 
+  /** Asks those workers for what tools and paths they have whose facts could decide. */
+  #probe(
+    asked: Asked,
+    known: { planned: Planned; local: MachineFacts },
+    names: readonly string[],
+  ): Promise<Late> {
+    const wish = this.#wish(asked, { ...known, taken: nobody });
+    const could = (id: string): boolean =>
+      this.#contenders(known.planned.subject).some(
+        (each) => each.id === id && couldTake(each, wish),
+      );
+    return this.#parts.fleet.ensureProbed(names, could);
+  }
+
   /** The worker that runs the same command already, if it may take this one: that takes no slot, and no turn. */
   #joining(
-    subject: Subject,
+    contenders: readonly Contender[],
     wish: Wish,
     key: string,
   ): { readonly selection: Selection; readonly twin: Twin } | undefined {
     const twin = this.#parts.jobs.twinOf(key);
     if (twin === undefined) return undefined;
-    const there = this.#contenders(subject).filter(({ id }) => id === twin.worker);
+    const there = contenders.filter(({ id }) => id === twin.worker);
     const selection = select(
       there.map((each) => ({ ...each, joins: true })),
       wish,
@@ -190,7 +217,11 @@ export class Chooser {
     return 'rch: waiting for a worker to connect';
   }
 
-  #contenders(subject: Subject = { project: '', kind: '' }): Contender[] {
+  /** `late`: workers whose facts are out of date. */
+  #contenders(
+    subject: Subject = { project: '', kind: '' },
+    late: ReadonlySet<string> = nobody,
+  ): Contender[] {
     const { fleet, experience, jobs, speeds } = this.#parts;
     return fleet.all().map((worker) => ({
       id: worker.id,
@@ -198,7 +229,7 @@ export class Chooser {
       state: worker.state,
       health: worker.health,
       ownSlots: jobs.slotsOn(worker.id),
-      probed: worker.probed,
+      probed: late.has(worker.id) ? nobody : worker.probed,
       speed: speeds.scoreOf(worker.id),
       prospect: experience.prospect(placeOf(subject), subject.kind, worker.id),
     }));
@@ -236,7 +267,20 @@ export class Chooser {
   }
 }
 
-/** Whether all that it waits for is wanted by others before it: then there is nothing to look for. */
+/** What makes a worker one to wait for, or to go to; slots alone do not. */
+function standingOf(contenders: readonly Contender[]): string {
+  return contenders
+    .map(({ id, state, health }) => {
+      const factsAt = state.kind === 'connected' ? state.factsAt : 0;
+      return `${id} ${state.kind} ${factsAt} ${health.kind} ${graveTrouble(health)?.kind ?? ''}`;
+    })
+    .join('\n');
+}
+
+/**
+ * Whether all that it waits for is wanted by others before it: then there is nothing to look for, unless some other
+ * worker came meanwhile.
+ */
 function isBlocked(ticket: Ticket | undefined, taken: ReadonlySet<string>): boolean {
   return (
     ticket !== undefined &&

@@ -10,13 +10,9 @@ import type { Mandates } from '../journal/mandates.ts';
 import type { BreakerRules } from '../lifecycle/breaker.ts';
 import type { Mandate } from '../lifecycle/health.ts';
 import { Changes } from './changes.ts';
+import { Probing, type Late } from './probing.ts';
 import { linkKey, placeKey } from './settings.ts';
 import { Worker, type WorkerHooks } from './worker.ts';
-
-/** ms that the facts of a worker are taken for true; then they are asked for again before a command relies on them. */
-const FACTS_FRESH = 30_000;
-/** ms for a worker to tell of its tools. */
-const PROBE_DEADLINE = 10_000;
 
 export type FleetHooks = {
   readonly [
@@ -43,6 +39,7 @@ export type FleetParts = {
 
 export class Fleet {
   readonly changes = new Changes();
+  readonly #probing = new Probing();
   readonly #layout: Layout;
   readonly #mandates: Mandates;
   readonly #hooks: FleetHooks;
@@ -116,23 +113,12 @@ export class Fleet {
   }
 
   /**
-   * Makes sure that each connected worker has told, not long ago, of these tools and paths. Workers that do not answer in
-   * time are left as they are: selection refuses them.
+   * Makes sure that each connected worker which `could` take a command has told, not long ago, of these tools and paths.
    */
-  async ensureProbed(names: readonly string[]): Promise<void> {
+  ensureProbed(names: readonly string[], could: (id: string) => boolean): Promise<Late> {
     const tools = names.filter((name) => !name.startsWith('/'));
     for (const worker of this.all()) worker.needs(tools);
-    const tried = new Set<Worker>();
-    const stale = ({ state, probed }: Worker): boolean =>
-      state.kind === 'connected' &&
-      (performance.now() - state.factsAt > FACTS_FRESH || names.some((name) => !probed.has(name)));
-    // Again, for those that connected meanwhile: whoever is connected at the end has been asked.
-    for (;;) {
-      const asked = this.all().filter((worker) => !tried.has(worker) && stale(worker));
-      if (asked.length === 0) return;
-      for (const worker of asked) tried.add(worker);
-      await Promise.all(asked.map((worker) => worker.probe(names, PROBE_DEADLINE)));
-    }
+    return this.#probing.ensure(() => this.all().filter(({ id }) => could(id)), names);
   }
 
   /** Whether somebody wants to see what jobs write. */

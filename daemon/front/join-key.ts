@@ -18,10 +18,11 @@ const plain: readonly number[] = [
 /**
  * Equal for commands with the same tool, arguments, environment as it travels, folder, limits, kinds of streams and
  * roots; what the roots hold is compared when it matters (daemon/link/twins.ts). Empty for a command that is run for
- * its caller alone: one that may read what is typed, or that looks at a terminal.
+ * its caller alone: one that may read what is typed, or that looks at a terminal. `anew`: nothing of before may be relied
+ * on (RCH_NO_CACHE, transfer.checksum).
  */
-export function joinKey(ask: Ask, plan: Plan, config: Config): string {
-  if (!config.deduplication.enabled) return '';
+export function joinKey(ask: Ask, plan: Plan, config: Config, anew: boolean): string {
+  if (!config.deduplication.enabled || anew) return '';
   // Each command has its own hooks.
   if (`${config.hooks.preTransfer}${config.hooks.postCompile}`.trim() !== '') return '';
   if (!empty.includes(ask.inKind) || !plain.includes(ask.outKind) || !plain.includes(ask.errKind))

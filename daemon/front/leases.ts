@@ -126,7 +126,7 @@ export class LeaseDesk {
     if (this.#leases.get(pid)?.holder.startTime === holder.startTime) this.#leases.delete(pid);
     const entry = { id, caller, priority, pid, command, cwd, cores: this.#counted(holder) };
     const ticket = line.join({ ...entry, cancel: wait.cancel }, new Set([HERE]));
-    if (this.#fitting() > line.here().indexOf(ticket)) {
+    if (this.#fitting().includes(line.here().indexOf(ticket))) {
       line.leave(ticket, true);
       return this.adopt(holder, onEnd);
     }
@@ -178,7 +178,8 @@ export class LeaseDesk {
     return Math.max(1, Math.min(cores, this.limit));
   }
 
-  #fitting(): number {
+  /** Places in line that may start now. */
+  #fitting(): number[] {
     const now = performance.now();
     return admitted({
       waiting: this.#parts.line.here(),
@@ -215,7 +216,8 @@ export class LeaseDesk {
   }
 
   #admit(): void {
-    const next = this.#parts.line.here().slice(0, this.#fitting());
+    const here = this.#parts.line.here();
+    const next = this.#fitting().flatMap((at) => here[at] ?? []);
     for (const ticket of next) this.#waiters.get(ticket)?.admit();
     if (next.length === 0) return;
     this.#idleSince = undefined;

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import type { RequestSettings } from '../../src/config/request.ts';
+import type { Config } from '../../src/config/schema.ts';
 import type { PlannedJob } from '../../src/protocol/ipc.ts';
 import { StreamKind, type Ask } from '../../src/protocol/shim.ts';
 import { colored } from './colors.ts';
@@ -61,6 +62,11 @@ function joined(ask: Ask): boolean {
   return open && ask.outDev === ask.errDev && ask.outIno === ask.errIno;
 }
 
+/** Whether nothing may be taken to be as it was before. */
+export function readsAnew({ noCache }: Pick<RequestSettings, 'noCache'>, config: Config): boolean {
+  return noCache ?? config.transfer.checksum;
+}
+
 export function plannedJob(
   id: string,
   ask: Ask,
@@ -71,6 +77,7 @@ export function plannedJob(
   caller: RequestSettings,
 ): PlannedJob {
   const { plan, config, slots, wished, reason, waitedMs, remark } = decision;
+  const anew = readsAnew(caller, config);
   return {
     job: id,
     tool: plan.tool,
@@ -101,7 +108,7 @@ export function plannedJob(
     dim: colored(ask.errKind, environmentOf(ask.env.map((entry) => entry.toString('latin1')))),
     maxRootBytes: config.transfer.maxTransferSizeMb * 1e6,
     compression: caller.compression ?? 0,
-    checksum: caller.noCache ?? config.transfer.checksum,
+    checksum: anew,
     transferMs: config.transfer.timeoutSec * 1000,
     hooks: {
       preTransfer: config.hooks.preTransfer,
@@ -111,7 +118,7 @@ export function plannedJob(
     },
     timeoutMs: config.execution.timeoutSec * 1000,
     launcher: { pid: ask.pid, startTime: ask.startTime.toString() },
-    key: joinKey(ask, plan, config),
+    key: joinKey(ask, plan, config, anew),
     reuseMs: config.deduplication.reuseSec * 1000,
     locks: decision.twin === undefined ? [] : [...plan.locks],
     look: decision.look?.worker === decision.worker ? decision.look.name : '',

@@ -20,7 +20,7 @@ import type { Fleet } from './fleet.ts';
 import { memoOf, type Job, type Jobs } from './jobs.ts';
 import type { LeaseDesk, LeaseHolder } from './leases.ts';
 import { placeText } from './line.ts';
-import { plannedJob } from './planned-job.ts';
+import { plannedJob, readsAnew } from './planned-job.ts';
 import { requestOf, settingsOf } from './request.ts';
 import type { Settings } from './settings.ts';
 import type { Strangers } from './strangers.ts';
@@ -71,7 +71,11 @@ export const here = (
 
 const latin1 = (path: string): Buffer => Buffer.from(path, 'latin1');
 
-const nobody: Pick<RequestSettings, 'dryRun' | 'verbose' | 'notice' | 'priority' | 'caller'> = {
+const nobody: Pick<
+  RequestSettings,
+  'dryRun' | 'verbose' | 'notice' | 'priority' | 'caller' | 'noCache'
+> = {
+  noCache: undefined,
   dryRun: false,
   verbose: undefined,
   notice: undefined,
@@ -214,7 +218,7 @@ export class Question {
         ? {}
         : {
             first: (command) => this.#runFirst(command),
-            key: (plan, config) => joinKey(ask, plan, config),
+            key: (plan, config) => joinKey(ask, plan, config, readsAnew(this.#caller, config)),
             chosen: (key, to) => {
               this.#broken = this.#parts.jobs.promise(key, { worker: to, job: this.#id });
             },

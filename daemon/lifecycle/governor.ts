@@ -29,10 +29,10 @@ export type GovernorView = {
 export const IDLE_GRACE = 3000;
 
 /**
- * How many of the first in line may start now. Nobody overtakes the first, so that a wide one gets its turn too; on a
- * machine where nothing heavy runs one always may.
+ * Which of those in line may start now, by their places (from 0). Nobody overtakes the first, so that a wide one gets its
+ * turn too, but whoever has waited too long; on a machine where nothing heavy runs one always may.
  */
-export function admitted(view: GovernorView): number {
+export function admitted(view: GovernorView): number[] {
   let { used, running } = view;
   let fit = 0;
   for (const { cores } of view.waiting) {
@@ -41,11 +41,8 @@ export function admitted(view: GovernorView): number {
     running++;
     fit++;
   }
-  if (fit === view.waiting.length) return fit;
-  let overdue = 0;
-  for (const { since } of view.waiting) {
-    if (view.now - since < view.longestWait) break;
-    overdue++;
-  }
-  return Math.max(fit, overdue, view.idleMs >= IDLE_GRACE ? 1 : 0);
+  const first = Math.max(fit, view.idleMs >= IDLE_GRACE ? 1 : 0);
+  return view.waiting.flatMap(({ since }, at) =>
+    at < first || view.now - since >= view.longestWait ? [at] : [],
+  );
 }

@@ -178,7 +178,8 @@ export function grantedSlots(wished: number, total: number, used: number): numbe
   return free * 2 >= whole ? Math.max(0, Math.min(whole, free)) : 0;
 }
 
-function judge(contender: Contender, wish: Wish): Refused | { readonly slots: number } {
+/** What rules a worker out whatever tools it has. */
+function refusedUnasked(contender: Contender, wish: Wish): Refused | undefined {
   const unwished = refusedByWish(contender, wish);
   if (unwished !== undefined) return { step: Step.wish, reason: unwished, next: '' };
   const tried = wish.tried.get(contender.id);
@@ -186,11 +187,22 @@ function judge(contender: Contender, wish: Wish): Refused | { readonly slots: nu
     return { step: Step.tried, reason: `it turned the command away: ${tried}`, next: '' };
   const { state, health } = contender;
   const absent = refusedByState(state) ?? refusedByHealth(health);
-  if (absent !== undefined || state.kind !== 'connected') {
-    return { step: Step.state, reason: absent?.reason ?? '', next: absent?.next ?? '' };
-  }
+  if (absent !== undefined) return { step: Step.state, ...absent };
   const grave = graveTrouble(health);
   if (grave !== undefined) return { step: Step.health, reason: grave.reason, next: grave.next };
+  return undefined;
+}
+
+/** Whether it depends on a worker's facts and slots alone that it takes a command: only such a one need be asked. */
+export function couldTake(contender: Contender, wish: Wish): boolean {
+  return refusedUnasked(contender, wish) === undefined;
+}
+
+function judge(contender: Contender, wish: Wish): Refused | { readonly slots: number } {
+  const unasked = refusedUnasked(contender, wish);
+  if (unasked !== undefined) return unasked;
+  const { state } = contender;
+  if (state.kind !== 'connected') return { step: Step.state, reason: '', next: '' };
   const unfit = refusedByFacts(state.facts, contender.probed, wish);
   if (unfit !== undefined) return unfit;
   if (contender.joins === true) return { slots: Math.min(wish.slots, state.slots.total) };

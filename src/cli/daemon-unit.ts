@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stoppedMark, type Layout } from '../base/layout.ts';
 import { fail, ok, type Result } from '../base/result.ts';
+import { loadConfig } from '../config/load.ts';
+import { defaultConfig } from '../config/schema.ts';
 import { DaemonClient } from '../client/daemon-client.ts';
 import { nodeOf, stopDaemon } from '../client/daemon-process.ts';
 import type { Context, Outcome } from './report.ts';
@@ -25,11 +27,22 @@ function quoted(word: string): string {
   return `"${escaped}"`;
 }
 
+/** Seconds beyond daemon.drain_timeout_sec for what is being placed here to get done. */
+const LAST_SEC = 40;
+const LEAST_STOP_SEC = 60;
+
+/** Seconds that systemd gives the daemon to end; longer than what running commands get by the configuration. */
+function stopSec(layout: Layout, home: string | undefined): number {
+  const config = loadConfig(layout, { HOME: home });
+  const { drainTimeoutSec } = (config.ok ? config.value.config : defaultConfig()).daemon;
+  return Math.ceil(Math.max(LEAST_STOP_SEC, drainTimeoutSec + LAST_SEC));
+}
+
 /**
  * The text of the unit. rchd ends with 1 where another daemon holds the lock, which is no reason to try again, with
  * 70 where it failed itself, and with 0 where it was asked to stop; running jobs get their time by SIGTERM.
  */
-export function unitText(layout: Layout): string {
+export function unitText(layout: Layout, home: string | undefined): string {
   const program = [nodeOf(layout), join(layout.lib, 'rchd.mjs'), '--foreground'];
   return `# Written by \`rch daemon enable\`; removed by \`rch daemon disable\`.
 [Unit]
@@ -40,7 +53,7 @@ Type=exec
 ExecCondition=/bin/sh -c 'test ! -e "$$1"' sh ${quoted(stoppedMark(layout))}
 ExecStart=${program.map(quoted).join(' ')}
 KillMode=mixed
-TimeoutStopSec=60
+TimeoutStopSec=${stopSec(layout, home)}
 Restart=on-failure
 RestartPreventExitStatus=1
 StandardOutput=null
@@ -90,7 +103,7 @@ export async function daemonEnable(context: Context): Promise<Outcome> {
   if (!stopped.ok) return stopped;
   rmSync(stoppedMark(layout), { force: true });
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, unitText(layout));
+  writeFileSync(file, unitText(layout, context.env['HOME']));
   for (const args of [['daemon-reload'], ['enable', UNIT], ['restart', UNIT]]) {
     const done = await systemctl(context, ...args);
     if (!done.ok) return fail(done.failure.reason, `journalctl --user -u ${UNIT}`);

@@ -59,6 +59,13 @@ it('enable writes the unit and leaves a daemon that systemd started; start and r
   expect(asked().at(-1)).toBe('--user start rchd.service');
 });
 
+it('systemd gives the daemon more time to end than running commands get', async () => {
+  expect(readFileSync(unit(), 'utf8')).toContain('\nTimeoutStopSec=70\n');
+  line.world.writeConfig('config.toml', '[daemon]\ndrain_timeout_sec = 3600\n');
+  expect((await line.say(['daemon', 'enable'], env)).code).toBe(0);
+  expect(readFileSync(unit(), 'utf8')).toContain('\nTimeoutStopSec=3640\n');
+});
+
 it('disable removes the unit, also twice', async () => {
   expect((await line.say(['daemon', 'disable'], env)).out).toContain('no longer starts');
   expect(existsSync(unit())).toBe(false);
@@ -69,6 +76,6 @@ it('disable removes the unit, also twice', async () => {
 it('the unit keeps odd characters of a path as they are', async () => {
   const { unitText } = await import('../../src/cli/daemon-unit.ts');
   const { layoutFor } = await import('../../src/base/layout.ts');
-  const text = unitText(layoutFor({ HOME: '/h' }, '/h/100% "a" $b'));
+  const text = unitText(layoutFor({ HOME: '/h' }, '/h/100% "a" $b'), '/h');
   expect(text).toContain('"/h/100%% \\"a\\" $$b/lib/rchd.mjs"');
 });

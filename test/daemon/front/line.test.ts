@@ -183,3 +183,49 @@ test('heavy commands here keep no more cores than local.max_cores, and are bound
   await wide.end();
   expect((await second.skip('bind', 'local')).type).toBe('local');
 });
+
+/** Two workers of one slot; the second does not connect yet. */
+async function twoWorkers(): Promise<LinkScript> {
+  house.write('config.toml', each);
+  house.workers('css', 'csd');
+  await house.listenForLinks();
+  await house.start();
+  const links = [await house.link(), await house.link()];
+  const of = (id: string): LinkScript => {
+    const found = links.find(({ worker }) => worker === id);
+    if (found === undefined) throw new Error(`no link of ${id}`);
+    return found;
+  };
+  link = of('css');
+  await link.connected({ totalSlots: 1 });
+  return of('csd');
+}
+
+test('who waits behind one that only one worker may take goes to another that comes back', async () => {
+  const csd = await twoWorkers();
+  csd.say({ type: 'disconnected', reason: 'it is switched off', next: '' });
+  await there();
+  await waits(1, { RCH_WORKER: 'css' });
+  const second = await waits(2, {});
+  await csd.connected({ totalSlots: 1 });
+  await csd.expect('plan', { totalSlots: 1 });
+  expect((await second.skip('bind', 'remote')).type).toBe('remote');
+});
+
+test('a worker that does not answer is asked once, and waited for only by those that no other can take', async () => {
+  const csd = await twoWorkers();
+  await csd.connected({ totalSlots: 8 });
+  await house.until('both', ({ workers }) => workers.every(({ state }) => state === 'connected'));
+  const begun = performance.now();
+  await there();
+  // Not the 10 s that it has to answer.
+  expect(performance.now() - begun).toBeLessThan(8000);
+  const asked = performance.now();
+  const pinned = await house.make(folder, { RCH_WORKER: 'csd' });
+  await pinned.expect('ack');
+  await house.call('status', {});
+  const { job } = await csd.expect('plan', { totalSlots: 8 });
+  expect(job.cwd).toBe(folder);
+  await pinned.expect('remote');
+  expect(performance.now() - asked).toBeLessThan(8000);
+});

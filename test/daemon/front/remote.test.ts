@@ -266,6 +266,26 @@ test('a worker that rested gets one command on trial, rests longer when it loses
   expect((await house.call('status', {})).workers[0]?.breaker).toBe('closed');
 });
 
+test.each([
+  [{}, '', false],
+  [{ RCH_NO_CACHE: '1' }, '', true],
+  [{}, '[transfer]\nchecksum = true\n', true],
+  [{ RCH_NO_CACHE: '0' }, '[transfer]\nchecksum = true\n', false],
+] as const)(
+  'with %j and %j it is %s that a command is run for itself alone',
+  async (env, config, alone) => {
+    house.write('config.toml', config);
+    await house.call('reload', {});
+    await link.connected();
+    const launcher = await house.make(house.project(), env);
+    const { job } = await link.expect('plan');
+    await launcher.expect('ack');
+    await launcher.expect('remote');
+    expect(job).toMatchObject({ checksum: alone });
+    expect(job.key === '').toBe(alone);
+  },
+);
+
 test('RCH_DRY_RUN shows what would happen in a box, and runs here', async () => {
   await link.connected();
   const folder = house.project();
