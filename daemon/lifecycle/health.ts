@@ -12,6 +12,7 @@
  * Every state is left again: by what the user wants next, or by what the link and the agent say, which needs no command
  * to be sent there.
  */
+import { CLOCK_PATIENCE } from '../../src/base/clock.ts';
 import { LEAST_DISK } from '../../src/facts/machine.ts';
 import { breakerRefusal, type Breaker } from './breaker.ts';
 import type { WorkerState } from './worker.ts';
@@ -90,8 +91,10 @@ const LITTLE_DISK = 1e9;
 /** ms for which a clock that was set is mistrusted (corrections come in series), and for which it is mentioned. */
 const CLOCK_UNSETTLED = 30_000;
 const CLOCK_MENTIONED = 600_000;
-/** ns that clocks may be apart without a word; files are stamped right whatever it is. */
+/** ns by which a clock may be ahead without a word; files are stamped right whatever it is. */
 const CLOCK_APART = 60_000_000_000n;
+/** ns by which a clock may be behind: what was just edited is waited for no longer (src/agent/clock.ts). */
+const CLOCK_BEHIND = BigInt(CLOCK_PATIENCE) * 1_000_000n;
 /** Part of the cores that others may keep busy. */
 const BUSY = 0.5;
 /** ms without an answer after which nothing new is sent there. */
@@ -103,17 +106,24 @@ const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 type Connected = Extract<WorkerState, { kind: 'connected' }>;
 
 function clockTrouble({ clockSet, clockOffset }: Connected, now: number): Trouble | undefined {
+  if (clockOffset < -CLOCK_BEHIND) {
+    const reason = `its clock is ${seconds(-clockOffset)} behind ours: what it makes would be older than what was just edited`;
+    return {
+      kind: 'clock',
+      reason,
+      next: 'set its clock: sudo timedatectl set-ntp true',
+      weight: 0,
+    };
+  }
   const since = clockSet === undefined ? Infinity : now - clockSet.at;
   if (clockSet !== undefined && since < CLOCK_MENTIONED) {
     const reason = `its clock, or ours, was set by ${seconds(clockSet.step)} ${Math.round(since / 1000)} s ago`;
     const next = 'let one time service keep both clocks';
     return { kind: 'clock', reason, next, weight: since < CLOCK_UNSETTLED ? 0 : 0.5 };
   }
-  if (clockOffset > -CLOCK_APART && clockOffset < CLOCK_APART) return undefined;
-  const way = clockOffset < 0n ? 'behind' : 'ahead of';
-  const apart = seconds(clockOffset < 0n ? -clockOffset : clockOffset);
-  // One that is behind cannot build what was just edited, which is found out per command.
-  return { kind: 'clock', reason: `its clock is ${apart} ${way} ours`, next: 'set it', weight: 1 };
+  if (clockOffset < CLOCK_APART) return undefined;
+  const reason = `its clock is ${seconds(clockOffset)} ahead of ours`;
+  return { kind: 'clock', reason, next: 'set it', weight: 1 };
 }
 
 function diskTrouble({ freeBytes }: Connected, id: string): Trouble | undefined {

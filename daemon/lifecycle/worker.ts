@@ -114,6 +114,15 @@ function withFacts(state: WorkerState, facts: AgentFacts, now: number): WorkerSt
   return { ...state, facts, factsAt: now, slots: slotsOf(facts), freeBytes: facts.diskFree };
 }
 
+/** Of a connected worker whose clock, or ours, was set or moved. */
+function clockAfter(
+  { clockSet }: Pick<Extract<WorkerState, { kind: 'connected' }>, 'clockSet'>,
+  { offset, step }: Extract<WorkerEvent, { type: 'clock' }>,
+  now: number,
+): Pick<Extract<WorkerState, { kind: 'connected' }>, 'clockOffset' | 'clockSet'> {
+  return { clockOffset: offset, clockSet: step === 0n ? clockSet : { at: now, step } };
+}
+
 /** The state after `event`; one that makes no sense in a state leaves it as it is. */
 export function transition(state: WorkerState, event: WorkerEvent, now: number): WorkerState {
   if (event.type === 'disable') return { kind: 'disabled', since: now };
@@ -165,9 +174,7 @@ export function transition(state: WorkerState, event: WorkerEvent, now: number):
     case 'vitals':
       return state.kind === 'connected' ? { ...state, load: event.load } : state;
     case 'clock':
-      return state.kind === 'connected'
-        ? { ...state, clockOffset: event.offset, clockSet: { at: now, step: event.step } }
-        : state;
+      return state.kind === 'connected' ? { ...state, ...clockAfter(state, event, now) } : state;
     case 'silent':
       return state.kind === 'connected' ? { ...state, silentMs: event.ms } : state;
     case 'probed':

@@ -45,7 +45,7 @@ export type ClientEvents = {
   readonly disconnected: (failure: Failure) => void;
   /** Questions after its life since it last gave a sign of it; 0 once it does again. */
   readonly silent: (missed: number) => void;
-  /** One of the clocks was set, by so many ns. */
+  /** One of the clocks was set, by so many ns; 0: they moved against each other. */
   readonly clockSet: (step: bigint) => void;
   /** Everything that answers no request. */
   readonly message: (message: AgentMessage) => void;
@@ -397,7 +397,7 @@ export class AgentClient {
     const answer = await this.request((request) => ({ type: 'ping', request }));
     if (!answer.ok || answer.value.type !== 'pong') return false;
     const step = this.clock.add(sent, answer.value.now, nowNs());
-    if (step !== 0n) this.#needs.events.clockSet(step);
+    if (this.clock.moved() || step !== 0n) this.#needs.events.clockSet(step);
     return true;
   }
 }

@@ -7,10 +7,15 @@ const KEPT = 8;
 /** ns that drift and a busy machine may account for beyond the round trips; more is a step of one of the clocks. */
 const TOLERANCE = 250_000_000n;
 
+/** ns by which clocks that are slowly brought together may move without a word. */
+const MOVED = 100_000_000n;
+
 const size = (value: bigint): bigint => (value < 0n ? -value : value);
 
 export class ClockEstimate {
   readonly #samples: Sample[] = [];
+  /** The offset when it was told last. */
+  #told: bigint | undefined;
 
   /**
    * `sent` and `received` on our clock, `there` on theirs, all ns. Gives by how many ns one of the clocks was set since
@@ -32,6 +37,13 @@ export class ClockEstimate {
   /** Their clock minus ours, ns; 0 before any sample. */
   get offset(): bigint {
     return this.#best()?.offset ?? 0n;
+  }
+
+  /** Whether the offset has moved since it was told last, for one who tells it now. */
+  moved(): boolean {
+    const moved = size(this.offset - (this.#told ?? this.offset)) > MOVED;
+    if (moved || this.#told === undefined) this.#told = this.offset;
+    return moved;
   }
 
   /** The shortest round trip seen, ms. */

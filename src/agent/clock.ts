@@ -4,11 +4,8 @@
  * so that the worker behaves in all that can be seen as one whose clock is off.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nowNs } from '../base/clock.ts';
+import { CLOCK_PATIENCE, nowNs } from '../base/clock.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
-
-/** How long a start may wait for the clock to pass the newest file, ms. */
-const CLOCK_PATIENCE = 2000;
 
 /**
  * File times come from the kernel's coarse clock, which lags behind CLOCK_REALTIME by up to one tick

@@ -1,6 +1,9 @@
 /** CLOCK_REALTIME as finely as Node gives it. */
 import { performance } from 'node:perf_hooks';
 
+/** How long a command waits on a worker whose clock is behind the newest file, ms; what it makes must be newer. */
+export const CLOCK_PATIENCE = 2000;
+
 let base = performance.timeOrigin;
 
 /** Now, in ns since the epoch, to about a µs; follows a stepped clock within 2 ms. */

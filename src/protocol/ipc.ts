@@ -316,7 +316,7 @@ export const linkToFront = z.discriminatedUnion('type', [
   }),
   /** Cores that others keep busy there. */
   z.object({ type: z.literal('vitals'), load: z.number() }),
-  /** One of the clocks was set, by `step` ns; `offset` as in `connected`. */
+  /** One of the clocks was set, by `step` ns (0: they moved slowly); `offset` as in `connected`. */
   z.object({ type: z.literal('clock'), offset: z.string(), step: z.string() }),
   /** The agent has not answered for so long, on a connection that stands; 0: it did again. */
   z.object({ type: z.literal('silent'), ms: z.number() }),

@@ -180,6 +180,14 @@ describe.skipIf(noFleet !== undefined)('workers that cannot be used', () => {
     }
   });
 
+  it('builds here at once when the clock of the worker is an hour behind, and carries nothing', async () => {
+    const worker = `[[workers]]\nid = "late"\ntransport = "embedded"\nclock_shift_ns = "-3600000000000"\n`;
+    await withWorld(worker, async (world, folder) => {
+      await within(world.rch(['workers', 'probe', 'late']));
+      await runsHereBecause(world, folder, /late: its clock is 36\d\d\.\d s behind ours/);
+    });
+  });
+
   it('builds here what could find more on the worker than here, and there once it cannot', async () => {
     const there = (...argv: string[]): Promise<string> => scene.fleet.inside(scene.worker, ...argv);
     const folder = scene.project('more', {

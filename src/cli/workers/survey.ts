@@ -183,6 +183,7 @@ export function unsuited(
   const [ours, theirs] = [glibc(here.libc), glibc(there.libc)];
   if (ours === undefined) return undefined;
   if (theirs === undefined) return `its libc is not glibc (${there.libc})`;
-  const older = theirs[0] < ours[0] || (theirs[0] === ours[0] && theirs[1] < ours[1]);
-  return older ? `its ${there.libc} is older than ours (${here.libc})` : undefined;
+  // What is linked against a newer one does not run here (daemon/select/eligible.ts).
+  const same = theirs[0] === ours[0] && theirs[1] === ours[1];
+  return same ? undefined : `its libc is glibc ${theirs.join('.')}, and ours ${here.libc}`;
 }

@@ -74,8 +74,9 @@ describe('a survey', () => {
     [{ kernel: 'Darwin' }, 'it runs Darwin'],
     [{ arch: 'aarch64' }, 'it is aarch64, this machine x86_64'],
     [{ libc: 'musl libc (x86_64)' }, 'its libc is not glibc (musl libc (x86_64))'],
-    [{ libc: 'glibc 2.31' }, 'its glibc 2.31 is older than ours (glibc 2.36)'],
-    [{ libc: 'ldd (Debian GLIBC 2.41-1) 2.41' }, undefined],
+    [{ libc: 'glibc 2.31' }, 'its libc is glibc 2.31, and ours glibc 2.36'],
+    [{ libc: 'ldd (Debian GLIBC 2.41-1) 2.41' }, 'its libc is glibc 2.41, and ours glibc 2.36'],
+    [{ libc: 'ldd (Debian GLIBC 2.36-9) 2.36' }, undefined],
   ])('of %j is judged: %s', (of, why) => {
     expect(unsuited({ ...fit, ...of }, { arch: 'x86_64', libc: 'glibc 2.36' })).toBe(why);
   });

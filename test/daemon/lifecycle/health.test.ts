@@ -102,12 +102,26 @@ test('what passes is a trouble no longer', () => {
   expect(health([...silent, { type: 'silent', ms: 0 }])).toEqual({ kind: 'healthy' });
 });
 
-test('a clock far from ours, a missing tool and real folders for a sandbox are told, and change nothing', () => {
+test('a clock that is behind by more than a command waits for takes it out of use, until it no longer is', () => {
+  const behind = { ...there, clockOffset: -3_600_000_000_000n };
+  const events: readonly WorkerEvent[] = [{ type: 'forked' }, behind];
+  const grave = graveTrouble(health(events, { now: 700_000 }));
+  expect(grave?.kind).toBe('clock');
+  expect(grave?.reason).toMatch(/3600\.0 s behind/);
+  expect(grave?.next).toContain('set its clock');
+  const little = { ...there, clockOffset: -1_900_000_000n };
+  expect(health([{ type: 'forked' }, little])).toEqual({ kind: 'healthy' });
+  // Brought in slowly by a time service: nothing was set.
+  const slowly: WorkerEvent = { type: 'clock', offset: -1_900_000_000n, step: 0n };
+  expect(health([...events, slowly])).toEqual({ kind: 'healthy' });
+});
+
+test('a clock far ahead of ours, a missing tool and real folders for a sandbox are told, and change nothing', () => {
   const sandbox = { method: 'folder', mend: 'install bubblewrap' } as const;
   const bare = health([{ type: 'forked' }, { ...there, facts: { ...there.facts, sandbox } }]);
   expect(bare).toMatchObject({ kind: 'degraded', troubles: [{ next: 'rch workers setup css' }] });
   expect(healthWeight(bare)).toBe(1);
-  const far = { ...there, clockOffset: -120_000_000_000n };
+  const far = { ...there, clockOffset: 120_000_000_000n };
   for (const found of [health([{ type: 'forked' }, far]), health(up, { lacking: ['cmake'] })]) {
     expect(found.kind).toBe('degraded');
     expect(healthWeight(found)).toBe(1);

@@ -36,3 +36,13 @@ test('drift and slow answers are no steps', () => {
   // All of its two seconds on one way.
   expect(estimate.add(90n * second, 92n * second, 92n * second)).toBe(0n);
 });
+
+test('clocks that are slowly brought together are told of now and then', () => {
+  const estimate = new ClockEstimate();
+  const told: number[] = [];
+  for (let at = 0n; at < 100n; at++) {
+    expect(ask(estimate, at * second, at * 5n * ms - second)).toBe(0n);
+    if (estimate.moved()) told.push(Number(estimate.offset / ms));
+  }
+  expect(told).toEqual([-895, -790, -685, -580]);
+});

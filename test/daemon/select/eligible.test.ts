@@ -77,6 +77,7 @@ describe('a worker', () => {
   it.each<[string, Requirement, AgentFacts]>([
     ['aarch64', { kind: 'arch' }, worker({ arch: 'aarch64' })],
     ['glibc 2.31', { kind: 'libc' }, worker({ libc: 'glibc 2.31' })],
+    ['glibc 2.39', { kind: 'libc' }, worker({ libc: 'glibc 2.39' })],
     ['CPU is another', { kind: 'cpu', why: 'native' }, worker({ cpuModel: 'b CPU' })],
     ['other features', { kind: 'cpu', why: 'native' }, worker({ cpuFlags: ['fpu'] })],
     [
