@@ -36,17 +36,21 @@ class AgentEnd extends Duplex {
     if (!this.awake) return;
     const now = nowNs();
     if (message.type === 'hello' && !message.bulk)
-      this.#say({
+      this.say({
         type: 'welcome',
         protocol: AGENT_PROTOCOL,
         version: 'x',
         now,
         json: this.#welcome,
       });
-    if (message.type === 'ping') this.#say({ type: 'pong', request: message.request, now });
+    if (message.type === 'ping') this.say({ type: 'pong', request: message.request, now });
+    this.asked(message);
   }
 
-  #say(message: AgentMessage): void {
+  /** What a test answers. */
+  asked: (message: AgentMessage) => void = () => undefined;
+
+  say(message: AgentMessage): void {
     this.push(encode(agentMessages, message));
   }
 }
@@ -62,7 +66,10 @@ const pause = (ms: number): Promise<void> =>
   });
 
 /** A client, what it tells in order, and the streams of its agent; `opening` sees each stream before it is given. */
-async function start(opening: (streams: readonly AgentEnd[]) => Promise<void>) {
+async function start(
+  opening: (streams: readonly AgentEnd[]) => Promise<void>,
+  more: { readonly stallMs?: number } = {},
+) {
   const facts = await agentFactsLikeHere([]);
   const told: string[] = [];
   const streams: AgentEnd[] = [];
@@ -85,6 +92,7 @@ async function start(opening: (streams: readonly AgentEnd[]) => Promise<void>) {
     hello: { tools: [], env: {} } as never,
     version: 'x',
     heartbeatMs: BEAT_MS,
+    ...more,
     events: {
       connecting: tell('connecting'),
       connected: tell('connected'),
@@ -119,4 +127,56 @@ it('gives up an agent that stays silent', async () => {
   for (const stream of streams) stream.awake = false;
   await expect.poll(() => told.at(-1), { timeout: 5000 }).toBe('disconnected');
   expect(told.filter((each) => each.startsWith('silent'))).not.toEqual([]);
+});
+
+it('gives up a request that is never answered though others are, and none that moves', async () => {
+  const stallMs = 20 * BEAT_MS;
+  const { client, told, streams } = await start(() => Promise.resolve(), { stallMs });
+  await expect.poll(() => told.at(-1), { timeout: 5000 }).toBe('connected');
+  const [control, bulk] = streams;
+  if (control === undefined || bulk === undefined) throw new Error('there are no streams');
+  const hash = Buffer.alloc(32, 7);
+  const blob = (offset: bigint): Extract<AgentMessage, { type: 'blob' }> => ({
+    ...{ type: 'blob', hash, size: 100n, offset, codec: 0, base: Buffer.alloc(0) },
+    data: Buffer.from('x'),
+  });
+  const lack = { hashes: Buffer.concat([Buffer.alloc(32, 9), hash]), partial: Buffer.alloc(16) };
+  control.asked = (message) => {
+    if (message.type === 'sync')
+      control.say({ type: 'syncNeed', request: message.request, ...lack });
+  };
+  const job = Buffer.alloc(16);
+  const never = client.request((request) => ({ type: 'collect', request, bytes: 1n }));
+  const other = Buffer.alloc(32, 8);
+  const nor = client.request((request) => ({ type: 'fetch', request, job, hashes: other }));
+  const moving: number[] = [];
+  const ask = (build: (request: number) => AgentMessage): ReturnType<typeof client.request> =>
+    client.request(
+      (request) => {
+        moving.push(request);
+        return build(request);
+      },
+      (answer) => answer.type === 'syncNeed',
+    );
+  const fetched = ask((request) => ({ type: 'fetch', request, job, hashes: hash }));
+  const synced = ask((request) => ({
+    ...{ type: 'sync', request, root: 'r', path: Buffer.from('/r'), policy: 0, from: 0n, to: 1n },
+    ...{ whole: true, changes: Buffer.alloc(0), last: true },
+  }));
+  const given = { up: false };
+  void Promise.all([never, nor]).then(() => (given.up = true));
+  for (let at = 0n; !given.up; at += 1n) {
+    // Others are served meanwhile, and so are two of these.
+    control.say({ type: 'vitals', json: Buffer.from('{}') });
+    bulk.say(blob(at));
+    await client.sendBlob(blob(at));
+    await pause(BEAT_MS);
+  }
+  for (const answer of [await never, await nor])
+    expect(answer).toMatchObject({
+      ok: false,
+      failure: { reason: expect.stringMatching(/gave no answer/) as string },
+    });
+  for (const request of moving) control.say({ type: 'fetched', request });
+  expect([await fetched, await synced].map(({ ok: well }) => well)).toEqual([true, true]);
 });
