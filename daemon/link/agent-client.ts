@@ -12,6 +12,7 @@ import type { AgentConnection } from '../transport/transport.ts';
 import { ClockEstimate } from './clock-estimate.ts';
 import { holdBack } from './hold-back.ts';
 import { Liveness } from './liveness.ts';
+import { RequestLife } from './request-life.ts';
 
 /** Questions after the agent's clock and life without a sign of it that end the connection. */
 const MISSED_BEATS = 3;
@@ -23,8 +24,8 @@ const FAREWELL_MS = 1000;
 /** For `welcome` after the stream stands, ms. */
 const WELCOME_MS = 15_000;
 /**
- * An agent that is alive, and neither answers a request nor says, sends or takes anything else for so long, will not
- * answer it, ms. What takes longer than any of our own work: a huge tree on a slow disk.
+ * An agent that is alive, and neither answers a request nor sends or takes anything of it for so long, will not answer
+ * it, ms. What takes longer than any of our own work: a huge tree on a slow disk.
  */
 const STALL_MS = 15 * 60_000;
 /**
@@ -60,11 +61,12 @@ export type ClientDependencies = {
   /** Between two questions after the agent's clock and life, ms. */
   readonly heartbeatMs: number;
   readonly events: ClientEvents;
+  /** STALL_MS, for tests. */
+  readonly stallMs?: number;
 };
 
 type Pending = {
-  /** ms of the monotonic clock. */
-  readonly asked: number;
+  readonly life: RequestLife;
   readonly answered: (answer: Result<Answer, RequestFailure>) => void;
   /** An answer that does not end the request. */
   readonly partial: ((answer: Answer) => boolean) | undefined;
@@ -78,8 +80,6 @@ type Session = {
   /** Asks after the agent's life for as long as the session stands. */
   beat: NodeJS.Timeout | undefined;
   readonly life: Liveness;
-  /** When anything but an answer to a ping last moved, ms of the monotonic clock. */
-  moved: number;
 };
 
 export class AgentClient {
@@ -147,10 +147,10 @@ export class AgentClient {
     this.#drop({ reason: 'the link was stopped' });
   }
 
-  /** Sends on the control stream; false when there is none. */
-  send(message: AgentMessage): boolean {
+  /** Sends on the control stream; false when there is none. `written`: it is on its way. */
+  send(message: AgentMessage, written?: () => void): boolean {
     if (this.#session === undefined) return false;
-    this.#session.control.write(encode(agentMessages, message));
+    this.#session.control.write(encode(agentMessages, message), written);
     return true;
   }
 
@@ -161,7 +161,7 @@ export class AgentClient {
     const streams = bulk.length > 0 ? [...bulk] : control === undefined ? [] : [control];
     if (!(await writeStriped(streams, encode(agentMessages, message))))
       return fail('the connection to the worker was lost');
-    this.#moved();
+    this.#passed(message.hash);
     return ok(undefined);
   }
 
@@ -180,11 +180,15 @@ export class AgentClient {
         resolve(fail('there is no connection to the worker'));
         return;
       }
-      this.#pending.set(request, { asked: performance.now(), answered: resolve, partial });
-      for (const message of Array.isArray(built)
-        ? (built as AgentMessage[])
-        : [built as AgentMessage])
-        this.send(message);
+      const life = new RequestLife();
+      this.#pending.set(request, { life, answered: resolve, partial });
+      const messages = Array.isArray(built) ? (built as AgentMessage[]) : [built as AgentMessage];
+      for (const message of messages) {
+        life.says(message);
+        this.send(message, () => {
+          life.moved();
+        });
+      }
     });
   }
 
@@ -221,7 +225,6 @@ export class AgentClient {
       bulk: [],
       beat: undefined,
       life: new Liveness(this.#needs.heartbeatMs, performance.now()),
-      moved: performance.now(),
     };
     const welcome = await this.#greet(session);
     if (!welcome.ok || this.#stopped) {
@@ -300,7 +303,7 @@ export class AgentClient {
       for (const message of messages.value) {
         if (message.type === 'welcome') welcomed?.(parseFacts(message.json));
         else if (message.type === 'blob') {
-          this.#moved();
+          this.#passed(message.hash);
           // The disk may be behind.
           hold(this.#needs.events.blob(message));
         } else this.#receive(message);
@@ -318,8 +321,9 @@ export class AgentClient {
     });
   }
 
-  #moved(): void {
-    if (this.#session !== undefined) this.#session.moved = performance.now();
+  /** A piece of a content, either way. */
+  #passed(hash: Buffer): void {
+    for (const { life } of this.#pending.values()) life.passed(hash);
     this.#lives();
   }
 
@@ -328,25 +332,25 @@ export class AgentClient {
   }
 
   /** Fails requests that the agent will not answer, though it lives. */
-  #giveUpStalled(session: Session): void {
-    const before = performance.now() - STALL_MS;
-    if (session.moved > before) return;
+  #giveUpStalled(): void {
+    const { stallMs = STALL_MS } = this.#needs;
     for (const [request, pending] of [...this.#pending]) {
-      if (pending.asked > before) continue;
+      if (!pending.life.stands(stallMs)) continue;
       this.#pending.delete(request);
-      pending.answered(fail(`the worker gave no answer in ${STALL_MS / 60_000} minutes`));
+      pending.answered(fail(`the worker gave no answer in ${stallMs / 60_000} minutes`));
     }
   }
 
   #receive(message: AgentMessage): void {
-    if (message.type === 'pong') this.#lives();
-    else this.#moved();
+    this.#lives();
     if (!('request' in message)) {
       this.#needs.events.message(message);
       return;
     }
     const pending = this.#pending.get(message.request);
     if (pending === undefined) return;
+    pending.life.moved();
+    pending.life.says(message);
     if (pending.partial?.(message) === true) return;
     this.#pending.delete(message.request);
     pending.answered(message.type === 'refused' ? refusal(message) : ok(message));
@@ -371,7 +375,7 @@ export class AgentClient {
   }
 
   #heartbeat(session: Session): void {
-    this.#giveUpStalled(session);
+    this.#giveUpStalled();
     const missed = session.life.missed(performance.now());
     if (missed >= MISSED_BEATS) {
       this.#lose(session, 'the worker stopped answering');

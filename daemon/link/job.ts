@@ -68,19 +68,15 @@ export class Job {
     this.#relay = new Relay(this.#id, (message) => needs.client.send(message));
     this.#results = new Results(resultsExpected(origin));
     this.#reunion = new Reunion(needs.patienceMs);
-    this.#holdings = new Holdings(origin, needs, {
-      results: this.#results,
-      reunion: this.#reunion,
-    });
+    const told = { results: this.#results, reunion: this.#reunion };
+    this.#holdings = new Holdings(origin, needs, told);
     this.#caller = new Caller(plan.launcher, {
       message: (message) => {
         const forward = agentMessageFor(this.#id, message);
         if (forward === undefined || this.#shared !== undefined) return;
         if (!this.#sharing.heard(forward)) this.#relay.toAgent(forward);
       },
-      bound: () => {
-        this.#handle({ type: 'bound' });
-      },
+      bound: this.#on({ type: 'bound' }),
       gone: () => {
         if (!this.#sharing.callerGone()) this.#handle({ type: 'launcherGone' });
       },
@@ -90,18 +86,15 @@ export class Job {
       },
     });
     this.#talk = new Talk(plan, needs, this.#caller);
-    this.#interruption = new Interruption(this.#id, needs.client, () => {
-      this.#handle({ type: 'cancelled' });
-    });
+    const cancelled = this.#on({ type: 'cancelled' });
+    this.#interruption = new Interruption(this.#id, needs.client, cancelled);
     this.#sharing = new Sharing(plan.job, {
       twins: needs.twins,
       caller: this.#caller,
       relay: this.#relay,
       plan: origin.from === 'front' ? origin.plan : undefined,
       joined: needs.joined,
-      deserted: () => {
-        this.#handle({ type: 'launcherGone' });
-      },
+      deserted: this.#on({ type: 'launcherGone' }),
     });
     this.#hooks = new JobHooks(origin, needs.worker, this.#abort.signal);
     if (origin.from === 'file') {
@@ -243,6 +236,12 @@ export class Job {
     }
   }
 
+  #on(event: JobEvent): () => void {
+    return () => {
+      this.#handle(event);
+    };
+  }
+
   #handle(event: JobEvent): void {
     const next = transition(this.#state, event);
     this.#state = next.state;
@@ -379,12 +378,10 @@ export class Job {
   }
 
   #limitTime(): void {
-    const { timeoutMs } = this.plan;
     if (this.#state.at !== 'running') return;
-    this.#times.limit(timeoutMs, () => {
-      const limit = `${timeoutMs / 1000} s (execution.timeout_sec)`;
-      this.#handle({ type: 'timeout', reason: `it ran into its time limit of ${limit}` });
-    });
+    const { timeoutMs } = this.plan;
+    const reason = `it ran into its time limit of ${timeoutMs / 1000} s (execution.timeout_sec)`;
+    this.#times.limit(timeoutMs, this.#on({ type: 'timeout', reason }));
   }
 
   async #takeBack(): Promise<void> {
@@ -399,8 +396,7 @@ export class Job {
     if (this.#state.at !== 'returning') return;
     if (!result.ok) {
       const reason = `the results could not be brought back: ${result.failure.reason}`;
-      const kept = await this.#holdings.keep(reason);
-      this.#handle({ type: 'returnFailed', reason, kept });
+      this.#handle({ type: 'returnFailed', reason, kept: await this.#holdings.keep(reason) });
       return;
     }
     this.#returned = result.value;

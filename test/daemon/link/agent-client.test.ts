@@ -40,7 +40,7 @@ class AgentEnd extends Duplex {
     if (!this.awake) return;
     const now = nowNs();
     if (message.type === 'hello' && !message.bulk)
-      this.#say({
+      this.say({
         type: 'welcome',
         protocol: AGENT_PROTOCOL,
         version: 'x',
@@ -48,13 +48,17 @@ class AgentEnd extends Duplex {
         json: this.#welcome,
       });
     if (message.type === 'blob') this.blobs.push(message.data[0] ?? -1);
+    this.asked(message);
     if (message.type !== 'ping') return;
     setTimeout(() => {
-      if (!this.destroyed) this.#say({ type: 'pong', request: message.request, now });
+      if (!this.destroyed) this.say({ type: 'pong', request: message.request, now });
     }, this.#pongMs);
   }
 
-  #say(message: AgentMessage): void {
+  /** What a test answers. */
+  asked: (message: AgentMessage) => void = () => undefined;
+
+  say(message: AgentMessage): void {
     this.push(encode(agentMessages, message));
   }
 }
@@ -69,7 +73,14 @@ const pause = (ms: number): Promise<void> =>
     setTimeout(resolve, ms);
   });
 
-type Way = { readonly striped: boolean; readonly pongMs: number; readonly most: number };
+type Way = {
+  readonly striped: boolean;
+  readonly pongMs: number;
+  readonly most: number;
+  readonly stallMs?: number;
+};
+
+const NEAR: Way = { striped: false, pongMs: 0, most: 10 };
 
 /**
  * A client, what it tells in order, and the streams of its agent; `opening` sees each stream before it is given. The way
@@ -77,7 +88,7 @@ type Way = { readonly striped: boolean; readonly pongMs: number; readonly most: 
  */
 async function start(
   opening: (streams: readonly AgentEnd[]) => Promise<void> = () => Promise.resolve(),
-  { striped, pongMs, most }: Way = { striped: false, pongMs: 0, most: 10 },
+  { striped, pongMs, most, ...more }: Way = NEAR,
 ) {
   const facts = await agentFactsLikeHere([]);
   const told: string[] = [];
@@ -103,6 +114,7 @@ async function start(
     hello: { tools: [], env: {} } as never,
     version: 'x',
     heartbeatMs: Math.max(BEAT_MS, 20 * pongMs),
+    ...more,
     events: {
       connecting: tell('connecting'),
       connected: tell('connected'),
@@ -179,4 +191,56 @@ it('spreads blobs over its bulk streams, and loses all with one of them', async 
   bulk[2]?.destroy();
   await expect.poll(() => told.includes('disconnected'), { timeout: 5000 }).toBe(true);
   expect(streams.slice(0, 5).every(({ destroyed }) => destroyed)).toBe(true);
+});
+
+it('gives up a request that is never answered though others are, and none that moves', async () => {
+  const stallMs = 20 * BEAT_MS;
+  const { client, told, streams } = await start(undefined, { ...NEAR, stallMs });
+  await expect.poll(() => told.at(-1), { timeout: 5000 }).toBe('connected');
+  const [control, bulk] = streams;
+  if (control === undefined || bulk === undefined) throw new Error('there are no streams');
+  const hash = Buffer.alloc(32, 7);
+  const piece = (offset: bigint): Extract<AgentMessage, { type: 'blob' }> => ({
+    ...{ type: 'blob', hash, size: 100n, offset, codec: 0, base: Buffer.alloc(0) },
+    data: Buffer.from('x'),
+  });
+  const lack = { hashes: Buffer.concat([Buffer.alloc(32, 9), hash]), partial: Buffer.alloc(16) };
+  control.asked = (message) => {
+    if (message.type === 'sync')
+      control.say({ type: 'syncNeed', request: message.request, ...lack });
+  };
+  const job = Buffer.alloc(16);
+  const never = client.request((request) => ({ type: 'collect', request, bytes: 1n }));
+  const other = Buffer.alloc(32, 8);
+  const nor = client.request((request) => ({ type: 'fetch', request, job, hashes: other }));
+  const moving: number[] = [];
+  const ask = (build: (request: number) => AgentMessage): ReturnType<typeof client.request> =>
+    client.request(
+      (request) => {
+        moving.push(request);
+        return build(request);
+      },
+      (answer) => answer.type === 'syncNeed',
+    );
+  const fetched = ask((request) => ({ type: 'fetch', request, job, hashes: hash }));
+  const synced = ask((request) => ({
+    ...{ type: 'sync', request, root: 'r', path: Buffer.from('/r'), policy: 0, from: 0n, to: 1n },
+    ...{ whole: true, changes: Buffer.alloc(0), last: true },
+  }));
+  const given = { up: false };
+  void Promise.all([never, nor]).then(() => (given.up = true));
+  for (let at = 0n; !given.up; at += 1n) {
+    // Others are served meanwhile, and so are two of these.
+    control.say({ type: 'vitals', json: Buffer.from('{}') });
+    bulk.say(piece(at));
+    await client.sendBlob(piece(at));
+    await pause(BEAT_MS);
+  }
+  for (const answer of [await never, await nor])
+    expect(answer).toMatchObject({
+      ok: false,
+      failure: { reason: expect.stringMatching(/gave no answer/) as string },
+    });
+  for (const request of moving) control.say({ type: 'fetched', request });
+  expect([await fetched, await synced].map(({ ok: well }) => well)).toEqual([true, true]);
 });
