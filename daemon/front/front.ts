@@ -44,6 +44,9 @@ import { answerWhere } from './where.ts';
 /** ms between looks at jobs whose link died and at configuration files that nobody asked about. */
 const LOOK = 2000;
 
+/** ms in which changes of the leases are written down together. */
+const KEEP = 20;
+
 /**
  * How the daemon ends: `drain` gives running jobs their time and ends them then, `now` ends them, `handover` leaves them
  * to the daemon that comes next.
@@ -108,6 +111,8 @@ export class Front {
   readonly #watchers: Watchers;
   readonly #dashboard: DashboardProcess;
   #timer: NodeJS.Timeout | undefined;
+  /** What changed of the leases is about to be written down. */
+  #keeping: NodeJS.Timeout | undefined;
   #closing: string | undefined;
 
   constructor(options: FrontOptions) {
@@ -129,7 +134,7 @@ export class Front {
       const outcome = settings.current();
       return limitsOf(outcome.ok ? outcome.value.config : defaultConfig(), cores);
     };
-    const leases = new LeaseDesk({ line, limits, changes: fleet.changes });
+    const leases = new LeaseDesk({ line, limits, changes: fleet.changes, changed: this.#leased });
     const experience = new ExperienceBook();
     const fallbacks = new Fallbacks({ settings, history, logger });
     const { version } = options;
@@ -334,14 +339,21 @@ export class Front {
     );
   }
 
+  readonly #leased = (): void => {
+    this.#keeping ??= setTimeout(() => {
+      this.#keepLeases();
+    }, KEEP);
+  };
+
   #keepLeases(): void {
+    clearTimeout(this.#keeping);
+    this.#keeping = undefined;
     this.#options.leaseFile.keep(this.#leases.list().map(({ holder }) => holder));
   }
 
   #look(): void {
     this.#settings.current();
     this.#seeing.look();
-    this.#keepLeases();
     for (const worker of this.#fleet.all()) {
       worker.rest(this.#jobs.countOn(worker.id));
       this.#watch.look(worker);

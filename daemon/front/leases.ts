@@ -52,6 +52,8 @@ export type LeaseParts = {
   readonly limits: () => LeaseLimits;
   /** Rung when a lease ends. */
   readonly changes: Changes;
+  /** There are others now, or fewer. */
+  readonly changed: () => void;
 };
 
 /** How a command that wants a lease is told of its fate. */
@@ -123,7 +125,10 @@ export class LeaseDesk {
     const { line } = this.#parts;
     const { id, caller, priority, pid, command, cwd } = holder;
     // Whoever asks does not run yet, whatever was made of its going away from a worker.
-    if (this.#leases.get(pid)?.holder.startTime === holder.startTime) this.#leases.delete(pid);
+    if (this.#leases.get(pid)?.holder.startTime === holder.startTime) {
+      this.#leases.delete(pid);
+      this.#parts.changed();
+    }
     const entry = { id, caller, priority, pid, command, cwd, cores: this.#counted(holder) };
     const ticket = line.join({ ...entry, cancel: wait.cancel }, new Set([HERE]));
     if (this.#fitting().includes(line.here().indexOf(ticket))) {
@@ -159,6 +164,7 @@ export class LeaseDesk {
   adopt(holder: LeaseHolder, onEnd: (ms: number) => void): number {
     const since = performance.now();
     this.#leases.set(holder.pid, { holder, cores: this.#counted(holder), since, onEnd });
+    this.#parts.changed();
     this.#watch();
     return this.#nextId++;
   }
@@ -209,7 +215,10 @@ export class LeaseDesk {
     }
     this.#measureIdle(now);
     this.#admit();
-    if (ended) this.#parts.changes.ring();
+    if (ended) {
+      this.#parts.changed();
+      this.#parts.changes.ring();
+    }
     if (this.#leases.size > 0 || this.#waiters.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;

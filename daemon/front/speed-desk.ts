@@ -1,23 +1,17 @@
 /** Keeps the speeds of workers: measured when they are idle, or asked of a cloud_benchmarker (benchmark.url). */
-import { z } from 'zod';
-import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
+import { ok, type Result } from '../../src/base/result.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { WorkerSpeed } from '../../src/protocol/methods.ts';
 import type { Speeds } from '../journal/speeds.ts';
 import { speedOf } from '../select/speed.ts';
-import type { Fleet } from './fleet.ts';
+import { cloudScore } from './cloud-scores.ts';
 import type { Jobs } from './jobs.ts';
+import type { LinkRequests } from './link-requests.ts';
 import type { Worker } from './worker.ts';
 
 /** ms that a worker has been there without a job of ours before it is measured unasked. */
 const IDLE_FIRST = 600_000;
 const HOUR = 3_600_000;
-const URL_DEADLINE = 10_000;
-/** Bytes of an answer that are read at most. */
-const URL_BYTES = 1_000_000;
-
-/** What cloud_benchmarker answers at /data/overall/, as far as it is used. */
-const scores = z.array(z.object({ hostname: z.string(), overall_score: z.number().nonnegative() }));
 
 /** Whether a worker that was measured at `at` (ISO 8601) is due again; `hours` 0: never unasked. */
 export function measuredLongAgo(at: string | undefined, now: number, hours: number): boolean {
@@ -25,10 +19,15 @@ export function measuredLongAgo(at: string | undefined, now: number, hours: numb
   return at === undefined || now - Date.parse(at) > hours * HOUR;
 }
 
+/** A worker, as far as its speed is concerned. */
+export type Measured = Pick<Worker, 'id' | 'state' | 'worker'> & {
+  readonly requests: Pick<LinkRequests, 'benchmark'>;
+};
+
 export type SpeedParts = {
-  readonly fleet: Fleet;
-  readonly jobs: Jobs;
-  readonly speeds: Speeds;
+  readonly fleet: { readonly all: () => readonly Measured[] };
+  readonly jobs: Pick<Jobs, 'countOn'>;
+  readonly speeds: Pick<Speeds, 'of' | 'set'>;
   readonly config: () => Config | undefined;
   readonly log: (what: string) => void;
 };
@@ -42,9 +41,21 @@ export class SpeedDesk {
     this.#parts = parts;
   }
 
-  /** The score of a worker; undefined before its first measurement. */
+  /**
+   * The score of a worker; undefined before its first measurement. Those of a cloud_benchmarker and our own are on
+   * scales of their own: while one is configured its scores alone count, from the first that it gave on.
+   */
   scoreOf(worker: string): number | undefined {
-    return this.#parts.speeds.of(worker)?.score;
+    const { fleet, speeds } = this.#parts;
+    const speed = speeds.of(worker);
+    if (speed === undefined || (speed.facts === null) === this.#asks) return speed?.score;
+    const told = fleet.all().some(({ id }) => speeds.of(id)?.facts === null);
+    return this.#asks && !told ? speed.score : undefined;
+  }
+
+  /** Whether a cloud_benchmarker is asked. */
+  get #asks(): boolean {
+    return this.#parts.config()?.benchmark.url !== undefined;
   }
 
   of(worker: string): WorkerSpeed | undefined {
@@ -52,7 +63,7 @@ export class SpeedDesk {
   }
 
   /** Measures now. */
-  async measure(worker: Worker): Promise<Result<WorkerSpeed>> {
+  async measure(worker: Measured): Promise<Result<WorkerSpeed>> {
     const url = this.#parts.config()?.benchmark.url;
     return url === undefined ? this.#ask(worker) : this.#fetch(worker, url);
   }
@@ -74,7 +85,7 @@ export class SpeedDesk {
       });
   }
 
-  #due(worker: Worker, config: Config, now: number): boolean {
+  #due(worker: Measured, config: Config, now: number): boolean {
     const { state } = worker;
     // An embedded worker is this machine.
     if (state.kind !== 'connected' || worker.worker.transport === 'embedded') return false;
@@ -84,49 +95,28 @@ export class SpeedDesk {
     }
     if (now - Math.max(state.since, this.#busySince.get(worker.id) ?? 0) < IDLE_FIRST) return false;
     const last = this.#parts.speeds.of(worker.id);
-    return measuredLongAgo(last?.at, Date.now(), config.daemon.benchmarkIntervalHours);
+    // What somebody else said, or we did, is no measurement of the kind that counts now.
+    const at = last !== undefined && (last.facts === null) === this.#asks ? last.at : undefined;
+    return measuredLongAgo(at, Date.now(), config.daemon.benchmarkIntervalHours);
   }
 
-  async #ask(worker: Worker): Promise<Result<WorkerSpeed>> {
+  async #ask(worker: Measured): Promise<Result<WorkerSpeed>> {
     const measured = await worker.requests.benchmark();
     if (!measured.ok) return measured;
     return ok(this.#keep(worker, speedOf(measured.value), measured.value));
   }
 
-  async #fetch(worker: Worker, url: string): Promise<Result<WorkerSpeed>> {
-    const place = `${url.replace(/\/+$/, '')}/data/overall/`;
-    let text: string;
-    try {
-      const answer = await fetch(place, { signal: AbortSignal.timeout(URL_DEADLINE) });
-      if (!answer.ok) return fail(`${place} answered ${answer.status}`, 'check benchmark.url');
-      text = await answer.text();
-    } catch (thrown) {
-      return fail(`${place} cannot be read: ${messageOf(thrown)}`, 'check benchmark.url');
-    }
-    if (text.length > URL_BYTES) return fail(`${place} answered too much`);
-    const parsed = parse(text);
-    if (!parsed.success) return fail(`${place} did not answer with scores of cloud_benchmarker`);
-    const names = new Set([worker.id, worker.worker.host ?? '']);
-    if (worker.state.kind === 'connected') names.add(worker.state.facts.hostname);
-    const row = parsed.data.find((each) => names.has(each.hostname));
-    if (row === undefined)
-      return fail(
-        `${place} has no score of ${[...names].filter((name) => name !== '').join(', ')}`,
-      );
-    return ok(this.#keep(worker, row.overall_score, null));
+  async #fetch(worker: Measured, url: string): Promise<Result<WorkerSpeed>> {
+    const { state } = worker;
+    const names = [worker.id, worker.worker.host ?? ''];
+    if (state.kind === 'connected') names.push(state.facts.hostname);
+    const score = await cloudScore(url, new Set(names.filter((name) => name !== '')));
+    return score.ok ? ok(this.#keep(worker, score.value, null)) : score;
   }
 
-  #keep(worker: Worker, score: number, facts: WorkerSpeed['facts']): WorkerSpeed {
+  #keep(worker: Measured, score: number, facts: WorkerSpeed['facts']): WorkerSpeed {
     const speed = { score, at: new Date().toISOString(), facts };
     this.#parts.speeds.set(worker.id, speed);
     return speed;
-  }
-}
-
-function parse(text: string): ReturnType<typeof scores.safeParse> {
-  try {
-    return scores.safeParse(JSON.parse(text));
-  } catch {
-    return scores.safeParse(undefined);
   }
 }

@@ -283,7 +283,7 @@ const settings = {
     .strictObject({
       url: key(
         z.url({ protocol: /^https?$/ }).optional(),
-        'a cloud_benchmarker to ask for scores instead of measuring',
+        'a cloud_benchmarker to ask for scores instead of measuring: the newest of the last 7 days, which alone count then',
         { plan: 'in code', shown: 'none' },
       ),
     })

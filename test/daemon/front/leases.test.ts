@@ -74,6 +74,21 @@ test('how long a leased command ran is known afterwards', async () => {
   expect(ended?.exit).toBeNull();
 });
 
+test('a lease is written down when it is given, not when somebody looks next', async () => {
+  const file = join(house.layout.state, 'leases.json');
+  await running.pop()?.end();
+  await house.until('room', (each) => each.local.leases.length === limit - 1);
+  const last = await house.ask(['make', 'last']);
+  await last.expect('ack');
+  await last.expect('local');
+  const begun = performance.now();
+  await house.until(
+    'the lease on disk',
+    () => existsSync(file) && readFileSync(file, 'utf8').includes('make last'),
+  );
+  expect(performance.now() - begun).toBeLessThan(1000);
+});
+
 test('leases outlive a daemon that is killed, as long as their commands do', async () => {
   const file = join(house.layout.state, 'leases.json');
   await house.until('the leases on disk', () => {
