@@ -102,6 +102,7 @@ class Machine {
     line: this.line,
     limits: () => ({ cores: LIMIT, longestWait: LONGEST }),
     changes: new Changes(),
+    changed: () => undefined,
   });
   /** ms that the machine has been idle by now. */
   #idle = 0;
