@@ -191,6 +191,8 @@ export class Book {
 
   /** A link has told how a job ended. */
   done(worker: Worker, done: Done): void {
+    // One that went on to another worker keeps its id.
+    if (this.#parts.jobs.get(done.job)?.worker !== worker.id) return;
     const job = this.#parts.jobs.remove(done.job);
     if (job === undefined) return;
     const line: JournalLine = {

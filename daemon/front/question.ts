@@ -253,6 +253,8 @@ export class Question {
       if (job === undefined) return;
       if (job.orphan || left <= 0) {
         fleet.get(job.worker)?.saidNothing();
+        // It may still think that the launcher is about to come.
+        fleet.cancel(job.worker, job.line.id);
         book.cameBack(job);
         return;
       }

@@ -97,7 +97,7 @@ function over(outcome: JobOutcome, ...effects: JobEffect[]): Transition {
 }
 
 /** Whether the tool may be running there, so that it has to be ended when its launcher goes. */
-function mayRun(state: JobState): boolean {
+export function mayRun(state: JobState): boolean {
   return (
     state.at === 'starting' ||
     state.at === 'running' ||

@@ -14,7 +14,7 @@ import type { JobNeeds } from './job-needs.ts';
 import { endOf, outsideOfEnd, resultsExpected, stateOf, type JobOrigin } from './job-origin.ts';
 import { Interruption } from './interruption.ts';
 import { JobTimes } from './job-times.ts';
-import { transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
+import { mayRun, transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
 import { isForsaken } from './forsaken.ts';
 import type { Launcher } from './launchers.ts';
 import { preparing } from './preparing.ts';
@@ -78,7 +78,9 @@ export class Job {
       },
       bound: this.#on({ type: 'bound' }),
       gone: () => {
-        if (!this.#sharing.callerGone()) this.#handle({ type: 'launcherGone' });
+        // Where others wait for its run, that needs no word of its own launcher's any more.
+        if (this.#sharing.callerGone()) this.#handle({ type: 'bound' });
+        else this.#handle({ type: 'launcherGone' });
       },
       parted: () => {
         this.#parted = true;
@@ -152,18 +154,20 @@ export class Job {
 
   /** `rch cancel`: what is being placed is let be. */
   interrupt(): void {
-    if (this.#state.at === 'planned') this.#unwanted = true;
-    else if (!this.#sharing.heard(this.#interruption.signal))
-      this.#interruption.begin(this.#state.at === 'running');
+    const { at } = this.#state;
+    if (at === 'planned') this.#unwanted = true;
+    // Until it has heard of a start an end means nothing to its launcher.
+    if (at === 'announcing' || at === 'starting') this.#talk.started();
+    if (at !== 'planned' && !this.#sharing.heard(this.#interruption.signal))
+      this.#interruption.begin(at === 'running');
+    else this.#handle({ type: 'bound' });
   }
 
   /** Ends the job on somebody's wish (a time limit, the end of the daemon). What is being placed is let be. */
   cancel(reason: string): void {
-    const { at } = this.#state;
-    if (at === 'returning' || at === 'over') return;
-    if (at === 'planned' || at === 'preparing' || at === 'announcing')
-      this.#refuse(reason, { fault: false });
-    else this.#lose(reason);
+    if (this.#state.at === 'returning' || this.#state.at === 'over') return;
+    if (mayRun(this.#state)) this.#lose(reason);
+    else this.#refuse(reason, { fault: false });
   }
 
   agentLost(): void {
@@ -205,11 +209,9 @@ export class Job {
         if (this.#origin.from === 'front') this.#times.started();
         this.#handle({ type: 'started' });
         return;
-      case 'result': {
-        const bad = this.#results.add(message);
-        if (bad !== undefined) this.#lose(bad);
+      case 'result':
+        this.#lose(this.#results.add(message));
         return;
-      }
       case 'ready':
         if (this.#state.at === 'running' && this.#needs.early) this.#holdings.offered(message);
         return;
@@ -361,8 +363,8 @@ export class Job {
     this.#refuse(`the connection to ${this.#needs.worker} was lost`, { again: true });
   }
 
-  #lose(reason: string): void {
-    this.#handle({ type: 'lost', reason });
+  #lose(reason: string | undefined): void {
+    if (reason !== undefined) this.#handle({ type: 'lost', reason });
   }
 
   /** `again`: another worker may do better. `fault`: it speaks against this one. */

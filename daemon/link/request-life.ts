@@ -19,22 +19,17 @@ function hashesIn(message: AgentMessage): Buffer | undefined {
   }
 }
 
-function holds(hashes: Buffer, hash: Buffer): boolean {
-  let at = hashes.indexOf(hash);
-  while (at >= 0 && at % HASH_BYTES !== 0) at = hashes.indexOf(hash, at + 1);
-  return at >= 0;
-}
-
 export class RequestLife {
   /** ms of the monotonic clock; undefined while it is being written, which is for the connection to care about. */
   #moved: number | undefined;
-  readonly #hashes: Buffer[] = [];
+  /** Of the contents that it is about, latin1. */
+  readonly #hashes = new Set<string>();
 
   /** A message of the request, or of its answer. */
   says(message: AgentMessage): void {
     const hashes = hashesIn(message);
-    // A view into a frame that is soon another's.
-    if (hashes !== undefined) this.#hashes.push(Buffer.from(hashes));
+    for (let at = 0; at < (hashes?.length ?? 0); at += HASH_BYTES)
+      this.#hashes.add(hashes?.toString('latin1', at, at + HASH_BYTES) ?? '');
   }
 
   moved(): void {
@@ -43,7 +38,7 @@ export class RequestLife {
 
   /** A piece of a content went by. */
   passed(hash: Buffer): void {
-    if (this.#moved !== undefined && this.#hashes.some((each) => holds(each, hash))) this.moved();
+    if (this.#moved !== undefined && this.#hashes.has(hash.toString('latin1'))) this.moved();
   }
 
   /** Whether nothing of it moved for so many ms. */

@@ -102,11 +102,17 @@ function absentReason(
   return undefined;
 }
 
+/** Headers here too: a package's header finds them by names that no command line tells. Libraries here are asked for by name. */
 function shadowReason(why: string, local: MachineFacts, worker: AgentFacts): string | undefined {
   const own = worker.shadows?.find((each) => local.shadows?.includes(each) !== true);
-  return own === undefined
+  const here = local.shadows?.find(
+    (each) => each.includes('/include/') && worker.shadows?.includes(each) !== true,
+  );
+  const said = (path: string): string => `${path.replace(/ \d+$/, '')} in front of a package's own`;
+  if (own !== undefined) return `the worker has ${said(own)}, and this machine not; ${why}`;
+  return here === undefined
     ? undefined
-    : `the worker has ${own.replace(/ \d+$/, '')} in front of a package's own, and this machine not; ${why}`;
+    : `this machine has ${said(here)}, and the worker not; ${why}`;
 }
 
 function reasonOf(
