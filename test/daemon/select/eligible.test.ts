@@ -112,12 +112,15 @@ describe('a worker', () => {
     expect(eligible([pack('linux-libc-dev', 'series')], local, there)).toBeUndefined();
   });
 
-  it('must lack what is absent here, and have in /usr/local no more than is here', () => {
+  it('must lack what is absent here, and have in /usr/local what is here in front of a package', () => {
     expect(askedOf([cc, absent])).toEqual(['cc', ...absent.paths]);
     expect(eligible([absent], local, worker(zlib(false)))).toBeUndefined();
     const here = { ...local, shadows: [shadow] };
     expect(eligible([unshadowed], here, worker({ shadows: [shadow] }))).toBeUndefined();
-    expect(eligible([unshadowed], here, worker())).toBeUndefined();
+    expect(eligible([unshadowed], here, worker())).toContain('this machine has');
+    // A library is asked for by its name.
+    const library = { ...local, shadows: ['/usr/local/lib/libz.so 7'] };
+    expect(eligible([unshadowed], library, worker())).toBeUndefined();
   });
 
   it('is not judged by a tool that was not looked at here', () => {
