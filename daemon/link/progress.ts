@@ -13,6 +13,8 @@ export class ProgressLine {
   #phase = '';
   #began = 0;
   #drawn = 0;
+  #done = 0;
+  #total = 0;
   #visible = false;
   #late: NodeJS.Timeout | undefined;
 
@@ -24,16 +26,20 @@ export class ProgressLine {
     this.#phase = phase;
     this.#began = performance.now();
     this.#drawn = 0;
+    this.#done = 0;
+    this.#total = 0;
     clearTimeout(this.#late);
-    // A phase that moves nothing (a first look at a large tree) shows at least its name.
+    // A phase that moves nothing (a first look at a large tree), or all at once into what lies on its way, shows so too.
     this.#late = setTimeout(() => {
-      this.update(0, 0);
+      this.update(this.#done, this.#total);
     }, SLOW_MS).unref();
   }
 
   /** Bytes moved so far of `total`; both 0 where a phase has no amount. */
   update(done: number, total: number): void {
     const now = performance.now();
+    this.#done = done;
+    this.#total = total;
     if (now - this.#began < SLOW_MS || now - this.#drawn < REDRAW_MS) return;
     this.#drawn = now;
     this.#visible = true;
