@@ -15,7 +15,7 @@ import { plan } from '../plan/plan.ts';
 import { projectOf } from '../plan/project.ts';
 import { fitting } from '../select/patterns.ts';
 import type { FallbackCause } from '../select/select.ts';
-import { worth, type CostRules, type Worth } from '../select/worth.ts';
+import { hereMs, worth, type CostRules, type Worth } from '../select/worth.ts';
 import type { ConfigOutcome } from '../../src/config/load.ts';
 import type { Asked, DecisionHooks, Planned } from './asked.ts';
 import { Chooser, coresWished, type ChooserParts } from './chooser.ts';
@@ -140,6 +140,7 @@ export class Decider {
       slots: selection.slots,
       wished,
       reason: ready.worth.reason,
+      hereMs: this.#hereMs(asked, ready),
       candidate,
       twin,
       ...ready,
@@ -199,6 +200,16 @@ export class Decider {
       load: loadHere(this.#parts.leases, this.#parts.cores),
       rules: this.#rules(asked.request),
     });
+  }
+
+  /** What a first upload is measured by: 0 where the user wants the command elsewhere whatever it takes. */
+  #hereMs(asked: Asked, { subject, plan }: Planned): number {
+    const { forceRemote, worker } = asked.caller;
+    if (forceRemote || worker !== undefined) return 0;
+    if (this.#rules(asked.request).always !== undefined) return 0;
+    const load = loadHere(this.#parts.leases, this.#parts.cores);
+    const past = this.#parts.experience.of(placeOf(subject), subject.kind);
+    return Math.max(1, Math.round(hereMs(past, load) ?? plan.estimateMs * load));
   }
 
   #rules({ tool, argv }: Request): CostRules {

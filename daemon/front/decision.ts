@@ -49,6 +49,8 @@ export type RemoteDecision = {
   /** Cores it would use if it had them. */
   readonly wished: number;
   readonly reason: string;
+  /** About what it takes here, ms; 0: no matter, it goes. */
+  readonly hereMs: number;
   readonly candidate: Candidate;
   readonly plan: Plan;
   /** Undefined: the plan needed none. */

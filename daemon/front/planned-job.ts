@@ -109,7 +109,7 @@ export function plannedJob(
     maxRootBytes: config.transfer.maxTransferSizeMb * 1e6,
     compression: caller.compression ?? 0,
     checksum: anew,
-    transferMs: config.transfer.timeoutSec * 1000,
+    ...{ transferMs: config.transfer.timeoutSec * 1000, hereMs: decision.hereMs },
     hooks: {
       preTransfer: config.hooks.preTransfer,
       postCompile: config.hooks.postCompile,

@@ -3,6 +3,7 @@ import type { LinkToFront } from '../../src/protocol/ipc.ts';
 import type { PushPeer } from '../sync/push.ts';
 import type { HoldingsNeeds } from './holdings.ts';
 import type { Twins } from './twins.ts';
+import type { Pace } from './upload-meter.ts';
 
 export type Done = Extract<LinkToFront, { type: 'done' }>;
 
@@ -17,6 +18,8 @@ export type JobNeeds = HoldingsNeeds & {
   readonly patienceMs: number;
   readonly phase: (phase: string) => void;
   readonly twins: Twins;
+  /** How fast uploads to the worker go. */
+  readonly pace: Pace;
   /** It begins nothing, since the run of that job serves it too; '' when it runs for itself after all. */
   readonly joined: (to: string) => void;
   readonly report: (done: Done) => void;

@@ -299,9 +299,9 @@ export class Job {
       ...this.#needs,
       ...{ signal: this.#abort.signal, times: this.#times, talk: this.#talk },
       hook: (plan) => this.#hooks.beforeTransfer(plan),
-      late: (reason) => {
+      stop: (reason, fault) => {
         this.#abort.abort();
-        this.#refuse(reason, { again: true });
+        this.#refuse(reason, { again: true, fault });
       },
     });
     if (!result.ok) {

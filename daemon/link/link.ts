@@ -33,6 +33,7 @@ import { Renewal } from './renewal.ts';
 import { Tails } from './tails.ts';
 import { unknownJob } from './talk.ts';
 import { Twins } from './twins.ts';
+import { Pace } from './upload-meter.ts';
 import { uploadWords } from './upload-words.ts';
 import { serveLaunchers, type Launcher, type Opening } from './launchers.ts';
 
@@ -84,6 +85,7 @@ export class Link {
   readonly #early = new EarlyCommits();
   readonly #kept: KeptJobs;
   readonly #twins = new Twins();
+  readonly #pace = new Pace();
   readonly #tails: Tails;
   readonly #errands: Errands;
   #beat: NodeJS.Timeout | undefined;
@@ -312,6 +314,7 @@ export class Link {
         this.#tell({ type: 'phase', job: plan.job, phase });
       },
       twins: this.#twins,
+      pace: this.#pace,
       joined: (to) => {
         this.#tell({ type: 'joined', job: plan.job, to });
       },

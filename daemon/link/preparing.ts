@@ -5,15 +5,16 @@ import { prepare, type Prepared, type PrepareNeeds } from '../sync/prepare.ts';
 import type { JobNeeds } from './job-needs.ts';
 import type { JobTimes } from './job-times.ts';
 import type { Talk } from './talk.ts';
+import { UploadMeter } from './upload-meter.ts';
 
 export type PreparingNeeds = Pick<PrepareNeeds, 'book' | 'signal'> &
-  Pick<JobNeeds, 'peer' | 'packerFor' | 'worker' | 'phase'> & {
+  Pick<JobNeeds, 'peer' | 'packerFor' | 'worker' | 'phase' | 'pace'> & {
     readonly talk: Talk;
     /** The user's pre_transfer; resolves to the plan after it. */
     readonly hook: (plan: PlannedJob) => Promise<PlannedJob>;
     readonly times: JobTimes;
-    /** It took longer than it may. */
-    readonly late: (reason: string) => void;
+    /** It took longer than it may, which is the worker's `fault`, or would take too many times what the command takes here. */
+    readonly stop: (reason: string, fault: boolean) => void;
   };
 
 /** Never rejects: a bug on the way is a failure too. */
@@ -25,7 +26,14 @@ export async function preparing(
   const { transferMs } = planned;
   talk.begin(`preparing ${needs.worker}`);
   times.limit(transferMs, () => {
-    needs.late(`the project was not there after ${transferMs / 1000} s (transfer.timeout_sec)`);
+    const limit = `${transferMs / 1000} s (transfer.timeout_sec)`;
+    needs.stop(`the project was not there after ${limit}`, true);
+  });
+  const meter = new UploadMeter({
+    ...{ pace: needs.pace, hereMs: planned.hereMs, now: () => performance.now() },
+    dear: (reason) => {
+      needs.stop(reason, false);
+    },
   });
   const prepared = await needs
     .hook(planned)
@@ -35,7 +43,10 @@ export async function preparing(
         peer: {
           ...needs.peer,
           packer: needs.packerFor(plan.compression),
-          progress: talk.progress,
+          progress: (done, total) => {
+            talk.progress(done, total);
+            meter.moved(done, total);
+          },
         },
         phase: (text) => {
           phase(text);

@@ -96,12 +96,6 @@ export class ExperienceBook {
     return { missing, thereMs: runMs + wayMs };
   }
 
-  /** Bytes a second to `worker`, as measured; undefined before anything of size went there. */
-  rateOf(worker: string): number | undefined {
-    const rate = this.#rates.get(worker);
-    return rate === undefined ? undefined : rate * 1000;
-  }
-
   ranHere(project: string, kind: string, ms: number): void {
     push(this.#entry(project, kind).local, ms);
   }

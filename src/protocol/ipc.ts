@@ -88,6 +88,8 @@ export const plannedJob = z.object({
   checksum: z.boolean().default(false),
   /** ms for the roots to be on the worker; 0: none. */
   transferMs: z.number().default(0),
+  /** About what the command takes here, ms, for an upload to be measured by; 0: it goes whatever that takes. */
+  hereMs: z.number().default(0),
   /** Shell commands to run here; empty for none. */
   hooks: z
     .object({

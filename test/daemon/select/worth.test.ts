@@ -100,5 +100,4 @@ test('a project is missing on a worker by what moved elsewhere since', () => {
   expect(past.prospect('/p', 'make', 'css')).toEqual({ missing: 0, thereMs: 1010 });
   past.ranThere('/p', 'make', { ...there(10, 500, 1e6), worker: 'csd' });
   expect(past.prospect('/p', 'make', 'css').missing).toBe(0.25);
-  expect(past.rateOf('css')).toBe(4e6);
 });
