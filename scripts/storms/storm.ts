@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { Fleet } from '../../test/rig/fleet.ts';
 import { spread } from '../../test/rig/spread.ts';
 import { World, type HistoryRow } from '../../test/rig/world.ts';
+import { putBehind } from './background.ts';
 import { treeSeconds } from './cpu.ts';
 import { overtaken, type Wait } from './fairness.ts';
 import { leftovers, openFiles, stillRuns } from './leftovers.ts';
@@ -71,17 +72,19 @@ export type Ground = {
   readonly world: World;
   readonly folder: string;
   readonly marks: Marks;
+  /** To be called when the workers are gone. */
+  readonly ended: () => void;
 };
 
 /** Workers stand for other machines: on this one they get what is left of the CPU, with all that they start. */
-async function stepBack(fleet: Fleet): Promise<void> {
-  const pids = fleet.workers.map(({ root }) => /^\/proc\/(\d+)\//.exec(root)?.[1] ?? '');
-  await execute('renice', ['-n', '15', '-p', ...pids]);
+function stepBack(fleet: Fleet): Promise<() => void> {
+  return putBehind(fleet.workers.map(({ root }) => /^\/proc\/(\d+)\//.exec(root)?.[1] ?? ''));
 }
 
 async function prepareGround(): Promise<Ground> {
   const fleet = await Fleet.up('storm', sizes.length);
   const folder = spread(mkdtempSync(join(tmpdir(), 'rch-storm-')));
+  let ended = (): void => undefined;
   try {
     const toml = fleet.workers.reduce(
       (text, { id }, at) =>
@@ -90,12 +93,13 @@ async function prepareGround(): Promise<Ground> {
     );
     const world = await World.create(toml, '[queue]\nmax_wait_sec = 600\n');
     world.writeConfig('known_hosts', fleet.knownHosts());
-    await stepBack(fleet);
+    ended = await stepBack(fleet);
     await world.start();
-    return { fleet, world, folder, marks: await Marks.open() };
+    return { fleet, world, folder, marks: await Marks.open(), ended };
   } catch (thrown) {
     rmSync(folder, { recursive: true, force: true });
     await fleet.release();
+    ended();
     throw thrown;
   }
 }
@@ -296,5 +300,6 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
     await ground.world.dispose();
     await execute('rm', ['-rf', ground.folder]);
     await ground.fleet.release();
+    ground.ended();
   }
 }

@@ -116,7 +116,8 @@ function putField(writer: Writer, type: FieldType, value: ValueOf[FieldType]): v
 
 /** Encodes one message as a whole frame. */
 export function encode<T extends MessageTable>(table: T, message: MessageOf<T>): Buffer {
-  const entry = table[message.type];
+  const entries: MessageTable = table;
+  const entry = entries[message.type];
   if (entry === undefined) throw new Error(`no message ${message.type}`);
   const writer: Writer = { buffer: Buffer.allocUnsafe(256), at: FRAME_HEADER };
   const values = message as unknown as Record<string, ValueOf[FieldType]>;
