@@ -1,8 +1,15 @@
 /** A bell that all who wait hear: something changed, look again. */
 export class Changes {
   #waiting = new Set<() => void>();
+  #rings = 0;
+
+  /** How often it rang. */
+  get rings(): number {
+    return this.#rings;
+  }
 
   ring(): void {
+    this.#rings++;
     const waiting = this.#waiting;
     this.#waiting = new Set();
     for (const wake of waiting) wake();

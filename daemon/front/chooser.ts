@@ -18,6 +18,7 @@ import type { LeaseDesk } from './leases.ts';
 import { placeText, type Line, type Ticket } from './line.ts';
 import { LocalFacts } from './local-facts.ts';
 import { loadHere } from './pressure.ts';
+import { Remembered } from './remembered.ts';
 import type { SpeedDesk } from './speed-desk.ts';
 
 export type ChooserParts = {
@@ -45,6 +46,24 @@ const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
 /** `twin`: the same command, whose run may serve this one too. */
 export type Choice = { readonly selection: Selection; readonly twin: Twin | undefined };
 
+type NoWorker = Extract<Selection, { kind: 'none' }>;
+
+/** A command's search for a worker. */
+type Search = {
+  readonly asked: Asked;
+  readonly planned: Planned;
+  /** undefined: it waits for nothing. */
+  readonly ticket: Ticket | undefined;
+  /** Equal for commands of which one run may serve all. */
+  readonly key: string;
+  /** This machine as it was at `at`, ms. */
+  local?: { readonly at: number; readonly facts: MachineFacts };
+  /** What the workers were when it looked last. */
+  standing: string;
+  /** It has waited for those whose facts come late. */
+  waitedFor: boolean;
+};
+
 const nobody: ReadonlySet<string> = new Set();
 
 const insists = ({ caller }: Asked): boolean => caller.forceRemote || caller.worker !== undefined;
@@ -62,6 +81,7 @@ export function coresWished({ candidate }: Asked, { plan, config }: Planned): nu
 export class Chooser {
   readonly #parts: ChooserParts;
   readonly #facts = new LocalFacts();
+  readonly #standing = new Remembered(() => standingOf(this.#parts.fleet.all()));
 
   constructor(parts: ChooserParts) {
     this.#parts = parts;
@@ -107,56 +127,79 @@ export class Chooser {
 
   async #chooseInTurn(asked: Asked, planned: Planned, ticket: Ticket | undefined): Promise<Choice> {
     const { fleet, line } = this.#parts;
-    const { hooks, request } = asked;
+    const { hooks } = asked;
     const begun = performance.now();
-    const tools = toolsOf(planned.plan.requirements);
-    const names = askedOf(planned.plan.requirements);
     const key = hooks.key?.(planned.plan, planned.config) ?? '';
-    let local = await this.localFacts(request, tools);
-    let factsAt = begun;
-    let selection: Selection | undefined;
-    let standing = '';
-    let waitedFor = false;
+    const search: Search = { asked, planned, ticket, key, standing: '', waitedFor: false };
+    let selection: NoWorker | undefined;
     for (;;) {
-      if (performance.now() - factsAt > FACTS_FRESH) {
-        local = await this.localFacts(request, tools);
-        factsAt = performance.now();
-      }
-      const late = await this.#probe(asked, { planned, local }, names);
-      // From here to the reservation nothing is awaited: what is free now is free for this command.
-      const taken = ticket === undefined ? nobody : line.taken(ticket);
-      const wish = this.#wish(asked, { planned, local, taken });
-      const contenders = this.#contenders(planned.subject, late.ids);
-      const joining = this.#joining(contenders, wish, key);
-      if (joining !== undefined) {
-        hooks.chosen?.(key, joining.twin.worker);
-        return joining;
-      }
-      const now = standingOf(contenders);
-      if (selection === undefined || now !== standing || !isBlocked(ticket, taken))
-        selection = select(contenders, wish);
-      standing = now;
-      if (selection.kind === 'none' && late.ids.size > 0 && !waitedFor) {
-        // Nobody else could take it: now those are waited for that take their time.
-        await late.over;
-        waitedFor = true;
-        continue;
+      if (selection === undefined || !this.#looksInVain(search)) {
+        const choice = await this.#look(search);
+        if (choice.selection.kind === 'chosen') return choice;
+        selection = choice.selection;
       }
       if (ticket === undefined || hooks.signal.aborted) return { selection, twin: undefined };
-      if (selection.kind === 'chosen') {
-        this.#reserve(ticket, selection);
-        hooks.chosen?.(key, selection.worker);
-        return { selection, twin: undefined };
-      }
       const waited = performance.now() - begun;
       const patience = this.#patience(asked, planned, selection);
       if (waited >= patience) {
         const end = ticket.wants.size === 0 ? selection : tired(selection, waited);
         return { selection: end, twin: undefined };
       }
-      ticket.wants = new Set(selection.wants);
+      line.want(ticket, new Set(selection.wants));
       hooks.wait(selection.busy ? placeText(line.place(ticket), 'a worker') : this.#connecting());
       await fleet.changes.next(patience - waited, hooks.signal);
+    }
+  }
+
+  /**
+   * Whether it would find what it found before: all that it waits for is wanted by others before it, no other worker came
+   * meanwhile, and nobody runs the same command. Of a long line all are woken at each change, and most for nothing.
+   */
+  #looksInVain({ ticket, key, standing, asked }: Search): boolean {
+    if (ticket === undefined || ticket.wants.size === 0) return false;
+    const { fleet, jobs, line } = this.#parts;
+    if (asked.hooks.signal.aborted) return true;
+    if (this.#standing.of(fleet.changes.rings) !== standing) return false;
+    if (jobs.twinOf(key) !== undefined) return false;
+    const taken = line.taken(ticket);
+    return [...ticket.wants].every((place) => taken.has(place));
+  }
+
+  /** Looks for a worker by facts that are fresh enough, and keeps its slots for the command. */
+  async #look(search: Search): Promise<Choice> {
+    const { fleet, line } = this.#parts;
+    const { asked, planned, ticket, key } = search;
+    const tools = toolsOf(planned.plan.requirements);
+    const names = askedOf(planned.plan.requirements);
+    if (search.local === undefined || performance.now() - search.local.at > FACTS_FRESH) {
+      const at = performance.now();
+      search.local = { at, facts: await this.localFacts(asked.request, tools) };
+    }
+    const { facts: local } = search.local;
+    for (;;) {
+      const late = await this.#probe(asked, { planned, local }, names);
+      // From here to the reservation nothing is awaited: what is free now is free for this command.
+      search.standing = this.#standing.of(fleet.changes.rings);
+      const taken = ticket === undefined ? nobody : line.taken(ticket);
+      const wish = this.#wish(asked, { planned, local, taken });
+      const contenders = this.#contenders(planned.subject, late.ids);
+      const joining = this.#joining(contenders, wish, key);
+      if (joining !== undefined) {
+        asked.hooks.chosen?.(key, joining.twin.worker);
+        return joining;
+      }
+      const selection = select(contenders, wish);
+      if (selection.kind === 'none' && late.ids.size > 0 && !search.waitedFor) {
+        // Nobody else could take it: now those are waited for that take their time.
+        search.waitedFor = true;
+        await late.over;
+        continue;
+      }
+      if (selection.kind === 'chosen' && ticket !== undefined && !asked.hooks.signal.aborted) {
+        this.#reserve(ticket, selection);
+        asked.hooks.chosen?.(key, selection.worker);
+      }
+      return { selection, twin: undefined };
     }
   }
 
@@ -166,11 +209,12 @@ export class Chooser {
     known: { planned: Planned; local: MachineFacts },
     names: readonly string[],
   ): Promise<Late> {
-    const wish = this.#wish(asked, { ...known, taken: nobody });
-    const could = (id: string): boolean =>
-      this.#contenders(known.planned.subject).some(
+    const could = (id: string): boolean => {
+      const wish = this.#wish(asked, { ...known, taken: nobody });
+      return this.#contenders(known.planned.subject).some(
         (each) => each.id === id && couldTake(each, wish),
       );
+    };
     return this.#parts.fleet.ensureProbed(names, could);
   }
 
@@ -268,8 +312,8 @@ export class Chooser {
 }
 
 /** What makes a worker one to wait for, or to go to; slots alone do not. */
-function standingOf(contenders: readonly Contender[]): string {
-  return contenders
+function standingOf(workers: readonly Pick<Contender, 'id' | 'state' | 'health'>[]): string {
+  return workers
     .map(({ id, state, health }) => {
       const factsAt = state.kind === 'connected' ? state.factsAt : 0;
       return `${id} ${state.kind} ${factsAt} ${health.kind} ${graveTrouble(health)?.kind ?? ''}`;
@@ -277,19 +321,7 @@ function standingOf(contenders: readonly Contender[]): string {
     .join('\n');
 }
 
-/**
- * Whether all that it waits for is wanted by others before it: then there is nothing to look for, unless some other
- * worker came meanwhile.
- */
-function isBlocked(ticket: Ticket | undefined, taken: ReadonlySet<string>): boolean {
-  return (
-    ticket !== undefined &&
-    ticket.wants.size > 0 &&
-    [...ticket.wants].every((place) => taken.has(place))
-  );
-}
-
-function tired(selection: Extract<Selection, { kind: 'none' }>, waited: number): Selection {
+function tired(selection: NoWorker, waited: number): NoWorker {
   const seconds = Math.round(waited / 1000);
   return { ...selection, reason: `after ${seconds} s in line ${selection.reason}` };
 }

@@ -118,7 +118,7 @@ export class Fleet {
   ensureProbed(names: readonly string[], could: (id: string) => boolean): Promise<Late> {
     const tools = names.filter((name) => !name.startsWith('/'));
     for (const worker of this.all()) worker.needs(tools);
-    return this.#probing.ensure(() => this.all().filter(({ id }) => could(id)), names);
+    return this.#probing.ensure(() => this.all(), { tools: names, could });
   }
 
   /** Whether somebody wants to see what jobs write. */

@@ -114,6 +114,7 @@ export class Front {
   /** What changed of the leases is about to be written down. */
   #keeping: NodeJS.Timeout | undefined;
   #closing: string | undefined;
+  #leasesVersion = 0;
 
   constructor(options: FrontOptions) {
     const { layout, logger, history, learned, home } = options;
@@ -129,7 +130,7 @@ export class Front {
     const settings = new Settings(layout, home, () => {
       this.#configure();
     });
-    const line = new Line(() => this.#held());
+    const line = this.#makeLine();
     const limits = (): LeaseLimits => {
       const outcome = settings.current();
       return limitsOf(outcome.ok ? outcome.value.config : defaultConfig(), cores);
@@ -288,6 +289,13 @@ export class Front {
     return held;
   }
 
+  #makeLine(): Line {
+    return new Line({
+      cores: () => this.#held(),
+      version: () => this.#jobs.version + this.#leasesVersion,
+    });
+  }
+
   #makeSpeeds(settings: Settings): SpeedDesk {
     const { logger, speeds } = this.#options;
     return new SpeedDesk({
@@ -340,6 +348,7 @@ export class Front {
   }
 
   readonly #leased = (): void => {
+    this.#leasesVersion++;
     this.#keeping ??= setTimeout(() => {
       this.#keepLeases();
     }, KEEP);

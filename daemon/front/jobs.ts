@@ -79,20 +79,29 @@ export class Jobs {
   /** By key: commands that are about to be sent, and results that may answer once more. */
   readonly #twins = new Map<string, Twin>();
   readonly #promised = new Map<string, Promised>();
+  #version = 0;
+
+  /** A larger number after each change of what jobs hold. */
+  get version(): number {
+    return this.#version;
+  }
 
   /** From now on these slots count as taken, until the job is added or `release`d. */
   reserve(id: string, promised: Promised): void {
     this.#promised.set(id, promised);
+    this.#version++;
   }
 
   /** True when something had been reserved. */
   release(id: string): boolean {
+    this.#version++;
     return this.#promised.delete(id);
   }
 
   add(job: Job): void {
     this.#promised.delete(job.line.id);
     this.#jobs.set(job.line.id, job);
+    this.#version++;
   }
 
   get(id: string): Job | undefined {
@@ -110,6 +119,7 @@ export class Jobs {
   remove(id: string): Job | undefined {
     const job = this.#jobs.get(id);
     this.#jobs.delete(id);
+    this.#version++;
     return job;
   }
 
@@ -150,6 +160,7 @@ export class Jobs {
   joined(id: string, to: string): void {
     const job = this.#jobs.get(id);
     if (job === undefined) return;
+    this.#version++;
     const own = { ...job.line };
     delete own.joined;
     if (to === '') this.#jobs.set(id, { ...job, phase: 'waiting', line: own });

@@ -213,12 +213,10 @@ export class LeaseDesk {
       lease.onEnd(now - lease.since);
       ended = true;
     }
+    if (ended) this.#parts.changed();
     this.#measureIdle(now);
     this.#admit();
-    if (ended) {
-      this.#parts.changed();
-      this.#parts.changes.ring();
-    }
+    if (ended) this.#parts.changes.ring();
     if (this.#leases.size > 0 || this.#waiters.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;

@@ -6,6 +6,7 @@ import type { Priority } from '../../src/config/waiting-schema.ts';
 import type { WaitingCommand } from '../../src/protocol/methods.ts';
 import { inOrder } from '../lifecycle/queue.ts';
 import type { CallerIdentity } from './caller.ts';
+import { Remembered } from './remembered.ts';
 
 /** The place of those who want to run here; no worker is called so. */
 export const HERE = '';
@@ -27,29 +28,48 @@ export type Entry = {
 };
 
 /** `wants` is empty until it is known what it waits for: it then stands in nobody's way. */
-export type Ticket = Entry & { readonly since: number; wants: ReadonlySet<string> };
+export type Ticket = Entry & { readonly since: number; readonly wants: ReadonlySet<string> };
+
+type Standing = { -readonly [Name in keyof Ticket]: Ticket[Name] };
+
+/** What running commands hold. */
+export type Held = {
+  /** Cores by key of the caller. */
+  readonly cores: () => ReadonlyMap<string, number>;
+  /** A larger number after each change of that. */
+  readonly version: () => number;
+};
 
 type Ordered = { caller: string; priority: Priority; since: number; cores: number; ticket: Ticket };
 
 export class Line {
-  readonly #held: () => ReadonlyMap<string, number>;
+  readonly #held: Held;
   readonly #served = new Map<string, number>();
   readonly #tickets = new Set<Ticket>();
+  #version = 0;
+  readonly #ordered = new Remembered(() => this.#sorted());
 
-  /** `held`: cores that each caller's running commands hold, by key. */
-  constructor(held: () => ReadonlyMap<string, number>) {
+  constructor(held: Held) {
     this.#held = held;
   }
 
   join(entry: Entry, wants: ReadonlySet<string> = new Set()): Ticket {
     const ticket: Ticket = { ...entry, since: performance.now(), wants };
     this.#tickets.add(ticket);
+    this.#version++;
     return ticket;
+  }
+
+  /** From now on it waits for these places. */
+  want(ticket: Standing, wants: ReadonlySet<string>): void {
+    ticket.wants = wants;
   }
 
   /** `served`: it got what it wanted, so that its caller's next turn comes later. May be called again. */
   leave(ticket: Ticket, served: boolean): void {
-    if (!this.#tickets.delete(ticket) || !served) return;
+    if (!this.#tickets.delete(ticket)) return;
+    this.#version++;
+    if (!served) return;
     const { key } = ticket.caller;
     this.#served.delete(key);
     this.#served.set(key, performance.now());
@@ -103,6 +123,10 @@ export class Line {
   }
 
   #order(): Ticket[] {
+    return this.#ordered.of(this.#version + this.#held.version());
+  }
+
+  #sorted(): Ticket[] {
     const waiting = [...this.#tickets].map((ticket): Ordered => ({
       caller: ticket.caller.key,
       priority: ticket.priority,
@@ -110,7 +134,7 @@ export class Line {
       cores: ticket.cores,
       ticket,
     }));
-    const held = this.#held();
+    const held = this.#held.cores();
     const now = performance.now();
     return inOrder({ waiting, held, served: this.#served, now }).map(({ ticket }) => ticket);
   }

@@ -31,11 +31,20 @@ export class Probing {
   /** Did not answer when they were asked last. */
   readonly #mute = new WeakSet<Worker>();
 
-  /** Has all of `workers` told, not long ago, of these tools; `workers` is asked again for those that connected since. */
-  async ensure(workers: () => readonly Worker[], tools: readonly string[]): Promise<Late> {
+  /**
+   * Has all of `workers` that could take a command told, not long ago, of these tools; `workers` is asked again for those
+   * that connected since.
+   */
+  async ensure(
+    workers: () => readonly Worker[],
+    of: { readonly tools: readonly string[]; readonly could: (id: string) => boolean },
+  ): Promise<Late> {
+    const { tools, could } = of;
     const asked = new Map<Worker, Probe>();
     for (;;) {
-      const now = workers().filter((worker) => !asked.has(worker) && stale(worker, tools));
+      const now = workers().filter(
+        (worker) => !asked.has(worker) && stale(worker, tools) && could(worker.id),
+      );
       if (now.length === 0) break;
       const probes = now.map((worker) => ({ worker, probe: this.#probe(worker, tools) }));
       for (const { worker, probe } of probes) asked.set(worker, probe);

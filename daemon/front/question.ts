@@ -431,7 +431,9 @@ export class Question {
   }
 
   #say(text: string): void {
-    if (text === this.#text || this.#noticed() === 'never') return;
+    // Only a terminal shows it.
+    if (text === this.#text || this.#ask.errKind !== StreamKind.tty) return;
+    if (this.#noticed() === 'never') return;
     this.#text = text;
     this.#reply({ type: 'wait', text });
   }

@@ -148,7 +148,7 @@ export function watchMetadata(value: CargoMetadata, watch: Watch): void {
   watch(`${value.workspace_root}/Cargo.toml`);
   const target = value.target_directory;
   const look = (path: string): void => {
-    watch(path, path === posix.dirname(target) ? posix.basename(target) : undefined);
+    watch(path, path === posix.dirname(target) ? posix.basename(target) : '');
   };
   for (const each of value.packages) {
     const folder = posix.dirname(each.manifest_path);

@@ -83,13 +83,17 @@ export function stampOf(path: string): string {
   return `${stat.dev}.${stat.ino}.${stat.size}.${stat.mtimeNs}.${stat.ctimeNs}.${stat.mode}`;
 }
 
-/** Which folder is at `path`, and which files and folders it has besides one; equal while neither changes. */
+/**
+ * Which folder is at `path`, and which files and folders it has besides one; equal while neither changes. Of what is no
+ * folder that can be read, its stamp.
+ */
 export function namesOf(path: string, besides: string): string {
   const stat = tried(() => statSync(bytesOf(path), { bigint: true, throwIfNoEntry: false }));
+  if (stat?.isDirectory() !== true) return stampOf(path);
   const entries = tried(() =>
     readdirSync(bytesOf(path), { encoding: 'buffer', withFileTypes: true }),
   );
-  if (stat === undefined || entries === undefined) return '-';
+  if (entries === undefined) return stampOf(path);
   const names = entries.map((each) => [each.name.toString('latin1'), each.isDirectory()] as const);
   const others = names
     .filter(([name]) => name !== besides)

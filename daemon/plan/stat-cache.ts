@@ -3,26 +3,35 @@ import { statSync } from 'node:fs';
 import { bytesOf, namesOf, stampOf } from './files.ts';
 
 /**
- * Tells the cache which files and folders an entry depends on. Of a folder with `besides`, only which other names it has
- * matters: what comes and goes in it under that name changes its time, and nothing else.
+ * Tells the cache which files and folders an entry depends on. Of a folder with `besides`, only which names it has
+ * matters, that one left out: its times change with results that are placed in it, too.
  */
 export type Watch = (path: string, besides?: string) => void;
 
-type Stamp = { readonly stamp: string; readonly besides: string | undefined };
+/** `names`: of a folder of which these alone matter; `stamp` then only saves reading them, and is '' where it cannot. */
+type Stamp = { stamp: string; readonly names: string | undefined; readonly besides: string };
 type Stamps = Map<string, Stamp>;
 type Entry<T> = { readonly stamps: Stamps; readonly value: T };
-
-const stamped = (path: string, besides: string | undefined): string =>
-  besides === undefined ? stampOf(path) : namesOf(path, besides);
 
 function watching(stamps: Stamps): Watch {
   return (path, besides) => {
     // Whoever needs the whole of a folder has it.
     const known = stamps.get(path);
-    if (known !== undefined && (known.besides === undefined || known.besides === besides)) return;
-    const wanted = known === undefined ? besides : undefined;
-    stamps.set(path, { stamp: stamped(path, wanted), besides: wanted });
+    if (known !== undefined && (known.names === undefined || known.besides === besides)) return;
+    const stamp = stampOf(path);
+    const names = known === undefined && besides !== undefined ? namesOf(path, besides) : undefined;
+    const settled = names === undefined || !racyNow(path);
+    stamps.set(path, { stamp: settled ? stamp : '', names, besides: besides ?? '' });
   };
+}
+
+/** Whether what is at a path is what it was; notes when a folder with the same names has other times now. */
+function holds(path: string, known: Stamp): boolean {
+  const stamp = stampOf(path);
+  if (stamp === known.stamp) return true;
+  if (known.names === undefined || namesOf(path, known.besides) !== known.names) return false;
+  known.stamp = racyNow(path) ? '' : stamp;
+  return true;
 }
 
 /** A file changed so shortly before it was read may change again under the same mtime (kernel ticks are coarse). */
@@ -36,10 +45,19 @@ function isRacy(path: string, since: number): boolean {
   return stat !== undefined && Math.max(stat.mtimeMs, stat.ctimeMs) > since;
 }
 
+/** Whether the times of what is at a path may still stand when it changes once more. */
+function racyNow(path: string): boolean {
+  try {
+    return isRacy(path, Date.now() - RACY_MS);
+  } catch {
+    return true;
+  }
+}
+
 function racy(stamps: Stamps, now: number): boolean {
-  for (const [path, { besides }] of stamps) {
+  for (const [path, { names }] of stamps) {
     try {
-      if (isRacy(path, now - (besides === undefined ? RACY_MS : RACY_NAMES_MS))) return true;
+      if (isRacy(path, now - (names === undefined ? RACY_MS : RACY_NAMES_MS))) return true;
     } catch {
       return true;
     }
@@ -89,8 +107,8 @@ export class StatCache<T> {
   #known(key: string): Entry<T> | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    for (const [path, { stamp, besides }] of entry.stamps) {
-      if (stamped(path, besides) !== stamp) {
+    for (const [path, stamp] of entry.stamps) {
+      if (!holds(path, stamp)) {
         this.#entries.delete(key);
         return undefined;
       }

@@ -97,13 +97,15 @@ type Command = {
 class Machine {
   readonly commands: Command[] = [];
   readonly wrong: string[] = [];
-  readonly line = new Line(() => this.#held());
+  readonly line = new Line({ cores: () => this.#held(), version: () => this.#versionOfHeld() });
   readonly desk = new LeaseDesk({
     line: this.line,
     limits: () => ({ cores: LIMIT, longestWait: LONGEST }),
     changes: new Changes(),
     changed: () => undefined,
   });
+  #version = 0;
+  #heldThen = '';
   /** ms that the machine has been idle by now. */
   #idle = 0;
   /** Those who may be let go at this moment, the first one first. */
@@ -118,6 +120,13 @@ class Machine {
     for (const { holder, cores } of this.in('runs'))
       held.set(holder.caller.key, (held.get(holder.caller.key) ?? 0) + cores);
     return held;
+  }
+
+  #versionOfHeld(): number {
+    const held = JSON.stringify([...this.#held()]);
+    if (held !== this.#heldThen) this.#version++;
+    this.#heldThen = held;
+    return this.#version;
   }
 
   #command(caller: string, cores: number, priority: Priority = 'normal'): Command {

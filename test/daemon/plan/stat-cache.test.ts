@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -72,4 +72,30 @@ it('minds all of a folder that somebody needs whole', async () => {
   expect(await asked(cache, watch)).toBe(1);
   mkdirSync(join(folder, 'target'));
   expect(await asked(cache, watch)).toBe(2);
+});
+
+it('does not mind the times of a folder whose names matter, and minds what comes as it gets them', async () => {
+  const cache = new StatCache<number>();
+  const watch = (tell: Watch): void => {
+    tell(folder, '');
+    tell(join(folder, 'src'), '');
+  };
+  mkdirSync(join(folder, 'src'));
+  await rest();
+  expect(await asked(cache, watch)).toBe(1);
+  // As when results were placed below it.
+  const { atime, mtime } = statSync(folder);
+  utimesSync(folder, atime, mtime);
+  expect(await asked(cache, watch)).toBe(1);
+  writeFileSync(join(folder, 'build.rs'), '');
+  utimesSync(folder, atime, mtime);
+  await rest();
+  expect(await asked(cache, watch)).toBe(2);
+  rmSync(join(folder, 'src'), { recursive: true });
+  writeFileSync(join(folder, 'src'), '');
+  await rest();
+  expect(await asked(cache, watch)).toBe(3);
+  writeFileSync(join(folder, 'src'), 'longer');
+  await rest();
+  expect(await asked(cache, watch)).toBe(4);
 });
