@@ -1,6 +1,5 @@
 /** Decides a question: by its name and arguments alone where that is enough, else by plan, cost and workers. */
 import { defaultConfig } from '../../src/config/schema.ts';
-import type { PlannedRoot } from '../../src/protocol/ipc.ts';
 import { classify } from '../classify/classify.ts';
 import { keptByRules, type Rules } from '../classify/confidence.ts';
 import type { AliasLookup, Request } from '../classify/request.ts';
@@ -10,7 +9,6 @@ import { aliasesOf } from '../plan/aliases.ts';
 import { withholder } from '../../src/config/environment.ts';
 import { BuildScanner } from '../plan/build-needs.ts';
 import { PlanCaches } from '../plan/caches.ts';
-import type { Told } from '../plan/needs/told-project.ts';
 import { plan } from '../plan/plan.ts';
 import { projectOf } from '../plan/project.ts';
 import { fitting } from '../select/patterns.ts';
@@ -29,6 +27,7 @@ import {
 } from './decision.ts';
 import { withVariables } from './request.ts';
 import { settingsOf } from './request.ts';
+import { Looks } from './looks.ts';
 import { loadHere } from './pressure.ts';
 import { brokenReason, type Settings } from './settings.ts';
 
@@ -39,8 +38,6 @@ export type DeciderParts = ChooserParts & {
 
 /** ms for a cargo metadata or the like. */
 const PLAN_DEADLINE = 30_000;
-/** ms for a link to look at a project. */
-const LOOK_DEADLINE = 10_000;
 /** ms of estimate from which a command that stays here takes a lease. */
 const HEAVY = 1000;
 
@@ -70,9 +67,11 @@ export class Decider {
   readonly #caches = new PlanCaches();
   readonly #scanner = new BuildScanner();
   readonly #chooser: Chooser;
+  readonly #looks: Looks;
 
   constructor(parts: DeciderParts) {
     this.#parts = parts;
+    this.#looks = new Looks(parts);
     this.#chooser = new Chooser(parts);
   }
 
@@ -225,13 +224,14 @@ export class Decider {
 
   /** Plans, and says what the project and its past have to say. */
   async #plan(asked: Asked, fetched = false): Promise<Planned | LocalDecision> {
+    const foreseen = fetched ? undefined : this.#looks.foresee(asked);
     const base = this.#around(asked.request.cwd);
     if (!base.ok) return stay(asked, brokenReason(base));
     const { candidate, reasons } = asked;
     const request = withVariables(asked.request, base.value.config.execution.env);
     const looks: Look[] = [];
     const made = await plan(request, candidate, {
-      look: (root, last) => this.#lookAt(asked, root, { last, looks }),
+      look: (root, last) => this.#looks.at(asked, { root, last }, { looks, foreseen }),
       caches: this.#caches,
       scanner: this.#scanner,
       withheld: withholder(base.value.config.environment),
@@ -271,24 +271,6 @@ export class Decider {
     if (size.remote) return { plan: made.value, config, subject, worth: size, look: looks.at(-1) };
     this.#parts.experience.keptHere(placeOf(subject), subject.kind);
     return stay(asked, size.reason, { weight: this.#weightOf(made.value.estimateMs), subject });
-  }
-
-  /** Has the link look whose worker is the likely one: the one that has the project, else the only one there is. */
-  async #lookAt(
-    asked: Asked,
-    root: PlannedRoot,
-    of: { readonly last: string; readonly looks: Look[] },
-  ): Promise<Told | undefined> {
-    const { fleet, experience } = this.#parts;
-    const ready = fleet.all().filter(({ state }) => state.kind === 'connected');
-    const missing = (id: string): number => experience.prospect(root.path, '', id).missing;
-    const [nearest] = ready.toSorted((a, b) => missing(a.id) - missing(b.id));
-    const { worker: named } = asked.caller;
-    const worker = named === undefined ? nearest : ready.find(({ id }) => id === named);
-    const told = await worker?.requests.look(root, of.last, LOOK_DEADLINE);
-    if (worker === undefined || told?.ok !== true) return undefined;
-    of.looks.push({ worker: worker.id, name: told.value.look });
-    return told.value;
   }
 
   /** Runs what must be run here first (cargo fetch), and plans again after it. */

@@ -8,7 +8,7 @@ import type { Snapshot } from '../../src/tree/tree.ts';
 
 /** ms for which a command takes what its plan's look saw for what stands here when it starts. */
 const FRESH = 250;
-/** Paths of which the last change is known; beyond, everybody is told everything again. */
+/** Changes that are remembered; beyond, everybody is told everything again. */
 const MOST_CHANGED = 200_000;
 
 export type Early = {
@@ -29,19 +29,26 @@ export type News = {
 export class EarlyLooks {
   #id = randomBytes(6).toString('hex');
   #count = 0;
-  /** The number of the look that told of it last. */
-  readonly #changed = new Map<RawPath, number>();
+  /** What looks found changed, with their numbers, oldest first. */
+  #changed: { readonly count: number; readonly paths: readonly RawPath[] }[] = [];
+  #kept = 0;
   #last: Early | undefined;
 
   /** Somebody looked, for whatever: what was seen before it is old. */
   looked(changes: readonly Change[]): void {
     this.#last = undefined;
     this.#count += 1;
-    if (this.#changed.size + changes.length > MOST_CHANGED) {
-      this.#changed.clear();
+    if (changes.length === 0) return;
+    // Nobody goes on from a look before the first one of a name.
+    if (this.#count === 1) return;
+    if (this.#kept + changes.length > MOST_CHANGED) {
+      this.#changed = [];
+      this.#kept = 0;
       this.#id = randomBytes(6).toString('hex');
+      return;
     }
-    for (const { path } of changes) this.#changed.set(path, this.#count);
+    this.#changed.push({ count: this.#count, paths: changes.map(({ path }) => path) });
+    this.#kept += changes.length;
   }
 
   /** What was just seen may serve the next command. */
@@ -63,15 +70,24 @@ export class EarlyLooks {
     const whole = id !== this.#id;
     const news = { whole, put: [], links: [], gone: [] };
     const told: News = { look: `${this.#id}:${this.#count}`, ...news };
-    const after = Number(count);
-    const paths = whole ? manifest.keys() : this.#changed.keys();
-    for (const path of paths) {
-      if ((!whole && (this.#changed.get(path) ?? 0) <= after) || !wanted(path)) continue;
+    for (const path of whole ? manifest.keys() : this.#since(Number(count))) {
+      if (!wanted(path)) continue;
       const kind = manifest.get(path)?.kind;
       if (kind === 'file' || kind === 'hardlink') told.put.push(path);
       else if (kind === 'symlink') told.links.push(path);
       else told.gone.push(path);
     }
     return told;
+  }
+
+  /** What changed after the look of that number. */
+  #since(count: number): Set<RawPath> {
+    const paths = new Set<RawPath>();
+    for (let at = this.#changed.length - 1; at >= 0; at--) {
+      const round = this.#changed[at];
+      if (round === undefined || round.count <= count) break;
+      for (const path of round.paths) paths.add(path);
+    }
+    return paths;
   }
 }

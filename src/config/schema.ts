@@ -405,7 +405,10 @@ export const configSchema = z.strictObject({
 });
 export type Config = z.infer<typeof configSchema>;
 
-/** The settings nobody changed. */
+let defaults: Config | undefined;
+
+/** The settings nobody changed; the same object each time. */
 export function defaultConfig(): Config {
-  return configSchema.parse({});
+  defaults ??= configSchema.parse({});
+  return defaults;
 }
