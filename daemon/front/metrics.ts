@@ -124,6 +124,8 @@ export class Metrics implements JobWatcher {
 
   constructor(status: () => StatusReply) {
     this.#status = status;
+    // Whoever asks before the first tick finds the name already.
+    for (const quantile of ['0.5', '0.99', '1']) this.#gauges.lag.set({ quantile }, 0);
     this.#lag.enable();
   }
 

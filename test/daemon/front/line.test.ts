@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { EndKind } from '../../../src/protocol/shim.ts';
+import { EndKind, StreamKind, type Ask } from '../../../src/protocol/shim.ts';
 import { House, type Launcher, type LinkScript } from './rig.ts';
 
 const { SIGINT } = constants.signals;
@@ -41,8 +41,15 @@ async function there(env: Readonly<Record<string, string>> = {}): Promise<Launch
 let running: Parameters<LinkScript['done']>[0];
 
 /** A make that has to wait as number `place` in line. */
-async function waits(place: number, env: Readonly<Record<string, string>>): Promise<Launcher> {
-  const launcher = await house.make(folder, env);
+/** Standard error is a terminal. */
+const shown = { errKind: StreamKind.tty } as const;
+
+async function waits(
+  place: number,
+  env: Readonly<Record<string, string>>,
+  more: Partial<Ask> = {},
+): Promise<Launcher> {
+  const launcher = await house.make(folder, env, more);
   await launcher.expect('ack');
   await house.until(`place ${place}`, (status) => status.queue.length === place);
   return launcher;
@@ -94,7 +101,7 @@ test('the place in line is told, and told anew when it is another', async () => 
   await oneSlot();
   await there();
   const first = await waits(1, { RCH_CALLER: 'a' });
-  const second = await waits(2, { RCH_CALLER: 'b' });
+  const second = await waits(2, { RCH_CALLER: 'b' }, shown);
   await second.says('rch: place 2 of 2 in line for a worker');
   await house.call('cancel', { job: (await house.call('queue', {}))[0]?.id ?? '' });
   expect(await first.expect('exit')).toMatchObject({ kind: EndKind.signaled, value: SIGINT });
@@ -171,7 +178,7 @@ test('heavy commands here keep no more cores than local.max_cores, and are bound
     expect(bound.cpus).toHaveLength(1);
     await wide.expect('local');
   } else expect(bound?.type).toBe('local');
-  const second = await house.ask(['make']);
+  const second = await house.ask(['make'], shown);
   await second.expect('ack');
   await second.says('rch: place 1 of 1 in line for its turn here');
   const probe = await house.ask(['gcc', '--version']);
