@@ -3,8 +3,10 @@ import { fail } from '../../src/base/result.ts';
 import { agentFacts, benchmarkFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront } from '../../src/protocol/ipc.ts';
 import { isSourcePath } from '../plan/needs/source-name.ts';
+import { lookThere } from '../sync/look-there.ts';
 import type { RootBook } from '../sync/shared-root.ts';
 import type { AgentClient } from './agent-client.ts';
+import { peerOf } from './peer.ts';
 
 type Of<Type extends FrontToLink['type']> = Extract<FrontToLink, { type: Type }>;
 
@@ -23,7 +25,7 @@ export class Errands {
 
   /** Looks at a root that nobody uses now; a job that commits meanwhile waits for the end of it. */
   async look({ request, last, root: planned }: Of<'look'>): Promise<void> {
-    const { book, tell } = this.#needs;
+    const { book, client, tell } = this.#needs;
     const root = book.get(planned);
     if (root.lock.busy) {
       tell({ type: 'failed', request, reason: 'a job is at work in it' });
@@ -33,13 +35,14 @@ export class Errands {
     try {
       const since = Date.now();
       const begun = performance.now();
+      const there = lookThere(root, peerOf(client));
       const snapshot = await root.look();
       const took = performance.now() - begun;
       if (!snapshot.ok) {
         tell({ type: 'failed', request, reason: snapshot.failure.reason });
         return;
       }
-      root.early.keep({ snapshot: snapshot.value, begun, took });
+      root.early.keep({ snapshot: snapshot.value, begun, took, there });
       const news = root.early.newsSince(last, snapshot.value.manifest, isSourcePath);
       tell({ type: 'looked', request, told: { ...news, since } });
     } finally {

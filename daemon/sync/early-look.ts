@@ -16,6 +16,8 @@ export type Early = {
   /** performance.now() when it began, and what it took; ms. */
   readonly begun: number;
   readonly took: number;
+  /** What came of the look at the worker's tree that went with it: whether it is what was agreed. */
+  readonly there: Promise<boolean>;
 };
 
 export type News = {

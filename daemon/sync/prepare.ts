@@ -4,6 +4,8 @@ import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { PlannedJob, PlannedRoot } from '../../src/protocol/ipc.ts';
 import type { Snapshot } from '../../src/tree/tree.ts';
 import type { ReadyRoot } from '../exec/spec.ts';
+import type { Early } from './early-look.ts';
+import { lookThere } from './look-there.ts';
 import { isBelow } from './outgoing.ts';
 import type { Hold, RootLock } from './root-lock.ts';
 import { Push, type PushFailure, type PushPeer } from './push.ts';
@@ -278,11 +280,9 @@ class Taking {
 /** The tree as it stands now, or as it stood a moment ago when the command's plan was made. */
 async function lookAt(
   root: SharedRoot,
-  planned: { readonly look: string; readonly checksum: boolean },
+  early: Early | undefined,
   times: PrepareTimes,
 ): Promise<Result<Snapshot>> {
-  const early = root.early.take(planned.checksum ? '' : planned.look);
-  if (planned.checksum) root.tree.forget();
   if (early !== undefined) {
     times.early += early.took;
     times.scan += early.took;
@@ -294,25 +294,6 @@ async function lookAt(
   return snapshot;
 }
 
-/**
- * Has the agent look at its tree while we look at ours: what somebody else did to it must not come back as the work of
- * the job. False: it was changed, and is at no epoch any more.
- */
-async function lookThere(root: SharedRoot, peer: PushPeer): Promise<boolean> {
-  const { key, epoch } = root;
-  if (epoch === undefined || !peer.ours()) return true;
-  const answer = await peer.request(
-    (request) => [{ type: 'look', request, root: key, from: epoch }],
-    () => false,
-  );
-  const changed = answer.ok && answer.value.type === 'syncMismatch';
-  if (!changed) return true;
-  // A sync that went out meanwhile was told the same, and has mended it.
-  if (root.epoch !== epoch) return root.epoch !== undefined;
-  root.distrust();
-  return false;
-}
-
 async function synchronise(
   job: PlannedJob,
   at: { readonly root: SharedRoot; readonly plan: PlannedRoot; readonly taking: Taking },
@@ -322,14 +303,12 @@ async function synchronise(
   const caches = relativeTo(root.path, job.caches);
   let last: PushFailure = { reason: 'files kept changing while they were sent' };
   let whole: boolean = false;
-  needs.looks.push(lookThere(root, needs.peer));
+  const early = root.early.take(job.checksum ? '' : job.look);
+  if (job.checksum) root.tree.forget();
+  needs.looks.push(early?.there ?? lookThere(root, needs.peer));
   for (let look = 0; look < LOOKS; look++) {
     if (plan.git !== undefined) needs.phase(`gathering git's history in ${plan.git}`);
-    const snapshot = await lookAt(
-      root,
-      look === 0 ? job : { look: '', checksum: false },
-      needs.times,
-    );
+    const snapshot = await lookAt(root, look === 0 ? early : undefined, needs.times);
     if (!snapshot.ok) return snapshot;
     if (plan.policy === 'project' && snapshot.value.bytes > job.maxRootBytes)
       return fail(

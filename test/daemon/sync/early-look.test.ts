@@ -50,7 +50,7 @@ test('a look serves one command, and none after another look', () => {
   const seen = snapshot(new Map());
   const look = (): string => {
     looks.looked([]);
-    looks.keep({ snapshot: seen, begun: performance.now(), took: 0 });
+    looks.keep({ snapshot: seen, begun: performance.now(), took: 0, there: Promise.resolve(true) });
     return looks.newsSince('', seen.manifest, any).look;
   };
   const name = look();
@@ -62,6 +62,11 @@ test('a look serves one command, and none after another look', () => {
   look();
   expect(looks.take('')).toBeUndefined();
   looks.looked([]);
-  looks.keep({ snapshot: seen, begun: performance.now() - 60_000, took: 0 });
+  looks.keep({
+    snapshot: seen,
+    begun: performance.now() - 60_000,
+    took: 0,
+    there: Promise.resolve(true),
+  });
   expect(looks.take(looks.newsSince('', seen.manifest, any).look)).toBeUndefined();
 });
