@@ -91,6 +91,8 @@ async function run(foreground: boolean): Promise<string | undefined> {
   const journal = { history, ...openFiles(layout, complain) };
   const front = new Front({
     ...{ layout, version, home, logger, ...journal },
+    // Whoever keeps one in the foreground (systemd, a person) has chosen its place.
+    mayLeave: !foreground,
     onLogPlace: (now) => {
       log.moveTo(logPlaceOf(layout, now));
     },

@@ -11,6 +11,7 @@ import { hereMs } from '../select/worth.ts';
 import type { Asked, Planned } from './asked.ts';
 import { placeOf, type Subject } from './decision.ts';
 import { graveTrouble } from '../lifecycle/health.ts';
+import type { WorkerState } from '../lifecycle/worker.ts';
 import type { Fleet } from './fleet.ts';
 import type { Late } from './probing.ts';
 import type { Jobs, Twin } from './jobs.ts';
@@ -36,6 +37,8 @@ export type ChooserParts = {
 /** ms that a command waits for a worker whose first connection is under way; longer when the caller insists. */
 const CONNECT_PATIENCE = 3000;
 const CONNECT_PATIENCE_FORCED = 60_000;
+/** ms that a caller who insists waits for a connection which was lost just now. */
+const RETURN_PATIENCE_FORCED = 10_000;
 /** ms that a caller who insists waits for a slot at the least. */
 const SLOT_PATIENCE_FORCED = 600_000;
 /** ms of waiting after which this machine's facts are taken again. */
@@ -246,7 +249,7 @@ export class Chooser {
       const usual = config.queue.enabled ? config.queue.maxWaitSec * 1000 : 0;
       return insists(asked) ? Math.max(SLOT_PATIENCE_FORCED, usual) : usual;
     }
-    if (!selection.pending) return 0;
+    if (!selection.pending) return selection.returning ? RETURN_PATIENCE_FORCED : 0;
     return insists(asked) ? CONNECT_PATIENCE_FORCED : CONNECT_PATIENCE;
   }
 
@@ -267,8 +270,10 @@ export class Chooser {
     late: ReadonlySet<string> = nobody,
   ): Contender[] {
     const { fleet, experience, jobs, speeds } = this.#parts;
+    const now = performance.now();
     return fleet.all().map((worker) => ({
       id: worker.id,
+      lostMs: lostMs(worker.state, now),
       priority: worker.worker.priority,
       state: worker.state,
       health: worker.health,
@@ -294,6 +299,7 @@ export class Chooser {
           : { requirements: known.planned.plan.requirements, local: known.local },
       slots: known === undefined ? 1 : coresWished(asked, known.planned),
       taken: known?.taken ?? nobody,
+      returnMs: insists(asked) ? RETURN_PATIENCE_FORCED : 0,
       worker: asked.caller.worker,
       workers: asked.caller.workers,
       tried: asked.hooks.tried,
@@ -309,6 +315,11 @@ export class Chooser {
       outputsKnown: known === undefined || known.planned.plan.outputs !== undefined,
     };
   }
+}
+
+function lostMs(state: WorkerState, now: number): number | undefined {
+  const away = state.kind === 'unreachable' || state.kind === 'connecting';
+  return away && state.lost !== undefined ? now - state.lost : undefined;
 }
 
 /** What makes a worker one to wait for, or to go to; slots alone do not. */

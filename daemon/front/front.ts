@@ -75,6 +75,8 @@ export type FrontOptions = {
   readonly leaseFile: LeaseFile;
   /** The log goes where these say. */
   readonly onLogPlace: (general: Config['general']) => void;
+  /** It may end when nobody asks from where it runs: a launcher started it, and would start the next one where that is. */
+  readonly mayLeave: boolean;
   /** Begins to stop the whole daemon. */
   readonly onStop: (how: StopKind) => void;
 };
@@ -85,8 +87,9 @@ function pidFileOf(logger: Logger): PidFile {
   });
 }
 
-function strangersOf({ logger, onStop }: FrontOptions): Strangers {
+function strangersOf({ logger, onStop, mayLeave }: FrontOptions): Strangers {
   return new Strangers(() => {
+    if (!mayLeave) return;
     logger.info('nobody asks from where this daemon runs any more; somebody does from elsewhere');
     onStop('drain');
   });

@@ -18,8 +18,8 @@ import type { Config } from '../../src/config/schema.ts';
 import type { WorkerConfig } from '../../src/config/worker-schema.ts';
 import { helloOf, mannersOf } from '../lifecycle/hello.ts';
 
-/** ms that a look at the files holds. */
-const FRESH = 1000;
+/** ms that a look at the files holds: less than it takes to edit one and then to run a command. */
+const FRESH = 20;
 /** Projects whose own files are remembered. */
 const MOST_PROJECTS = 500;
 

@@ -33,6 +33,7 @@ export type WorkerState =
       readonly since: number;
       readonly attempt: number;
       readonly reason: string;
+      readonly lost?: number | undefined;
       /** What of the agent is being brought there. */
       readonly upload?: Upload;
     }
@@ -59,6 +60,8 @@ export type WorkerState =
       readonly kind: 'unreachable';
       readonly since: number;
       readonly reason: string;
+      /** When a connection that stood was lost; undefined where none did since the link was made. */
+      readonly lost?: number | undefined;
       /** What the user can do; empty when we do not know. */
       readonly next: string;
     }
@@ -98,6 +101,20 @@ function lastReason(state: WorkerState): string {
     case 'draining':
       return '';
   }
+}
+
+/** When the connection was lost that the next attempt is to bring back. */
+function lostAt(state: WorkerState, now: number): number | undefined {
+  if (state.kind === 'connected') return now;
+  return state.kind === 'connecting' || state.kind === 'unreachable' ? state.lost : undefined;
+}
+
+function unreachable(
+  before: WorkerState,
+  { reason, next }: { readonly reason: string; readonly next: string },
+  now: number,
+): WorkerState {
+  return { kind: 'unreachable', since: now, reason, next, lost: lostAt(before, now) };
 }
 
 function slotsOf(facts: AgentFacts): Slots {
@@ -142,6 +159,7 @@ export function transition(state: WorkerState, event: WorkerEvent, now: number):
         since: now,
         attempt: event.attempt,
         reason: lastReason(state),
+        lost: lostAt(state, now),
       };
     case 'uploading':
       return state.kind === 'connecting' ? { ...state, upload: event.upload } : state;
@@ -160,9 +178,9 @@ export function transition(state: WorkerState, event: WorkerEvent, now: number):
         silentMs: 0,
       };
     case 'disconnected':
-      return { kind: 'unreachable', since: now, reason: event.reason, next: event.next };
+      return unreachable(state, event, now);
     case 'died':
-      return { kind: 'unreachable', since: now, reason: event.reason, next: '' };
+      return unreachable(state, { reason: event.reason, next: '' }, now);
     case 'slots':
       return state.kind === 'connected'
         ? {

@@ -12,6 +12,8 @@ export type Contender = {
   readonly priority: number;
   readonly state: WorkerState;
   readonly health: Health;
+  /** ms since a connection was lost that may be back at any moment; undefined where none was. */
+  readonly lostMs?: number | undefined;
   /** Slots of jobs that were sent there and have not ended. */
   readonly ownSlots: number;
   /** Names of tools and paths that its facts are known to cover: a tool not in `facts.tools` but here is missing there. */
@@ -31,6 +33,8 @@ export type Wish = {
   readonly slots: number;
   /** Workers that commands before this one in line wait for. */
   readonly taken: ReadonlySet<string>;
+  /** ms after its loss for which a connection is waited for; 0 for whoever would rather run here at once. */
+  readonly returnMs: number;
   /** RCH_WORKER. */
   readonly worker: string | undefined;
   /** RCH_WORKERS. */
@@ -83,7 +87,10 @@ export type Selection =
       readonly slots: number;
       readonly table: readonly WorkerVerdict[];
     }
-  /** `busy`: workers that only lack a free slot; worth waiting for. `pending`: workers that are about to connect. */
+  /**
+   * `busy`: workers that only lack a free slot; worth waiting for. `pending`: workers that are about to connect;
+   * `returning`: whose connection was lost just now.
+   */
   | {
       readonly kind: 'none';
       readonly cause: FallbackCause;
@@ -93,6 +100,7 @@ export type Selection =
       /** Those workers, by id. */
       readonly wants: readonly string[];
       readonly pending: boolean;
+      readonly returning: boolean;
       readonly table: readonly WorkerVerdict[];
     };
 
@@ -306,7 +314,7 @@ export function select(contenders: readonly Contender[], wish: Wish): Selection 
     return { kind: 'chosen', worker, slots, table: withOutcomes(table, worker, wish) };
   }
   const refused = judged.flatMap(({ contender, verdict }) =>
-    'slots' in verdict ? [] : [{ id: contender.id, state: contender.state, why: verdict }],
+    'slots' in verdict ? [] : [{ ...contender, why: verdict }],
   );
   const wants = refused.flatMap(({ id, why }) => (why.step === Step.slots ? [id] : []));
   return {
@@ -315,6 +323,9 @@ export function select(contenders: readonly Contender[], wish: Wish): Selection 
     busy: wants.length > 0,
     wants,
     pending: refused.some((each) => each.why.step === Step.state && aboutToConnect(each.state)),
+    returning: refused.some(
+      ({ why, lostMs = Infinity }) => why.step === Step.state && lostMs < wish.returnMs,
+    ),
     table,
   };
 }

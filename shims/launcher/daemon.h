@@ -147,34 +147,33 @@ static bool is_passing(const char *entry) {
   return false;
 }
 
-/*
- * Whether a daemon could live under the hard limits of this caller (`ulimit -t 60; make`), which nothing undoes. Bytes
- * are what Node asks for at the least, seconds a day.
- */
+/* Limits (setrlimit(2)) that matter to a daemon, and what it needs: bytes that Node asks for at the least, a day's seconds. */
+static const struct {
+  int number;
+  rlim_t least;
+} daemon_limits[] = {{RLIMIT_CPU, 86400}, {RLIMIT_AS, (rlim_t)8 << 30}, {RLIMIT_DATA, (rlim_t)4 << 30},
+                     {RLIMIT_FSIZE, (rlim_t)4 << 30}, {RLIMIT_NOFILE, 256}};
+enum { DAEMON_LIMITS = sizeof daemon_limits / sizeof *daemon_limits };
+
+/* Whether a daemon could live under the hard limits of this caller (`ulimit -t 60; make`), which nothing undoes. */
 static bool is_livable(void) {
-  static const struct {
-    int number;
-    rlim_t least;
-  } needs[] = {{RLIMIT_CPU, 86400}, {RLIMIT_AS, (rlim_t)8 << 30}, {RLIMIT_DATA, (rlim_t)4 << 30},
-               {RLIMIT_FSIZE, (rlim_t)4 << 30}, {RLIMIT_NOFILE, 256}};
   struct rlimit limit;
-  for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
-    if (getrlimit(needs[i].number, &limit) == 0 && limit.rlim_max < needs[i].least) return false;
+  for (size_t i = 0; i < DAEMON_LIMITS; i++)
+    if (getrlimit(daemon_limits[i].number, &limit) == 0 && limit.rlim_max < daemon_limits[i].least) return false;
   return true;
 }
 
 /* What this caller asked for itself (taskset, nice, ulimit) is not for a daemon that serves all. */
 static void be_unbounded(void) {
-  static const int numbers[] = {RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE};
   struct rlimit limit;
   cpu_set_t all;
   memset(&all, 0xff, sizeof all);
   sched_setaffinity(0, sizeof all, &all);
   setpriority(PRIO_PROCESS, 0, 0);
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-    if (getrlimit(numbers[i], &limit) < 0) continue;
+  for (size_t i = 0; i < DAEMON_LIMITS; i++) {
+    if (getrlimit(daemon_limits[i].number, &limit) < 0) continue;
     limit.rlim_cur = limit.rlim_max;
-    setrlimit(numbers[i], &limit);
+    setrlimit(daemon_limits[i].number, &limit);
   }
 }
 

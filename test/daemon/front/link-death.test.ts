@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { historyFile } from '../../../src/base/layout.ts';
 import { startTimeOf } from '../../../src/base/processes.ts';
 import { stopDaemon } from '../../../src/client/daemon-process.ts';
-import { SHIM_PROTOCOL } from '../../../src/protocol/shim.ts';
+import { SHIM_PROTOCOL, StreamKind } from '../../../src/protocol/shim.ts';
 import { House, type Launcher, type LinkScript } from './rig.ts';
 import type { PlannedJob } from '../../../src/protocol/ipc.ts';
 
@@ -47,6 +47,18 @@ test('where waits for the link to come back, then leads to it again', async () =
   expect((await again.expect('heard')).job).toBe(job.job);
   await house.until('the end', (status) => status.jobs.length === 0);
   expect(await house.call('history', { n: 1 })).toMatchObject([{ worker: 'css', exit: 0 }]);
+});
+
+test('a command that insists on a worker waits for a link that died just now', async () => {
+  link.exit(3);
+  await house.until('the death', (status) => status.workers[0]?.state === 'unreachable');
+  const patient = await house.make(house.project(), {}, { errKind: StreamKind.tty });
+  await patient.expect('ack');
+  await patient.says('rch: waiting for a worker to connect');
+  const again = await house.link();
+  await again.connected();
+  await again.expect('plan');
+  await patient.expect('remote');
 });
 
 test('where for a job that nobody knows is answered local, which the launcher takes for lost', async () => {

@@ -73,7 +73,19 @@ test('a draining or disabled worker does not come back by what its link says', (
 
 test('a link that died leaves its worker unreachable with the cause', () => {
   const state = after({ type: 'forked' }, connectedEvent, { type: 'died', reason: 'exit 3' });
-  expect(state).toEqual({ kind: 'unreachable', since: 3, reason: 'exit 3', next: '' });
+  expect(state).toEqual({ kind: 'unreachable', since: 3, reason: 'exit 3', next: '', lost: 3 });
+});
+
+test('when a connection was lost is known until there is another', () => {
+  const gone: WorkerEvent = { type: 'disconnected', reason: 'cut', next: '' };
+  const again: WorkerEvent = { type: 'connecting', attempt: 2 };
+  expect(after({ type: 'forked' }, connectedEvent, gone, again, gone)).toMatchObject({ lost: 3 });
+  const [back, never] = [
+    after({ type: 'forked' }, connectedEvent, gone, connectedEvent),
+    after({ type: 'forked' }, { type: 'listening' }, gone, again),
+  ];
+  expect(back).not.toHaveProperty('lost');
+  expect(never).toMatchObject({ kind: 'connecting', lost: undefined });
 });
 
 test('an upload is known as long as its worker connects', () => {

@@ -41,6 +41,7 @@ const wish: Wish = {
   },
   slots: 4,
   taken: new Set(),
+  returnMs: 0,
   worker: undefined,
   workers: undefined,
   tried: new Map(),
@@ -300,6 +301,16 @@ test('a worker on its first connection is worth waiting for, one that failed is 
   const again = { kind: 'connecting', since: 0, attempt: 2, reason: 'refused' } as const;
   expect(select([contender('a', { state: first })], wish)).toMatchObject({ pending: true });
   expect(select([contender('a', { state: again })], wish)).toMatchObject({ pending: false });
+});
+
+test('a connection that was lost just now is waited for by whoever insists, for a while', () => {
+  const state = { kind: 'unreachable', since: 0, reason: 'cut', next: '', lost: 0 } as const;
+  const lost = (lostMs: number | undefined) => [contender('a', { state, lostMs })];
+  const insisting = { ...wish, returnMs: 10_000 };
+  expect(select(lost(20), insisting)).toMatchObject({ pending: false, returning: true });
+  expect(select(lost(20), wish)).toMatchObject({ returning: false });
+  expect(select(lost(10_000), insisting)).toMatchObject({ returning: false });
+  expect(select(lost(undefined), insisting)).toMatchObject({ returning: false });
 });
 
 test('a job gets what it wishes, less on a busy worker, but never less than half', () => {
