@@ -17,6 +17,10 @@ const HANG = 180_000;
 /** Records of the history that are looked at for those of one step. */
 const RECENT = 30;
 
+/** How often a daemon that was killed is asked again, and ms between. */
+const ASKS = 20;
+const ASK_AGAIN = 250;
+
 export type Finding = { readonly lane: number; readonly build: number; readonly what: string };
 
 export type LaneOptions = {
@@ -181,9 +185,21 @@ export class Lane {
     for (const harm of project.harm()) this.#find(`afterwards: ${harm}`);
   }
 
+  /** The daemon may be killed while it tells, by another lane's fault. */
+  async #history(): Promise<HistoryRow[]> {
+    for (let left = ASKS; ; left--) {
+      try {
+        return await this.#options.site.world.history(RECENT);
+      } catch (thrown) {
+        if (left === 0) throw thrown;
+        await delay(ASK_AGAIN);
+      }
+    }
+  }
+
   /** What was written down of the commands of a step that began then (ms). */
   async #rows(since: number): Promise<HistoryRow[]> {
-    const rows = await this.#options.site.world.history(RECENT);
+    const rows = await this.#history();
     return rows.filter(
       ({ cwd, startedAt }) => cwd === this.#project.folder && Date.parse(startedAt) >= since,
     );
