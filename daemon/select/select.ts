@@ -28,7 +28,8 @@ export type Contender = {
 export type Wish = {
   /** What must be equal; undefined while that is not known. `local`: this machine, tools of the requirements included. */
   readonly match:
-    { readonly requirements: readonly Requirement[]; readonly local: MachineFacts } | undefined;
+    | { readonly requirements: readonly Requirement[]; readonly local: MachineFacts }
+    | undefined;
   /** Cores the command would use. */
   readonly slots: number;
   /** Workers that commands before this one in line wait for. */

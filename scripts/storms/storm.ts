@@ -73,18 +73,18 @@ export type Ground = {
   readonly folder: string;
   readonly marks: Marks;
   /** To be called when the workers are gone. */
-  readonly ended: () => void;
+  readonly ended: () => Promise<void>;
 };
 
 /** Workers stand for other machines: on this one they get what is left of the CPU, with all that they start. */
-function stepBack(fleet: Fleet): Promise<() => void> {
+function stepBack(fleet: Fleet): Promise<() => Promise<void>> {
   return putBehind(fleet.workers.map(({ root }) => /^\/proc\/(\d+)\//.exec(root)?.[1] ?? ''));
 }
 
 async function prepareGround(): Promise<Ground> {
   const fleet = await Fleet.up('storm', sizes.length);
   const folder = spread(mkdtempSync(join(tmpdir(), 'rch-storm-')));
-  let ended = (): void => undefined;
+  let ended = (): Promise<void> => Promise.resolve();
   try {
     const toml = fleet.workers.reduce(
       (text, { id }, at) =>
@@ -99,7 +99,7 @@ async function prepareGround(): Promise<Ground> {
   } catch (thrown) {
     rmSync(folder, { recursive: true, force: true });
     await fleet.release();
-    ended();
+    await ended();
     throw thrown;
   }
 }
@@ -300,6 +300,6 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
     await ground.world.dispose();
     await execute('rm', ['-rf', ground.folder]);
     await ground.fleet.release();
-    ground.ended();
+    await ground.ended();
   }
 }

@@ -12,7 +12,14 @@ type FromLink = Extract<
   AgentMessage,
   {
     type:
-      'outAck' | 'stdin' | 'stdinEof' | 'ttyInput' | 'signal' | 'resize' | 'outClosed' | 'attach';
+      | 'outAck'
+      | 'stdin'
+      | 'stdinEof'
+      | 'ttyInput'
+      | 'signal'
+      | 'resize'
+      | 'outClosed'
+      | 'attach';
   }
 >;
 type FromRun = Extract<

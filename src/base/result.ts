@@ -2,7 +2,8 @@
  * An expected outcome that may fail: failures are data with a reason, throwing is for bugs.
  */
 export type Result<T, F = Failure> =
-  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: F };
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly failure: F };
 
 /** Our own failure: what went wrong in one line, and what to do next where we know it. */
 export type Failure = { readonly reason: string; readonly next?: string };

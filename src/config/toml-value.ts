@@ -1,7 +1,11 @@
 /** Values as TOML writes them on one line. */
 
 export type TomlValue =
-  string | number | boolean | readonly TomlValue[] | { readonly [name: string]: TomlValue };
+  | string
+  | number
+  | boolean
+  | readonly TomlValue[]
+  | { readonly [name: string]: TomlValue };
 
 /** A basic string of TOML; JSON escapes the same, but not DEL. */
 export function tomlString(text: string): string {

@@ -11,7 +11,8 @@ type Served = 'history' | 'why' | 'cancel' | 'order';
 type Reply<M extends Served> = z.output<(typeof controlMethods)[M]['reply']>;
 
 export type Answer<T> =
-  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: string };
 
 /** Takes the token out of the address, so that it is neither copied with it nor kept by the browser. */
 function takeToken(): string {

@@ -173,7 +173,8 @@ export class Outline {
 
 /** A stretch of a content: bytes, a copy of the other side's, or zeros. */
 export type Stretch =
-  Part | { readonly kind: 'copy'; readonly from: number; readonly length: number };
+  | Part
+  | { readonly kind: 'copy'; readonly from: number; readonly length: number };
 
 /** Turns the parts of a content into stretches against what the other side has; without an outline they stay. */
 export class Stretches {

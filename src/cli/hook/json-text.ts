@@ -17,7 +17,8 @@ export type JsonFlaw = {
   readonly column: number;
 };
 type Parsed =
-  { readonly ok: true; readonly value: JsonNode } | { readonly ok: false; readonly flaw: JsonFlaw };
+  | { readonly ok: true; readonly value: JsonNode }
+  | { readonly ok: false; readonly flaw: JsonFlaw };
 
 const MOST_DEPTH = 200;
 const space = /[ \t\r\n]*/y;

@@ -99,7 +99,8 @@ export type Case = {
   readonly needs: string | undefined;
   readonly local: string | undefined;
   readonly again:
-    { readonly run: string; readonly says: RegExp; readonly never: RegExp | undefined } | undefined;
+    | { readonly run: string; readonly says: RegExp; readonly never: RegExp | undefined }
+    | undefined;
   readonly normalise: readonly (typeof normalisations)[number][];
   readonly differs: readonly string[];
   readonly order: 'kept' | 'any';

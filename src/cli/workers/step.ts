@@ -6,7 +6,13 @@ import type { Survey } from './survey.ts';
 
 export type Step = {
   readonly id:
-    'packages' | 'apparmor' | 'namespaces' | 'linger' | 'versions' | 'headers' | 'rustup';
+    | 'packages'
+    | 'apparmor'
+    | 'namespaces'
+    | 'linger'
+    | 'versions'
+    | 'headers'
+    | 'rustup';
   /** What is done, and why, for people. */
   readonly what: string;
   readonly why: string;
