@@ -61,8 +61,9 @@ type Search = {
   readonly key: string;
   /** This machine as it was at `at`, ms. */
   local?: { readonly at: number; readonly facts: MachineFacts };
-  /** What the workers were when it looked last. */
+  /** What the workers were when it looked last, and how often the bell had rung. */
   standing: string;
+  rings: number;
   /** It has waited for those whose facts come late. */
   waitedFor: boolean;
 };
@@ -133,24 +134,29 @@ export class Chooser {
     const { hooks } = asked;
     const begun = performance.now();
     const key = hooks.key?.(planned.plan, planned.config) ?? '';
-    const search: Search = { asked, planned, ticket, key, standing: '', waitedFor: false };
+    const search: Search = {
+      ...{ asked, planned, ticket, key },
+      ...{ standing: '', rings: 0, waitedFor: false },
+    };
     let selection: NoWorker | undefined;
+    let stood = false;
     for (;;) {
-      if (selection === undefined || !this.#looksInVain(search)) {
+      if (selection !== undefined && this.#looksInVain(search)) search.rings = fleet.changes.rings;
+      else {
         const choice = await this.#look(search);
         if (choice.selection.kind === 'chosen') return choice;
         selection = choice.selection;
       }
       if (ticket === undefined || hooks.signal.aborted) return { selection, twin: undefined };
       const waited = performance.now() - begun;
-      const patience = this.#patience(asked, planned, selection);
-      if (waited >= patience) {
-        const end = ticket.wants.size === 0 ? selection : tired(selection, waited);
-        return { selection: end, twin: undefined };
-      }
-      line.want(ticket, new Set(selection.wants));
+      const left = this.#patience(asked, planned, { selection, waited });
+      if (left <= 0)
+        return { selection: stood ? tired(selection, waited) : selection, twin: undefined };
+      // What rang since it looked was not heard.
+      if (fleet.changes.rings !== search.rings) continue;
+      stood = selection.busy;
       hooks.wait(selection.busy ? placeText(line.place(ticket), 'a worker') : this.#connecting());
-      await fleet.changes.next(patience - waited, hooks.signal);
+      await fleet.changes.next(left, hooks.signal);
     }
   }
 
@@ -198,9 +204,14 @@ export class Chooser {
         await late.over;
         continue;
       }
-      if (selection.kind === 'chosen' && ticket !== undefined && !asked.hooks.signal.aborted) {
-        this.#reserve(ticket, selection);
-        asked.hooks.chosen?.(key, selection.worker);
+      search.rings = fleet.changes.rings;
+      if (ticket !== undefined && !asked.hooks.signal.aborted) {
+        // At once: whoever looks next must not pass it.
+        if (selection.kind === 'none') line.want(ticket, new Set(selection.wants));
+        else {
+          this.#reserve(ticket, selection);
+          asked.hooks.chosen?.(key, selection.worker);
+        }
       }
       return { selection, twin: undefined };
     }
@@ -242,15 +253,19 @@ export class Chooser {
     this.#parts.line.leave(ticket, true);
   }
 
-  /** ms that the command may wait altogether. */
-  #patience(asked: Asked, { config }: Planned, selection: Selection): number {
-    if (selection.kind === 'chosen') return 0;
+  /** ms that the command may still wait. */
+  #patience(
+    asked: Asked,
+    { config }: Planned,
+    { selection, waited }: { readonly selection: NoWorker; readonly waited: number },
+  ): number {
     if (selection.busy) {
       const usual = config.queue.enabled ? config.queue.maxWaitSec * 1000 : 0;
-      return insists(asked) ? Math.max(SLOT_PATIENCE_FORCED, usual) : usual;
+      return (insists(asked) ? Math.max(SLOT_PATIENCE_FORCED, usual) : usual) - waited;
     }
-    if (!selection.pending) return selection.returning ? RETURN_PATIENCE_FORCED : 0;
-    return insists(asked) ? CONNECT_PATIENCE_FORCED : CONNECT_PATIENCE;
+    const connecting = insists(asked) ? CONNECT_PATIENCE_FORCED : CONNECT_PATIENCE;
+    // However long it stood in line before: a connection that was lost is waited for from then on.
+    return Math.max(selection.pending ? connecting - waited : 0, selection.returningMs);
   }
 
   /** What the workers that connect are at. */

@@ -167,7 +167,7 @@ export class Decider {
     }
     const anybody = this.#chooser.anybody(asked);
     reasons.table(anybody.table);
-    if (anybody.kind === 'chosen' || anybody.busy || anybody.pending || anybody.returning)
+    if (anybody.kind === 'chosen' || anybody.busy || anybody.pending || anybody.returningMs > 0)
       return undefined;
     reasons.note('next', anybody.next);
     return stay(asked, anybody.reason, { fallback: anybody.cause });

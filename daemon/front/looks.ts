@@ -69,8 +69,10 @@ export class Looks {
     const { root, last } = wanted;
     const worker = this.#lookerFor(asked, root);
     const { foreseen } = of;
-    const serves = foreseen !== undefined && foreseen.worker === worker && same(foreseen, wanted);
-    const told = await (serves ? foreseen.told : worker?.requests.look(root, last, DEADLINE));
+    // It holds the root as long as it looks: another would be refused, and one that was may find the root free by now.
+    const early = foreseen?.worker === worker ? await foreseen?.told : undefined;
+    const serves = early?.ok === true && foreseen !== undefined && same(foreseen, wanted);
+    const told = serves ? early : await worker?.requests.look(root, last, DEADLINE);
     if (worker === undefined || told?.ok !== true) return undefined;
     const { look } = told.value;
     remember(this.#roots, folderOf(asked), root);

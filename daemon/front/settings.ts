@@ -20,6 +20,8 @@ import { helloOf, mannersOf } from '../lifecycle/hello.ts';
 
 /** ms that a look at the files holds: less than it takes to edit one and then to run a command. */
 const FRESH = 20;
+/** ms that a file must have stood still before it is read anew. */
+const RESTING = 10;
 /** Projects whose own files are remembered. */
 const MOST_PROJECTS = 500;
 
@@ -40,6 +42,16 @@ function stampsOf(files: readonly string[]): string {
       }
     })
     .join('|');
+}
+
+/** Changed this very moment: whoever writes it in place (`cat >`) may be in the middle, where it is empty. */
+function isBeingWritten(file: string): boolean {
+  try {
+    const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+    return age >= 0 && age < RESTING;
+  } catch {
+    return false;
+  }
 }
 
 /** What is to be told of a project's own file. */
@@ -79,6 +91,7 @@ export class Settings {
   current(): ConfigOutcome {
     if (performance.now() - this.#base.at < FRESH) return this.#base.outcome;
     const stamp = stampsOf(this.#watched);
+    if (stamp !== this.#base.stamp && this.#watched.some(isBeingWritten)) return this.#base.outcome;
     if (stamp === this.#base.stamp) {
       this.#base = { ...this.#base, at: performance.now() };
       return this.#base.outcome;

@@ -84,8 +84,8 @@ export function stampOf(path: string): string {
 }
 
 /**
- * Which folder is at `path`, and which files and folders it has besides one; equal while neither changes. Of what is no
- * folder that can be read, its stamp.
+ * Which folder is at `path`, and which files, folders and links (with their targets) it has besides one; equal while
+ * neither changes. Of what is no folder that can be read, its stamp.
  */
 export function namesOf(path: string, besides: string): string {
   const stat = tried(() => statSync(bytesOf(path), { bigint: true, throwIfNoEntry: false }));
@@ -94,10 +94,13 @@ export function namesOf(path: string, besides: string): string {
     readdirSync(bytesOf(path), { encoding: 'buffer', withFileTypes: true }),
   );
   if (entries === undefined) return stampOf(path);
-  const names = entries.map((each) => [each.name.toString('latin1'), each.isDirectory()] as const);
-  const others = names
-    .filter(([name]) => name !== besides)
-    .map(([name, folder]) => (folder ? `${name}/` : name))
+  const others = entries
+    .map((each) => ({ name: each.name.toString('latin1'), each }))
+    .filter(({ name }) => name !== besides)
+    .map(({ name, each }) => {
+      if (each.isSymbolicLink()) return `${name}@${linkTarget(`${path}/${name}`) ?? ''}`;
+      return each.isDirectory() ? `${name}/` : name;
+    })
     .sort();
   return `${stat.dev}.${stat.ino}.${stat.mode}\0${others.join('\0')}`;
 }

@@ -89,8 +89,8 @@ export type Selection =
       readonly table: readonly WorkerVerdict[];
     }
   /**
-   * `busy`: workers that only lack a free slot; worth waiting for. `pending`: workers that are about to connect;
-   * `returning`: whose connection was lost just now.
+   * `busy`: workers that only lack a free slot; worth waiting for. `pending`: workers that are about to connect.
+   * `returningMs`: for so long a connection that was lost just now is worth waiting for; 0 where none was.
    */
   | {
       readonly kind: 'none';
@@ -101,7 +101,7 @@ export type Selection =
       /** Those workers, by id. */
       readonly wants: readonly string[];
       readonly pending: boolean;
-      readonly returning: boolean;
+      readonly returningMs: number;
       readonly table: readonly WorkerVerdict[];
     };
 
@@ -324,8 +324,11 @@ export function select(contenders: readonly Contender[], wish: Wish): Selection 
     busy: wants.length > 0,
     wants,
     pending: refused.some((each) => each.why.step === Step.state && aboutToConnect(each.state)),
-    returning: refused.some(
-      ({ why, lostMs = Infinity }) => why.step === Step.state && lostMs < wish.returnMs,
+    returningMs: Math.max(
+      0,
+      ...refused.map(({ why, lostMs = Infinity }) =>
+        why.step === Step.state ? wish.returnMs - lostMs : 0,
+      ),
     ),
     table,
   };

@@ -307,10 +307,10 @@ test('a connection that was lost just now is waited for by whoever insists, for 
   const state = { kind: 'unreachable', since: 0, reason: 'cut', next: '', lost: 0 } as const;
   const lost = (lostMs: number | undefined) => [contender('a', { state, lostMs })];
   const insisting = { ...wish, returnMs: 10_000 };
-  expect(select(lost(20), insisting)).toMatchObject({ pending: false, returning: true });
-  expect(select(lost(20), wish)).toMatchObject({ returning: false });
-  expect(select(lost(10_000), insisting)).toMatchObject({ returning: false });
-  expect(select(lost(undefined), insisting)).toMatchObject({ returning: false });
+  expect(select(lost(20), insisting)).toMatchObject({ pending: false, returningMs: 9980 });
+  expect(select(lost(20), wish)).toMatchObject({ returningMs: 0 });
+  expect(select(lost(10_000), insisting)).toMatchObject({ returningMs: 0 });
+  expect(select(lost(undefined), insisting)).toMatchObject({ returningMs: 0 });
 });
 
 test('a job gets what it wishes, less on a busy worker, but never less than half', () => {
