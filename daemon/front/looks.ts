@@ -2,6 +2,7 @@
  * Has links look at projects on behalf of plans. A command's look begins beside its plan where the commands of its folder
  * needed one before: to walk a large tree takes about as long as all else that is found out of it.
  */
+import { keep } from '../../src/base/bounded.ts';
 import type { Result } from '../../src/base/result.ts';
 import type { PlannedRoot, ToldSources } from '../../src/protocol/ipc.ts';
 import type { Told } from '../plan/needs/told-project.ts';
@@ -26,13 +27,6 @@ export type Foreseen = Wanted & {
   readonly worker: Worker;
   readonly told: Promise<Result<ToldSources>>;
 };
-
-function remember<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key);
-  map.set(key, value);
-  const oldest = map.keys().next();
-  if (map.size > MOST && oldest.done !== true) map.delete(oldest.value);
-}
 
 const same = (a: Wanted, b: Wanted): boolean =>
   a.last === b.last && JSON.stringify(a.root) === JSON.stringify(b.root);
@@ -75,8 +69,8 @@ export class Looks {
     const told = serves ? early : await worker?.requests.look(root, last, DEADLINE);
     if (worker === undefined || told?.ok !== true) return undefined;
     const { look } = told.value;
-    remember(this.#roots, folderOf(asked), root);
-    remember(this.#last, root.path, look);
+    keep(this.#roots, MOST, folderOf(asked), root);
+    keep(this.#last, MOST, root.path, look);
     of.looks.push({ worker: worker.id, name: look });
     return told.value;
   }

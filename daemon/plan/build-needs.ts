@@ -1,5 +1,6 @@
 /** What a build by make, ninja, cmake or meson wants of the system: from its build files and the sources they speak of. */
 import { posix } from 'node:path';
+import { keep } from '../../src/base/bounded.ts';
 import { StatCache, type Watch } from './stat-cache.ts';
 import { absolute, exists, isFile, isWithin, namesIn, readRaw } from './files.ts';
 import type { SourceFacts } from './needs/c-source.ts';
@@ -215,13 +216,6 @@ type Answered = {
   readonly version: number;
   readonly answer: BuildNeeds;
 };
-
-function keep<T>(map: Map<string, T>, most: number, key: string, value: T): void {
-  map.delete(key);
-  map.set(key, value);
-  const oldest = map.keys().next();
-  if (map.size > most && oldest.done !== true) map.delete(oldest.value);
-}
 
 /** A file of that name, or one with its stem that make's own rules could start from. */
 function couldBeMade(directory: string, goal: string): boolean {
