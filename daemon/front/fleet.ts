@@ -31,6 +31,7 @@ export function breakerRulesOf(breaker: Config['breaker']): BreakerRules {
 }
 
 type Member = { readonly place: string; readonly worker: Worker; link: string };
+type Leaving = Pick<Member, 'place' | 'worker'>;
 
 export type FleetParts = {
   readonly layout: Layout;
@@ -44,9 +45,8 @@ export class Fleet {
   readonly #mandates: Mandates;
   readonly #hooks: FleetHooks;
   readonly #members = new Map<string, Member>();
-  /** Links that are ending, by worker; the promise settles when the last of that worker is gone. */
-  readonly #leaving = new Map<string, Promise<void>>();
-  readonly #ending = new Set<Worker>();
+  /** Workers that end their last jobs; while one does, none of its name is a member. */
+  readonly #leaving = new Map<string, Leaving>();
   #config: Config | undefined;
   #stopping = false;
   #watched = false;
@@ -61,10 +61,19 @@ export class Fleet {
     return this.#members.get(id)?.worker;
   }
 
+  /** Who has the jobs of a worker, also when it takes no more. */
+  holding(id: string): Worker | undefined {
+    return this.get(id) ?? this.#leaving.get(id)?.worker;
+  }
+
+  /** Whether every link has said which jobs it took over. */
+  get allTold(): boolean {
+    return this.#every().every((worker) => worker.recovered);
+  }
+
   /** Ends a job; false when no link that may have it can be told. */
   cancel(id: string, job: string): boolean {
-    const all = [...this.#ending, ...this.all()].filter((worker) => worker.id === id);
-    return all.map((worker) => worker.cancel(job)).includes(true);
+    return this.holding(id)?.cancel(job) ?? false;
   }
 
   /** Whether a worker gets a new link as soon as the one with its old configuration has ended. */
@@ -76,9 +85,14 @@ export class Fleet {
     return [...this.#members.values()].map((member) => member.worker);
   }
 
+  #every(): Worker[] {
+    return [...this.all(), ...[...this.#leaving.values()].map(({ worker }) => worker)];
+  }
+
   /**
    * Makes the fleet what `config` says. A link that is configured otherwise now leaves its jobs to one that is made
-   * anew; one of a worker that is elsewhere now, or gone, ends when its last job does.
+   * anew, also where the worker was gone for a while; one of a worker that is elsewhere now, or gone, ends when its last
+   * job does.
    */
   configure(config: Config): void {
     if (this.#stopping) return;
@@ -91,16 +105,13 @@ export class Fleet {
       else this.#adjust(member, settings, config);
     }
     if (louder) for (const worker of this.all()) worker.tellLogLevel();
-    for (const { id } of config.workers) {
+    for (const settings of config.workers) {
+      const { id } = settings;
       if (this.#members.has(id)) continue;
       const leaving = this.#leaving.get(id);
       if (leaving === undefined) this.#add(config, id);
       // The old link still holds the socket; when it is gone, the newest configuration counts.
-      else {
-        void leaving.then(() => {
-          this.#addLater(id);
-        });
-      }
+      else if (leaving.place === placeKey(settings, config)) void leaving.worker.leave();
     }
     this.changes.ring();
   }
@@ -131,14 +142,13 @@ export class Fleet {
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
     const reason = 'rch is stopping';
-    const links = [...this.#ending, ...this.all()];
-    await Promise.all(links.map((worker) => worker.stop(deadlineMs, reason)));
+    await Promise.all(this.#every().map((worker) => worker.stop(deadlineMs, reason)));
   }
 
   /** Ends every link at once; what runs is left to the links of the next daemon. */
   async leave(): Promise<void> {
     this.#stopping = true;
-    await Promise.all([...this.#ending, ...this.all()].map((worker) => worker.leave()));
+    await Promise.all(this.#every().map((worker) => worker.leave()));
   }
 
   #adjust(member: Member, settings: WorkerConfig, config: Config): void {
@@ -148,21 +158,13 @@ export class Fleet {
     member.link = link;
   }
 
-  #remove(id: string, member: Member): void {
+  #remove(id: string, { place, worker }: Member): void {
     this.#members.delete(id);
-    this.#ending.add(member.worker);
-    const before = this.#leaving.get(id) ?? Promise.resolve();
-    const stopped = member.worker.stop(undefined, 'its configuration changed');
-    const gone = Promise.all([before, stopped]).then(() => {
-      this.#ending.delete(member.worker);
-      if (this.#leaving.get(id) === gone) this.#leaving.delete(id);
+    this.#leaving.set(id, { place, worker });
+    void worker.retire('its configuration changed').then(() => {
+      this.#leaving.delete(id);
+      if (this.#config !== undefined && !this.#stopping) this.#add(this.#config, id);
     });
-    this.#leaving.set(id, gone);
-  }
-
-  #addLater(id: string): void {
-    if (this.#config === undefined || this.#stopping) return;
-    if (!this.#members.has(id) && !this.#leaving.has(id)) this.#add(this.#config, id);
   }
 
   #add(config: Config, id: string): void {

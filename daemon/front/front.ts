@@ -373,7 +373,7 @@ export class Front {
     this.#speeds.look(performance.now());
     for (const job of this.#jobs.all()) {
       // Its next link will tell what became of it, if there is to be one.
-      if (!job.orphan || this.#fleet.get(job.worker)?.worker.enabled === true) continue;
+      if (!job.orphan || this.#fleet.holding(job.worker)?.worker.enabled === true) continue;
       if (startTimeOf(job.holder.pid) !== job.holder.startTime) this.#book.orphaned(job);
     }
   }

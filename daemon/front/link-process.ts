@@ -24,7 +24,8 @@ export type LinkOptions = {
 export class LinkProcess {
   readonly #child: ChildProcess;
   readonly #options: LinkOptions;
-  readonly exited: Promise<void>;
+  /** Whether it ended by itself, with exit 0. */
+  readonly #exited: Promise<boolean>;
   #gone = false;
 
   constructor(options: LinkOptions) {
@@ -43,18 +44,18 @@ export class LinkProcess {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       for (const line of text.split('\n')) if (line !== '') options.onComplaint(line);
     });
-    this.exited = new Promise((resolve) => {
-      const end = (how: string): void => {
+    this.#exited = new Promise((resolve) => {
+      const end = (how: string, well = false): void => {
         if (this.#gone) return;
         this.#gone = true;
         options.onExit(how);
-        resolve();
+        resolve(well);
       };
       child.once('error', (error) => {
         if (child.pid === undefined) end(`its link cannot be started: ${error.message}`);
       });
       child.once('exit', (code, signal) => {
-        end(`its link process ended with ${signal ?? `exit ${code ?? 0}`}`);
+        end(`its link process ended with ${signal ?? `exit ${code ?? 0}`}`, code === 0);
       });
     });
   }
@@ -74,9 +75,9 @@ export class LinkProcess {
 
   /**
    * Tells it to end within `deadlineMs`, and kills it when it does not; without one it ends with its last job. Settles
-   * when it is gone.
+   * when it is gone, with whether it did so by itself.
    */
-  async stop(deadlineMs: number | undefined): Promise<void> {
+  async stop(deadlineMs: number | undefined): Promise<boolean> {
     const told = deadlineMs === undefined ? {} : { deadlineMs };
     if (!this.send({ type: 'stop', ...told })) this.kill();
     const timer =
@@ -85,8 +86,9 @@ export class LinkProcess {
         : setTimeout(() => {
             this.kill();
           }, deadlineMs + KILL_GRACE);
-    await this.exited;
+    const well = await this.#exited;
     clearTimeout(timer);
+    return well;
   }
 
   /** Tells it to go and leave its jobs to the next. Settles when it is gone. */
@@ -95,7 +97,7 @@ export class LinkProcess {
     const timer = setTimeout(() => {
       this.kill();
     }, LEAVE_GRACE);
-    await this.exited;
+    await this.#exited;
     clearTimeout(timer);
   }
 

@@ -1,4 +1,4 @@
-/** The configuration as the files say now: looked at by stat at most once a second, read when they changed. */
+/** The configuration as the files say now: looked at by stat when it is asked for, read when they changed. */
 import { statSync } from 'node:fs';
 import {
   configFile,
@@ -20,8 +20,10 @@ import { helloOf, mannersOf } from '../lifecycle/hello.ts';
 
 /** ms that a look at the files holds: less than it takes to edit one and then to run a command. */
 const FRESH = 20;
-/** ms that a file must have stood still before it is read anew. */
+/** ms that a file that was written in place must have stood still before it is read anew. */
 const RESTING = 10;
+/** The same where it is empty now: nobody means that as often as they are about to write it. */
+const EMPTIED = 1000;
 /** Projects whose own files are remembered. */
 const MOST_PROJECTS = 500;
 
@@ -44,11 +46,16 @@ function stampsOf(files: readonly string[]): string {
     .join('|');
 }
 
-/** Changed this very moment: whoever writes it in place (`cat >`) may be in the middle, where it is empty. */
-function isBeingWritten(file: string): boolean {
+/**
+ * Whether somebody may be in the middle of writing `file` in place (`cat >`), where it is empty at first; what was put in
+ * its place by rename(2), so that `before` is of another file, is whole.
+ */
+function isBeingWritten(file: string, before: string): boolean {
   try {
-    const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0);
-    return age >= 0 && age < RESTING;
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (stat === undefined || !before.startsWith(`${stat.ino} `)) return false;
+    const age = Date.now() - stat.mtimeMs;
+    return age >= 0 && age < (stat.size === 0 ? EMPTIED : RESTING);
   } catch {
     return false;
   }
@@ -90,12 +97,14 @@ export class Settings {
   /** What holds for every request. */
   current(): ConfigOutcome {
     if (performance.now() - this.#base.at < FRESH) return this.#base.outcome;
-    const stamp = stampsOf(this.#watched);
-    if (stamp !== this.#base.stamp && this.#watched.some(isBeingWritten)) return this.#base.outcome;
-    if (stamp === this.#base.stamp) {
-      this.#base = { ...this.#base, at: performance.now() };
-      return this.#base.outcome;
+    const { stamp, outcome } = this.#base;
+    const now = stampsOf(this.#watched);
+    if (now === stamp) {
+      this.#base = { stamp, outcome, at: performance.now() };
+      return outcome;
     }
+    const before = stamp.split('|');
+    if (this.#watched.some((file, at) => isBeingWritten(file, before[at] ?? ''))) return outcome;
     return this.reload();
   }
 

@@ -24,11 +24,6 @@ function workerOf(id: string, parts: WhereParts): string | undefined {
   return line?.decision === 'remote' ? (line.worker ?? undefined) : undefined;
 }
 
-/** Whether every link has said what it took over, so that a job nobody spoke of is none. */
-function allTold({ fleet }: WhereParts): boolean {
-  return fleet.all().every((worker) => worker.recovered);
-}
-
 /**
  * Replies `wait` while the link restarts, then `remote`; `local` when nobody knows the job: as it had started, the
  * launcher takes that for lost.
@@ -45,13 +40,14 @@ export async function answerWhere(
   const begun = performance.now();
   while (performance.now() - begun < PATIENCE && !caller.signal.aborted) {
     const id = workerOf(hex, parts);
-    const worker = id === undefined ? undefined : parts.fleet.get(id);
+    const worker = id === undefined ? undefined : parts.fleet.holding(id);
     if (id !== undefined && worker?.listening === true) {
       const socket = Buffer.from(linkSocket(parts.layout, id), 'utf8');
       caller.reply({ type: 'remote', job, worker: id, socket, locks: [] });
       return;
     }
-    if (id === undefined && allTold(parts)) {
+    // A job that no link spoke of is none.
+    if (id === undefined && parts.fleet.allTold) {
       lost('the daemon does not know this job');
       return;
     }

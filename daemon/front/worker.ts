@@ -1,4 +1,5 @@
 /** One configured worker as the front drives it: its link process, state, breaker, and what it was asked. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { LogLevel } from '../../src/base/log-levels.ts';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config } from '../../src/config/schema.ts';
@@ -25,6 +26,8 @@ const FIRST_BACKOFF = 250;
 const LONGEST_BACKOFF = 30_000;
 /** ms of life after which a link's death starts the backoff anew. */
 const STABLE = 60_000;
+/** Links in a row that may die while they end the last jobs of a worker that is no longer wanted. */
+const LAST_LIVES = 5;
 /** Heartbeats of silence, and ms at the least, after which a link does not live; it beats twice in each (daemon/link/link.ts). */
 const SILENT_BEATS = 3;
 const LEAST_SILENCE = 10_000;
@@ -86,8 +89,10 @@ export class Worker {
   #stopping = false;
   /** A link that was told to leave its jobs to the next. */
   #leaving: Promise<void> | undefined;
-  /** There will be no link again. */
+  /** It takes no more jobs: what links there still will be end those that run. */
   #over = false;
+  /** There will be no link again. */
+  #final = false;
   readonly requests: LinkRequests;
   /** Names of tools, and paths, that the agent's facts are about, and that it is asked about. */
   #probed = new Set<string>();
@@ -148,6 +153,10 @@ export class Worker {
   start(): void {
     if (!this.#worker.enabled || this.#stopping || this.#over) return;
     if (this.#mandate === 'disabled' && !this.#options.leftJobs()) return;
+    this.#fork();
+  }
+
+  #fork(): LinkProcess {
     const link = new LinkProcess({
       entry: this.#options.entry,
       node: this.#options.node,
@@ -169,6 +178,7 @@ export class Worker {
     this.tellLogLevel();
     if (this.#watched) link.send({ type: 'watch', on: true });
     this.#watch(link);
+    return link;
   }
 
   /** Kills a link that says nothing any more: the next one takes up what it ran. */
@@ -190,15 +200,36 @@ export class Worker {
   }
 
   /**
-   * Takes no more jobs, lets what runs end (within `deadlineMs`, where there is one), and settles when the process is
-   * gone. May be called again, with an earlier deadline.
+   * Takes no more jobs, lets what runs end within `deadlineMs`, and settles when the process is gone. May be called
+   * again, with an earlier deadline.
    */
-  async stop(deadlineMs: number | undefined, reason: string): Promise<void> {
+  async stop(deadlineMs: number, reason: string): Promise<void> {
+    this.#final = true;
+    this.#drain(reason);
+    await Promise.all([this.#leaving, this.#link?.stop(deadlineMs)]);
+    clearInterval(this.#pulse);
+  }
+
+  /**
+   * Takes no more jobs, and settles when the last of them is over. Also a link that dies meanwhile, or was about to be
+   * replaced, has another after it as long as there are jobs.
+   */
+  async retire(reason: string): Promise<void> {
+    this.#drain(reason);
+    await this.#leaving;
+    for (let lives = LAST_LIVES; lives > 0 && !this.#final; lives--) {
+      if (this.#link === undefined && !this.#options.leftJobs()) break;
+      const link = this.#link ?? this.#fork();
+      if (await link.stop(undefined)) break;
+      await delay(this.#longerBackoff());
+    }
+    clearInterval(this.#pulse);
+  }
+
+  #drain(reason: string): void {
     this.#stopping = this.#over = true;
     clearTimeout(this.#restart);
     this.#apply({ type: 'drain', reason });
-    await Promise.all([this.#leaving, this.#link?.stop(deadlineMs)]);
-    clearInterval(this.#pulse);
   }
 
   /** Other settings of which no link need know. */
@@ -235,7 +266,7 @@ export class Worker {
 
   /** Ends the link and lets its jobs run on, for the link of the next daemon. */
   async leave(): Promise<void> {
-    this.#stopping = this.#over = true;
+    this.#stopping = this.#over = this.#final = true;
     clearTimeout(this.#restart);
     await Promise.all([this.#leaving, this.#link?.leave()]);
     clearInterval(this.#pulse);
@@ -459,15 +490,20 @@ export class Worker {
 
   #died(how: string): void {
     this.#lost(how);
+    this.#options.hooks.onDeath(how);
     if (this.#stopping) return;
     this.#apply({ type: 'died', reason: how });
-    this.#options.hooks.onDeath(how);
-    if (performance.now() - this.#bornAt > STABLE) this.#backoff = FIRST_BACKOFF;
-    const wait = this.#backoff * (1 + Math.random());
-    this.#backoff = Math.min(this.#backoff * 2, LONGEST_BACKOFF);
     this.#restart = setTimeout(() => {
       this.#restart = undefined;
       this.start();
-    }, wait);
+    }, this.#longerBackoff());
+  }
+
+  /** ms to wait after a death, more after each in a row. */
+  #longerBackoff(): number {
+    if (performance.now() - this.#bornAt > STABLE) this.#backoff = FIRST_BACKOFF;
+    const wait = this.#backoff * (1 + Math.random());
+    this.#backoff = Math.min(this.#backoff * 2, LONGEST_BACKOFF);
+    return wait;
   }
 }

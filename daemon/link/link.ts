@@ -94,6 +94,8 @@ export class Link {
   #epochsThere: Readonly<Record<string, string>> = {};
   #server: Server | undefined;
   #drained: (() => void) | undefined;
+  /** Takes no more jobs; launchers of those that run may still come back. */
+  #stopping = false;
 
   private constructor(needs: LinkNeeds, parts: Parts) {
     const { tell } = needs.log;
@@ -235,12 +237,13 @@ export class Link {
 
   /** Resolves once the running jobs are done or the deadline, ms, has passed. May be called again, with an earlier one. */
   async stop(deadlineMs: number | undefined): Promise<void> {
-    this.#server?.close();
-    rmSync(`link-${this.#needs.worker}.sock`, { force: true });
+    this.#stopping = true;
     await this.#drain(deadlineMs);
     for (const job of this.#jobs.values()) job.cancel('the daemon was stopped');
     const placing = [...this.#jobs.values()].some((job) => job.state === 'returning');
     await this.#drain(placing ? PLACING_MS : LAST_WORDS_MS);
+    this.#server?.close();
+    rmSync(`link-${this.#needs.worker}.sock`, { force: true });
     clearInterval(this.#beat);
     this.#renewal.stop();
     this.#tails.watch(false);
@@ -386,6 +389,11 @@ export class Link {
     }
     clearTimeout(this.#drops.get(id));
     this.#drops.delete(id);
+    if (this.#stopping && opening.type === 'commit') {
+      job.forsake();
+      launcher.finish({ type: 'again' });
+      return;
+    }
     this.#needs.log.say('debug', `its launcher is here: ${opening.type}`, id);
     if (opening.type === 'commit') job.commit(launcher);
     else job.resume(launcher, opening);

@@ -30,7 +30,9 @@ export class Sharing {
   readonly #needs: SharingNeeds;
   readonly #lead: Lead;
   #roots: readonly HeldRoot[] = [];
+  /** What is to be kept once it is settled, and who is to be told of it. */
   #shared: Shared | undefined;
+  #kept: () => void = () => undefined;
   /** Its own caller is gone while the run goes on for others: somebody has to take its output. */
   #left = false;
   #locked = false;
@@ -124,7 +126,7 @@ export class Sharing {
 
   /** The job is over: those who waited get what it came to. */
   over(outcome: JobOutcome): void {
-    const { twins, relay } = this.#needs;
+    const { twins, relay, plan } = this.#needs;
     twins.remove(this.#lead);
     const ran =
       outcome.kind === 'exited' || outcome.kind === 'signaled' || outcome.kind === 'execHere';
@@ -133,7 +135,10 @@ export class Sharing {
       ran && this.#roots.length > 0 ? { end: outcome, program: relay.program } : undefined,
     );
     // Who edits while a tool runs has another tree than the one it saw.
-    if (this.#roots.every(({ edits }) => edits.paths.size === 0)) this.#shared = shared;
+    if (shared === undefined || plan === undefined || plan.reuseMs === 0) return;
+    if (this.#roots.some(({ edits }) => edits.paths.size > 0)) return;
+    this.#shared = shared;
+    this.#kept = twins.settling(plan.key);
   }
 
   /** The trees are free again and agreed on: the result may answer once more, where that was asked for. */
@@ -141,8 +146,9 @@ export class Sharing {
     const { twins, plan } = this.#needs;
     const shared = this.#shared;
     this.#shared = undefined;
-    if (shared === undefined || plan === undefined || plan.reuseMs === 0) return;
+    if (shared === undefined || plan === undefined) return;
     const roots = this.#roots.map(({ root }) => root);
     twins.keep(plan.key, new Reusable(shared, roots), plan.reuseMs);
+    this.#kept();
   }
 }

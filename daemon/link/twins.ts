@@ -8,6 +8,7 @@
  *                                          may be joined while the tree here is the one that was prepared
  * ```
  */
+import { once } from 'node:events';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
 import type { End } from './job-state.ts';
@@ -16,6 +17,8 @@ import type { Reusable } from './reusable.ts';
 
 /** How long a follower waits for the launcher of its lead to commit, ms: it may have gone its own way. */
 const COMMIT_MS = 2000;
+/** How long a result that is about to be kept is waited for, ms: the launcher of its run may stand still. */
+const SETTLE_MS = 2000;
 
 /** What a run is for whoever shares it. */
 export type Shared = {
@@ -198,6 +201,8 @@ export class Lead {
 export class Twins {
   readonly #leads = new Map<string, Lead>();
   readonly #past = new Map<string, Reusable>();
+  /** Runs that ended and whose results are about to be kept, by key. */
+  readonly #settling = new Map<string, Promise<void>>();
 
   /** A job that was planned: unless another has its key, others may follow it. */
   add(lead: Lead): void {
@@ -207,6 +212,17 @@ export class Twins {
   /** It is over, or was never begun. */
   remove(lead: Lead): void {
     if (this.#leads.get(lead.key) === lead) this.#leads.delete(lead.key);
+  }
+
+  /** A result will be kept: who asks for it before the returned function is called waits. */
+  settling(key: string): () => void {
+    let settled = (): void => undefined;
+    const until = new Promise<void>((resolve) => (settled = resolve));
+    this.#settling.set(key, until);
+    return () => {
+      if (this.#settling.get(key) === until) this.#settling.delete(key);
+      settled();
+    };
   }
 
   /** Keeps a finished run for the next who asks for the same, for so many ms. */
@@ -223,6 +239,7 @@ export class Twins {
   async join(own: Lead, waiting: Waiting): Promise<Shared | undefined> {
     const { told, signal } = waiting;
     if (own.key === '') return undefined;
+    await this.#settled(own.key, signal);
     const past = this.#past.get(own.key);
     if (past !== undefined && (await past.holds(signal))) {
       told(past.shared.job);
@@ -243,5 +260,12 @@ export class Twins {
       } else if (this.#leads.get(own.key) === lead) this.#leads.set(own.key, own);
     }
     return undefined;
+  }
+
+  async #settled(key: string, signal: AbortSignal): Promise<void> {
+    const settling = this.#settling.get(key);
+    if (settling === undefined || signal.aborted) return;
+    const over = AbortSignal.any([signal, AbortSignal.timeout(SETTLE_MS)]);
+    await Promise.race([settling, once(over, 'abort')]);
   }
 }

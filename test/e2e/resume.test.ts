@@ -70,6 +70,11 @@ class Talking {
     await within(hear(), 'the answer');
   }
 
+  /** Its launcher stands still, or goes on. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(name);
+  }
+
   get saidBytes(): number {
     return this.#said.length;
   }
@@ -104,6 +109,11 @@ async function linkPid(before = 0): Promise<number> {
     return Promise.resolve(pid !== undefined);
   }, 'was there a link');
   return found.pid ?? 0;
+}
+
+/** The daemon has read that it has no workers. */
+async function workerGone(): Promise<void> {
+  await until(async () => (await scene.world.workers()).length === 0, 'was the worker gone');
 }
 
 async function jobs(): Promise<JobsReply> {
@@ -216,16 +226,58 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     expect(await linkPid(link)).not.toBe(link);
     await build.heard();
     scene.world.writeConfig('workers.toml', '');
-    await until(async () => {
-      const list = await scene.world.rch(['workers', 'list', '--json']);
-      return (JSON.parse(list) as unknown[]).length === 0;
-    }, 'was the worker gone');
+    await workerGone();
     build.say('after');
     await build.heard();
     await build.over();
     await ranOnce(folder);
     scene.world.writeConfig('workers.toml', workers);
     await within(scene.world.rch(['workers', 'probe', 'worker1']));
+  });
+
+  it('goes on when its worker is taken out of use while its launcher is off the line, and when that link dies', async () => {
+    const folder = scene.project('retired', echo);
+    const build = new Talking(folder);
+    build.say('first');
+    await build.heard();
+    const workers = scene.fleet.workersToml();
+    const link = await linkPid();
+    build.signal('SIGSTOP');
+    scene.world.writeConfig('workers.toml', `${workers}total_slots = 3\n`);
+    const last = await linkPid(link);
+    scene.world.writeConfig('workers.toml', '');
+    await workerGone();
+    build.signal('SIGCONT');
+    build.say('back');
+    await build.heard();
+    process.kill(last, 'SIGKILL');
+    build.say('after its end');
+    await build.heard();
+    await build.over();
+    await ranOnce(folder);
+    scene.world.writeConfig('workers.toml', workers);
+    await within(scene.world.rch(['workers', 'probe', 'worker1']));
+  });
+
+  it('goes on when its worker is changed and taken out of use at once, and the worker builds while it goes on when it is put back', async () => {
+    const folder = scene.project('put-back', echo);
+    const build = new Talking(folder);
+    build.say('first');
+    await build.heard();
+    const workers = scene.fleet.workersToml();
+    scene.world.writeConfig('workers.toml', `${workers}total_slots = 3\n`);
+    await scene.world.workers();
+    scene.world.writeConfig('workers.toml', '');
+    await workerGone();
+    build.say('out');
+    await build.heard();
+    scene.world.writeConfig('workers.toml', workers);
+    await within(scene.world.rch(['workers', 'probe', 'worker1']));
+    await scene.buildsThere(scene.project('beside'));
+    build.say('back');
+    await build.heard();
+    await build.over();
+    expect(readFileSync(join(folder, 'runs'), 'utf8')).toBe('ran\n');
   });
 
   it('goes on when rch is upgraded under it, and builds after it have the new agent', async () => {

@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -113,9 +114,11 @@ export class World {
 
   writeConfig(name: string, text: string): void {
     const file = join(this.home, '.config', 'rch', name);
-    writeFileSync(file, text);
-    chmodSync(file, 0o600);
-    this.own(file);
+    // As editors do: what is written in place is given a moment before it holds.
+    writeFileSync(`${file}.new`, text);
+    chmodSync(`${file}.new`, 0o600);
+    this.own(`${file}.new`);
+    renameSync(`${file}.new`, file);
   }
 
   /** Gives a file, or a folder with all that is in it, to the world's user. */
