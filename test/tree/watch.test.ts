@@ -104,20 +104,28 @@ function act(root: string, outside: string, { kind, one, two, text }: Operation)
 
 /** What the helpers of this process watch now. */
 function watches(): number {
-  let count = 0;
-  for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
-    try {
-      const parent = / \d+ \(.*\) \S (\d+) /.exec(
-        ` ${fs.readFileSync(`/proc/${pid}/stat`, 'utf8')}`,
-      );
-      if (parent?.[1] !== `${process.pid}`) continue;
-      for (const fd of fs.readdirSync(`/proc/${pid}/fdinfo`))
-        count +=
-          fs.readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8').match(/^inotify /gm)?.length ?? 0;
-    } catch {
-      // It has just ended.
-    }
-  return count;
+  return fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      const stat = unlessGone(() => ` ${fs.readFileSync(`/proc/${pid}/stat`, 'utf8')}`);
+      return / \d+ \(.*\) \S (\d+) /.exec(stat ?? '')?.[1] === `${process.pid}`;
+    })
+    .flatMap((pid) => {
+      const folder = `/proc/${pid}/fdinfo`;
+      return (unlessGone(() => fs.readdirSync(folder)) ?? []).map((fd) => join(folder, fd));
+    })
+    .map((file) => unlessGone(() => fs.readFileSync(file, 'utf8'))?.match(/^inotify /gm) ?? [])
+    .reduce((count, { length }) => count + length, 0);
+}
+
+/** A process ends, and a descriptor is closed, while it is looked at. */
+function unlessGone<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
 }
 
 describe('a watched tree', () => {

@@ -1,0 +1,80 @@
+/** When a configuration that changed holds: at once, but not while somebody is in the middle of writing it. */
+import { mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Settings } from '../../../daemon/front/settings.ts';
+import { layoutFor, workersFile } from '../../../src/base/layout.ts';
+
+/** More than a look holds, ms. */
+const NEXT_LOOK = 30;
+
+const one = "[[workers]]\nid = 'one'\nhost = 'one.example'\nuser = 'u'\n";
+const two = one.replaceAll('one', 'two');
+
+let home: string;
+let file: string;
+let settings: Settings;
+
+/** Which workers there are, looked at anew. */
+async function workers(): Promise<string[]> {
+  await delay(NEXT_LOOK);
+  const outcome = settings.current();
+  if (!outcome.ok) throw new Error(outcome.failure.reason);
+  return outcome.value.config.workers.map(({ id }) => id);
+}
+
+/** As if it had been written so long ago. */
+function age(seconds: number): void {
+  const at = Date.now() / 1000 - seconds;
+  utimesSync(file, at, at);
+}
+
+function put(text: string): void {
+  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
+
+describe('a list of workers', () => {
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'rch-settings-'));
+    const layout = layoutFor({ HOME: home });
+    file = workersFile(layout);
+    mkdirSync(join(file, '..'), { recursive: true });
+    put(one);
+    settings = new Settings(layout, home, () => undefined);
+  });
+
+  afterEach(() => {
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  it('holds at once when another file takes its place, also an empty one', async () => {
+    expect(await workers()).toEqual(['one']);
+    put(two);
+    expect(await workers()).toEqual(['two']);
+    put('');
+    expect(await workers()).toEqual([]);
+  });
+
+  it('holds when it has stood still for a moment after it was written in place', async () => {
+    writeFileSync(file, two);
+    expect(await workers()).toEqual(['two']);
+  });
+
+  it('is not taken for empty while it is about to be written, and is when it stays so', async () => {
+    writeFileSync(file, '');
+    expect(await workers()).toEqual(['one']);
+    writeFileSync(file, two);
+    expect(await workers()).toEqual(['two']);
+    writeFileSync(file, '');
+    age(2);
+    expect(await workers()).toEqual([]);
+  });
+
+  it('is gone when its file is', async () => {
+    rmSync(file);
+    expect(await workers()).toEqual([]);
+  });
+});
