@@ -19,18 +19,11 @@ import { transition, type WorkerEvent, type WorkerState } from '../lifecycle/wor
 import { mannersOf } from '../lifecycle/hello.ts';
 import type { AboutState } from './about-state.ts';
 import { LinkProcess } from './link-process.ts';
+import { Backoff, Pulse } from './link-life.ts';
 import { LinkRequests } from './link-requests.ts';
 
-/** ms before a link that died is forked again: doubled each time, up to the longest, with as much jitter. */
-const FIRST_BACKOFF = 250;
-const LONGEST_BACKOFF = 30_000;
-/** ms of life after which a link's death starts the backoff anew. */
-const STABLE = 60_000;
 /** Links in a row that may die while they end the last jobs of a worker that is no longer wanted. */
 const LAST_LIVES = 5;
-/** Heartbeats of silence, and ms at the least, after which a link does not live; it beats twice in each (daemon/link/link.ts). */
-const SILENT_BEATS = 3;
-const LEAST_SILENCE = 10_000;
 
 /** Tools and paths that are asked for again each time; more are forgotten, and asked for by who needs them. */
 const MOST_WANTED = 20_000;
@@ -81,10 +74,8 @@ export class Worker {
   #watched = false;
   #recovered = false;
   #kept: readonly KeptJob[] = [];
-  #heardAt = 0;
-  #pulse: NodeJS.Timeout | undefined;
-  #bornAt = 0;
-  #backoff = FIRST_BACKOFF;
+  #pulse: Pulse | undefined;
+  readonly #backoff = new Backoff();
   #restart: NodeJS.Timeout | undefined;
   #stopping = false;
   /** A link that was told to leave its jobs to the next. */
@@ -172,31 +163,17 @@ export class Worker {
       },
     });
     this.#link = link;
-    this.#bornAt = performance.now();
+    this.#backoff.born();
     this.#apply({ type: 'forked' });
     link.send({ type: 'configure', worker: this.#worker, config: this.#config });
     this.tellLogLevel();
     if (this.#watched) link.send({ type: 'watch', on: true });
-    this.#watch(link);
-    return link;
-  }
-
-  /** Kills a link that says nothing any more: the next one takes up what it ran. */
-  #watch(link: LinkProcess): void {
-    const beat = mannersOf(this.#worker, this.#config).heartbeatMs;
-    const silence = Math.max(LEAST_SILENCE, SILENT_BEATS * beat);
-    this.#heardAt = performance.now();
-    let looked = this.#heardAt;
-    clearInterval(this.#pulse);
-    this.#pulse = setInterval(() => {
-      const now = performance.now();
-      // Whoever stood still ourselves (a stopped daemon) has not listened either.
-      if (now - looked > silence / 3) this.#heardAt = now;
-      looked = now;
-      if (now - this.#heardAt < silence) return;
-      this.#options.hooks.log('warn', `its link was silent for ${silence / 1000} s and is killed`);
+    this.#pulse?.stop();
+    this.#pulse = new Pulse(mannersOf(this.#worker, this.#config).heartbeatMs, (ms) => {
+      this.#options.hooks.log('warn', `its link was silent for ${ms / 1000} s and is killed`);
       link.kill();
-    }, beat / 2);
+    });
+    return link;
   }
 
   /**
@@ -207,7 +184,7 @@ export class Worker {
     this.#final = true;
     this.#drain(reason);
     await Promise.all([this.#leaving, this.#link?.stop(deadlineMs)]);
-    clearInterval(this.#pulse);
+    this.#pulse?.stop();
   }
 
   /**
@@ -221,9 +198,9 @@ export class Worker {
       if (this.#link === undefined && !this.#options.leftJobs()) break;
       const link = this.#link ?? this.#fork();
       if (await link.stop(undefined)) break;
-      await delay(this.#longerBackoff());
+      await delay(this.#backoff.longer());
     }
-    clearInterval(this.#pulse);
+    this.#pulse?.stop();
   }
 
   #drain(reason: string): void {
@@ -269,7 +246,7 @@ export class Worker {
     this.#stopping = this.#over = this.#final = true;
     clearTimeout(this.#restart);
     await Promise.all([this.#leaving, this.#link?.leave()]);
-    clearInterval(this.#pulse);
+    this.#pulse?.stop();
   }
 
   /** Does what the user wants of it from now on. */
@@ -287,7 +264,7 @@ export class Worker {
     if (this.#stopping || !this.#recovered) return;
     this.#stopping = true;
     void link.stop(0).then(() => {
-      clearInterval(this.#pulse);
+      this.#pulse?.stop();
       if (this.#over) return;
       this.#stopping = false;
       this.#apply({ type: 'disable' });
@@ -379,7 +356,7 @@ export class Worker {
   }
 
   #receive(message: LinkToFront): void {
-    this.#heardAt = performance.now();
+    this.#pulse?.heard();
     switch (message.type) {
       case 'beat':
         return;
@@ -484,7 +461,7 @@ export class Worker {
     this.#link = undefined;
     this.#listening = false;
     this.#recovered = false;
-    clearInterval(this.#pulse);
+    this.#pulse?.stop();
     this.requests.failAll(how);
   }
 
@@ -496,14 +473,6 @@ export class Worker {
     this.#restart = setTimeout(() => {
       this.#restart = undefined;
       this.start();
-    }, this.#longerBackoff());
-  }
-
-  /** ms to wait after a death, more after each in a row. */
-  #longerBackoff(): number {
-    if (performance.now() - this.#bornAt > STABLE) this.#backoff = FIRST_BACKOFF;
-    const wait = this.#backoff * (1 + Math.random());
-    this.#backoff = Math.min(this.#backoff * 2, LONGEST_BACKOFF);
-    return wait;
+    }, this.#backoff.longer());
   }
 }

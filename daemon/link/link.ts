@@ -9,9 +9,6 @@ import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { BlobPacker } from '../../src/protocol/blob-packer.ts';
 import type { AgentFacts, HelloFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront } from '../../src/protocol/ipc.ts';
-import { FsHelper } from '../../src/tree/fs-helper.ts';
-import { Hasher } from '../../src/tree/hash.ts';
-import { Store } from '../../src/tree/store.ts';
 import { RedoJournal } from '../artifacts/redo.ts';
 import { Spool } from '../artifacts/spool.ts';
 import { JobFile, loadJobFiles } from '../journal/job-file.ts';
@@ -28,6 +25,7 @@ import type { HoldingsNeeds } from './holdings.ts';
 import { KeptJobs } from './kept.ts';
 import { LastWords } from './last-words.ts';
 import { machineWords } from './machine-words.ts';
+import { closeParts, openParts, type Parts } from './parts.ts';
 import { peerOf } from './peer.ts';
 import { Renewal } from './renewal.ts';
 import { Tails } from './tails.ts';
@@ -55,19 +53,6 @@ export type LinkNeeds = LinkManners & {
   ) => Promise<Result<AgentConnection>>;
   readonly hello: HelloFacts;
   readonly log: LinkLog;
-};
-
-function spoolFolder({ layout, worker }: LinkNeeds): string {
-  return join(layout.cache, 'spool', worker);
-}
-
-type Parts = {
-  /** Scans. */
-  readonly helper: FsHelper;
-  /** Places what returns, so that no scan waits for it. */
-  readonly placer: FsHelper;
-  readonly store: Store;
-  readonly hasher: Hasher;
 };
 
 export class Link {
@@ -158,19 +143,9 @@ export class Link {
 
   /** Listens for launchers and begins to connect. The working folder must be the run folder. */
   static async start(needs: LinkNeeds): Promise<Result<Link>> {
-    const hasher = new Hasher();
-    const store = await Store.open({ folder: spoolFolder(needs), hasher });
-    if (!store.ok) {
-      await hasher.close();
-      return store;
-    }
-    const program = join(needs.layout.lib, 'rch-fs');
-    const link = new Link(needs, {
-      helper: new FsHelper(program),
-      placer: new FsHelper(program),
-      store: store.value,
-      hasher,
-    });
+    const parts = await openParts(needs.layout, needs.worker);
+    if (!parts.ok) return parts;
+    const link = new Link(needs, parts.value);
     await link.#redo.recover(link.#parts.placer);
     link.#recover();
     link.#server = await serveLaunchers(`link-${needs.worker}.sock`, (opening, launcher) => {
@@ -249,10 +224,7 @@ export class Link {
     this.#tails.watch(false);
     await this.#client.stop();
     await this.#book.close();
-    this.#parts.helper.close();
-    this.#parts.placer.close();
-    await this.#parts.store.close();
-    await this.#parts.hasher.close();
+    await closeParts(this.#parts);
   }
 
   /** Resolves when no job is left, or after so many ms. */
@@ -276,7 +248,7 @@ export class Link {
       spool: this.#spool,
       helper: this.#parts.placer,
       redo: this.#redo,
-      spoolFolder: spoolFolder(this.#needs),
+      spoolFolder: this.#parts.spoolFolder,
       hasher: this.#parts.hasher,
     };
   }

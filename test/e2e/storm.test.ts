@@ -7,7 +7,7 @@ describe.skipIf(noFleet !== undefined)('a storm of builds from many callers', ()
   it('loses nothing, runs nothing twice, never exceeds a worker, and leaves nothing behind', async () => {
     const said: string[] = [];
     const report = await runStorm({
-      ...{ callers: 8, builds: 3, cargo: 0, seed: 20_261, weight: 4, measure: false },
+      ...{ callers: 8, builds: 3, cargo: 2, seed: 20_261, weight: 4, measure: false },
       say: (text) => said.push(text),
     });
     expect(report.wrong, [...report.wrong, ...said].join('; ')).toEqual([]);
