@@ -76,12 +76,15 @@ export type Ground = {
   readonly ended: () => Promise<void>;
 };
 
-/** Workers stand for other machines: on this one they get what is left of the CPU, with all that they start. */
+/**
+ * Workers stand for other machines: where this one's time is measured, they get what is left of the CPU, with all that
+ * they start.
+ */
 function stepBack(fleet: Fleet): Promise<() => Promise<void>> {
   return putBehind(fleet.workers.map(({ root }) => /^\/proc\/(\d+)\//.exec(root)?.[1] ?? ''));
 }
 
-async function prepareGround(): Promise<Ground> {
+async function prepareGround({ measure }: StormOptions): Promise<Ground> {
   const fleet = await Fleet.up('storm', sizes.length);
   const folder = spread(mkdtempSync(join(tmpdir(), 'rch-storm-')));
   let ended = (): Promise<void> => Promise.resolve();
@@ -93,7 +96,7 @@ async function prepareGround(): Promise<Ground> {
     );
     const world = await World.create(toml, '[queue]\nmax_wait_sec = 600\n');
     world.writeConfig('known_hosts', fleet.knownHosts());
-    ended = await stepBack(fleet);
+    if (measure) ended = await stepBack(fleet);
     await world.start();
     return { fleet, world, folder, marks: await Marks.open(), ended };
   } catch (thrown) {
@@ -288,7 +291,7 @@ async function report(
 
 /** Runs one storm; everything it made is gone afterwards. */
 export async function runStorm(options: StormOptions): Promise<StormReport> {
-  const ground = await prepareGround();
+  const ground = await prepareGround(options);
   const callers: Caller[] = [];
   try {
     options.say('the workers are up');

@@ -206,7 +206,8 @@ export class World {
     for (const child of this.#children) child.kill('SIGKILL');
     if (existsSync(join(this.data, 'lib', 'rch.mjs')))
       await this.rch(['daemon', 'stop']).catch(() => '');
-    rmSync(this.root, { recursive: true, force: true });
+    // An embedded agent may be at the end of its work there.
+    rmSync(this.root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
 }
 
