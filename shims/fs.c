@@ -3,6 +3,7 @@
  * It never follows a symlink below a root, never leaves a root, and replaces each thing in one step.
  * RCH_FS_WALK=1 in the environment: resolve parents part by part, as on a kernel without openat2(2).
  */
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -34,6 +35,10 @@ static bool take_message(uint8_t number, const uint8_t *body, size_t n) {
       struct rch_fs_forget m;
       if (!rch_get_fs_forget(body, n, &m)) return false;
       forget_tree(m.tree);
+#ifdef __GLIBC__
+      /* Of trees with many files malloc would keep the most. */
+      if (!trees) malloc_trim(0);
+#endif
       return true;
     }
     default:

@@ -70,6 +70,8 @@ export class Memory {
     this.#forget = setTimeout(() => {
       if (this.#user.busy()) return;
       this.#user.forget?.();
+      // What was forgotten is garbage without having grown.
+      this.#known = 0;
       // Closing a tree writes its cache first.
       this.#quiet.refresh();
     }, FORGET).unref();
