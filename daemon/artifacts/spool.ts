@@ -1,4 +1,5 @@
 /** Receives the contents of a return into a content store here, from whatever stream they come on. */
+import { stat } from 'node:fs/promises';
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { type Brought, lengthOf, unpackBlob } from '../../src/protocol/pieces.ts';
@@ -90,6 +91,17 @@ export class Spool {
       this.#store.lookFor(hash);
       const end = this.has(hash) ? ok(undefined) : fail('a content went to another place');
       for (const done of waiting) done(end);
+    }
+  }
+
+  /**
+   * Takes contents of less than `most` bytes in again, from the files that they were moved to, one after the other; of
+   * one that changed or went meanwhile nothing is kept.
+   */
+  async takeAgain(files: ReadonlyMap<Hash, Buffer>, most: number): Promise<void> {
+    for (const [hash, path] of files) {
+      const found = await stat(path).catch(() => undefined);
+      if (found?.isFile() === true && found.size < most) await this.#store.add(path, hash);
     }
   }
 

@@ -10,7 +10,7 @@ import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Change, Entry, Hash, Manifest, RawPath } from '../../src/tree/manifest.ts';
 import { ninjaMap } from '../../src/tree/ninja.ts';
 import { checkChanges } from '../../src/tree/packed.ts';
-import { parentOf, shown } from '../../src/tree/paths.ts';
+import { absolute, parentOf, shown } from '../../src/tree/paths.ts';
 import { placeChanges, type Placed } from '../../src/tree/place.ts';
 import { stamp, type StampRule } from '../../src/tree/stamps.ts';
 import type { Snapshot } from '../../src/tree/tree.ts';
@@ -23,8 +23,6 @@ import { stageOf } from './stages.ts';
 
 /** A cap stays this far below the earliest local change, ns (DESIGN, "Times"). */
 const BEFORE_EDIT = 1000n;
-/** A file from this size on, bytes, is moved out of the spool instead of copied: what it would save there is little. */
-export const WORTH_MOVING = 32e6;
 /** A ctime may lag so far behind the clock that a scan reads (one tick of the kernel's coarse clock), ns. */
 const COARSE_CLOCK = 10_000_000n;
 
@@ -43,8 +41,10 @@ export type TakeBackNeeds = {
   readonly offset: bigint;
   /** Who counts on contents of the spool for this return. */
   readonly asker: object;
-  /** How many files of the whole job a large content is wanted for. */
+  /** How many files of the whole job a content is wanted for that is worth moving out of the spool; 0: it is not. */
   readonly usesOf: (hash: Hash) => number;
+  /** A content left the spool for the file at `path`. */
+  readonly moved: (hash: Hash, path: Buffer) => void;
   /** Sees to it that contents are in the spool. */
   readonly bring: (wanted: ReadonlyMap<Hash, Wanted>) => Promise<Result<undefined>>;
   readonly redo: RedoJournal;
@@ -292,7 +292,7 @@ export class TakeBack {
     const halfMade = new Set(halfDone.map(({ path }) => path));
     const spared = (path: RawPath): boolean => touched.has(path) && !halfMade.has(path);
     const over: (() => void)[] = [];
-    const spending = this.#spending();
+    const spending = this.#spending(todo);
     const result = await placeChanges({
       helper: this.#needs.helper,
       root,
@@ -325,9 +325,9 @@ export class TakeBack {
     return ok({ rule: at.rule, changes: there, unsettled: [...unsettled], conflicts });
   }
 
-  /** Gives away large contents that only one file is made of; `over` when they are placed, or were not. */
-  #spending(): { spends: (hash: Hash) => boolean; over: () => void } {
-    const { spool, asker, usesOf } = this.#needs;
+  /** Gives away contents that only one file is made of; `over` when they are placed, or were not. */
+  #spending(changes: readonly Change[]): { spends: (hash: Hash) => boolean; over: () => void } {
+    const { spool, asker, usesOf, moved } = this.#needs;
     const given: Hash[] = [];
     return {
       spends: (hash) => {
@@ -337,6 +337,11 @@ export class TakeBack {
       },
       over: () => {
         spool.left(given);
+        const gone = new Set(given.filter((hash) => !spool.has(hash)));
+        const root = Buffer.from(this.#held.root.path, 'latin1');
+        for (const change of changes)
+          if (change.op === 'put' && change.entry.kind === 'file' && gone.has(change.entry.hash))
+            moved(change.entry.hash, absolute(root, change.path));
       },
     };
   }

@@ -13,7 +13,7 @@ import { bring, type Known, type Wanted } from '../artifacts/bring.ts';
 import { EarlyReturn, type Offer, type Part } from '../artifacts/early.ts';
 import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
-import { TakeBack, type TakenBack, WORTH_MOVING } from '../artifacts/take-back.ts';
+import { TakeBack, type TakenBack } from '../artifacts/take-back.ts';
 import { takeTemporaries } from '../artifacts/take-temporaries.ts';
 import { buildTextKind, envReads, type BuildText } from '../plan/env-reads.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
@@ -25,6 +25,14 @@ import type { Reunion } from './reunion.ts';
 const ATTEMPTS = 12;
 /** What names environment variables is small; larger files are not looked into, bytes. */
 const TEXT_BYTES = 1024 * 1024;
+
+/**
+ * Files from so many bytes on are moved out of the spool instead of copied: of a return that is large as a whole, copying
+ * would be most of its time. What is not huge is copied into the spool again afterwards, for the next who asks for it.
+ */
+const HUGE = 32e6;
+const LARGE_RETURN = 16e6;
+const WORTH_MOVING = 64 * 1024;
 
 const HASH_BYTES = 32;
 
@@ -70,8 +78,10 @@ export class Returning {
   /** Files in temporary folders that were here already. */
   readonly #stayed: RawPath[] = [];
   readonly #settling: Promise<void>[] = [];
-  /** Large files of all roots and temporaries, by their content. */
+  /** Files of all roots and temporaries whose content is worth moving, by that. */
   readonly #uses = new Map<Hash, number>();
+  /** Contents that are in the tree and no longer in the spool, and where. */
+  readonly #moved = new Map<Hash, Buffer>();
   readonly #taken: { readonly held: HeldRoot; readonly back: TakenBack }[] = [];
 
   /** Paths that came back. */
@@ -132,13 +142,16 @@ export class Returning {
 
   #count(roots: readonly HeldRoot[]): void {
     const { results } = this.#needs;
+    const files = [...roots.map(({ root }) => root.key), ...results.temporaries]
+      .flatMap((name) => results.of(name).changes)
+      .flatMap((change) =>
+        change.op === 'put' && change.entry.kind === 'file' ? [change.entry] : [],
+      );
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    const least = bytes < LARGE_RETURN ? HUGE : WORTH_MOVING;
     this.#uses.clear();
-    for (const name of [...roots.map(({ root }) => root.key), ...results.temporaries])
-      for (const change of results.of(name).changes)
-        if (change.op === 'put' && change.entry.kind === 'file') {
-          const { hash, size } = change.entry;
-          if (size >= WORTH_MOVING) this.#uses.set(hash, (this.#uses.get(hash) ?? 0) + 1);
-        }
+    for (const { hash, size } of files)
+      if (size >= least) this.#uses.set(hash, (this.#uses.get(hash) ?? 0) + 1);
   }
 
   /** What the job left in /tmp and the like; only folders that the caller's own job would have used. */
@@ -186,6 +199,7 @@ export class Returning {
       job: this.#needs.job,
       asker: this.#early,
       usesOf: (hash) => this.#uses.get(hash) ?? 0,
+      moved: (hash, path) => void this.#moved.set(hash, path),
       bring: (wanted) => this.#bring(wanted),
       before: before.value,
       rule: this.#needs.rules.get(key),
@@ -301,9 +315,10 @@ export class Returning {
     );
   }
 
-  /** Resolves when the agent has heard of all that was placed. */
+  /** Resolves when the agent has heard of all that was placed; after that what left the spool is copied back. */
   async settle(): Promise<void> {
     await Promise.all(this.#settling);
+    void this.#needs.spool.takeAgain(this.#moved, HUGE);
   }
 }
 

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, openSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { frugalNode } from '../../src/base/memory.ts';
+import { carryingNode } from '../../src/base/memory.ts';
 import { startTimeOf } from '../../src/base/processes.ts';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import { childScript } from './child-script.ts';
@@ -80,7 +80,7 @@ async function startAgent(
   signal: AbortSignal,
 ): Promise<Started> {
   const errors = openSync(log, 'a', 0o600);
-  const child = spawn(process.execPath, [...frugalNode, ...argv], {
+  const child = spawn(process.execPath, [...carryingNode, ...argv], {
     stdio: ['ignore', 'pipe', errors],
   });
   closeSync(errors);

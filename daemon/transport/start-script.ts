@@ -1,5 +1,5 @@
 /** The script `start` that lies beside the agent on a worker: bridges stdio to the agent, starting it if need be. */
-import { frugalNode } from '../../src/base/memory.ts';
+import { carryingNode } from '../../src/base/memory.ts';
 
 /** Exit codes of `start attach`, beside those of rch-run. */
 export const StartExit = {
@@ -68,7 +68,7 @@ pick_node() {
 }
 
 spawn() {
-  set -- "$node" ${frugalNode.join(' ')} "$here/rch-wkr.mjs" serve --folder "$data" --socket "$socket"
+  set -- "$node" ${carryingNode.join(' ')} "$here/rch-wkr.mjs" serve --folder "$data" --socket "$socket"
   if command -v loginctl >/dev/null 2>&1 &&
     [ "$(loginctl show-session --property=KillUserProcesses --value 2>/dev/null)" = yes ] &&
     loginctl enable-linger >/dev/null 2>&1 && systemd-run --user --scope --quiet true >/dev/null 2>&1; then
