@@ -168,8 +168,10 @@ export class Spool {
   /** The content will not come; what came of it is forgotten. */
   async drop(hash: Hash, reason: string): Promise<void> {
     this.#settle(hash, fail(reason));
-    await this.#writing;
-    if (!this.#coming.has(hash)) await this.#store.abandon(hash, { drop: true });
+    // In turn: who claims it anew meanwhile must not lose what comes for them.
+    await this.#inTurn(hash, async () => {
+      if (!this.#coming.has(hash)) await this.#store.abandon(hash, { drop: true });
+    });
   }
 
   /** Gives up on everything awaited. */

@@ -126,7 +126,9 @@ both: stamp
     const spool = join(world.home, '.cache', 'rch', 'spool', 'here');
     if (!existsSync(spool)) return 0;
     const names = readdirSync(spool, { recursive: true, encoding: 'utf8' });
-    return names.reduce((sum, name) => sum + statSync(join(spool, name)).size, 0);
+    return names
+      .map((name) => statSync(join(spool, name), { throwIfNoEntry: false })?.size ?? 0)
+      .reduce((sum, size) => sum + size, 0);
   };
 
   it('comes each time it is made, in one project and in several at once', async () => {
@@ -155,6 +157,40 @@ both: stamp
       expect(fresh.code).toBe(0);
       expect(readdirSync(folder).filter((name) => name.includes('rch-'))).toEqual([]);
     }
+  }, 120_000);
+
+  it('and many small ones, of a large return, are moved as well; what is not huge is kept for the next time', async () => {
+    const folder = project('many', {
+      Makefile: `all:
+\tmkdir -p parts; for i in $$(seq 40); do yes "part $$i" | head -c 500000 > parts/$$i; done
+\tcp parts/1 twin; chmod 640 twin; touch parts/empty; echo small > parts/small
+`,
+    });
+    const check = (): void => {
+      for (let i = 1; i <= 40; i++) {
+        const part = Buffer.alloc(500_000, `part ${i}\n`);
+        expect(readFileSync(join(folder, 'parts', String(i))).equals(part)).toBe(true);
+      }
+      expect(readFileSync(join(folder, 'twin')).equals(Buffer.alloc(500_000, 'part 1\n'))).toBe(
+        true,
+      );
+      expect(statSync(join(folder, 'twin')).mode & 0o777).toBe(0o640);
+      expect(readFileSync(join(folder, 'parts', 'small'), 'utf8')).toBe('small\n');
+    };
+    const before = spooled();
+    await run(folder, ['make']);
+    check();
+    const [first] = await ranThere(1);
+    // Copied after the end, one after the other.
+    await until(() => Promise.resolve(spooled() - before >= 40 * 500_000), 'were they kept');
+    rmSync(join(folder, 'parts'), { recursive: true });
+    writeFileSync(join(folder, 'twin'), 'mine\n');
+    await run(folder, ['make']);
+    check();
+    const [second] = await ranThere(1);
+    expect(first?.bytes['received']).toBeGreaterThan(0);
+    expect(second?.bytes['received']).toBe(0);
+    expect(readdirSync(folder).filter((name) => name.includes('rch-'))).toEqual([]);
   }, 120_000);
 
   it('comes though the folder in which it waits was removed', async () => {

@@ -94,6 +94,36 @@ describe('a content of the spool', () => {
     expect(fs.readFileSync(spool.pathOf(hash))).toEqual(data);
   });
 
+  test('is taken in again from where it was moved to, unless it is something else by then, or huge', async () => {
+    const { spool, ask } = await spoolAt(folder());
+    const moved = `${folder()}/program`;
+    const away = async (): Promise<void> => {
+      const mine = {};
+      value(await ask(mine));
+      expect(spool.giveAway(hash, mine)).toBe(true);
+      fs.renameSync(spool.pathOf(hash), moved);
+      spool.left([hash]);
+      spool.release(mine);
+    };
+    const again = (most: number): Promise<void> =>
+      spool.takeAgain(new Map([[hash, Buffer.from(moved)]]), most);
+    await away();
+    await again(data.length + 1);
+    expect(spool.has(hash)).toBe(true);
+    expect(fs.readFileSync(spool.pathOf(hash))).toEqual(data);
+    expect(fs.readFileSync(moved)).toEqual(data);
+    await away();
+    await again(data.length);
+    expect(spool.has(hash)).toBe(false);
+    fs.chmodSync(moved, 0o600);
+    fs.writeFileSync(moved, 'a longer program');
+    await again(100);
+    expect(spool.has(hash)).toBe(false);
+    fs.rmSync(moved);
+    await again(100);
+    expect(spool.has(hash)).toBe(false);
+  });
+
   test('is not given away while another counts on it, nor when nobody does', async () => {
     const { spool, ask } = await spoolAt(folder());
     const [mine, other] = [{}, {}];
