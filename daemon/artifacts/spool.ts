@@ -7,6 +7,10 @@ import { PieceOrder } from '../../src/protocol/stripes.ts';
 import type { Hash } from '../../src/tree/manifest.ts';
 import type { Store } from '../../src/tree/store.ts';
 
+/** What one return may bring into the spool again, and what stays free on its disk, bytes. */
+const MOST_AGAIN = 1e9;
+const LEAST_FREE = 2e9;
+
 type Blob = Extract<AgentMessage, { type: 'blob' }>;
 type Done = (result: Result<undefined>) => void;
 
@@ -95,14 +99,26 @@ export class Spool {
   }
 
   /**
-   * Takes contents of less than `most` bytes in again, from the files that they were moved to, one after the other; of
-   * one that changed or went meanwhile nothing is kept.
+   * Takes contents of less than `most` bytes in again, from the files that they were moved to, one after the other and as
+   * long as there is room; of one that changed or went meanwhile nothing is kept. Never fails.
    */
-  async takeAgain(files: ReadonlyMap<Hash, Buffer>, most: number): Promise<void> {
+  async takeAgain(
+    files: ReadonlyMap<Hash, Buffer>,
+    { most, free }: { readonly most: number; readonly free: () => Promise<number> },
+  ): Promise<void> {
+    let budget = MOST_AGAIN;
     for (const [hash, path] of files) {
       const found = await stat(path).catch(() => undefined);
-      if (found?.isFile() === true && found.size < most) await this.#store.add(path, hash);
+      if (found?.isFile() !== true || found.size >= most || found.size > budget) continue;
+      if ((await free()) < found.size + LEAST_FREE) return;
+      budget -= found.size;
+      await this.#store.add(path, hash, () => !this.#isWanted(hash)).catch(() => undefined);
     }
+  }
+
+  /** Whether some return is about to bring it or to take it out: its file must stay the one that they see. */
+  #isWanted(hash: Hash): boolean {
+    return this.#coming.has(hash) || this.#counting.has(hash) || this.#leaving.has(hash);
   }
 
   pathOf(hash: Hash): Buffer {

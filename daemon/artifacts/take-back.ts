@@ -132,7 +132,7 @@ export class TakeBack {
       return ok(nothing);
     }
     // Other jobs of the root must not wait for what comes over the wire.
-    const ahead = held.shares ? await this.#fetch(result.changes, held.snapshot) : ok(undefined);
+    const ahead = held.shares ? await this.#fetchAhead(result.changes) : ok(undefined);
     if (!ahead.ok) return ahead;
     return held.alone(async () => {
       const back = await this.#takeBack(result);
@@ -145,7 +145,7 @@ export class TakeBack {
     // The contents come while the tree here is looked at; only what was touched meanwhile is asked for after it.
     const [now, early] = await Promise.all([
       this.#held.root.look(),
-      this.#fetch(result.changes, this.#held.snapshot),
+      this.#fetchAhead(result.changes),
     ]);
     if (!now.ok) return now;
     if (!early.ok) return early;
@@ -205,6 +205,12 @@ export class TakeBack {
         return `the worker returns ${shown(path)}, a hard link to what is not a file`;
     }
     return undefined;
+  }
+
+  /** Contents that were not here before the run; where another process looked then, it is not known which these are. */
+  async #fetchAhead(changes: readonly Change[]): Promise<Result<undefined>> {
+    if (this.#needs.before !== undefined) return ok(undefined);
+    return this.#fetch(changes, this.#held.snapshot);
   }
 
   /** Contents that are not here yet. */

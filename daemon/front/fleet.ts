@@ -110,8 +110,8 @@ export class Fleet {
       if (this.#members.has(id)) continue;
       const leaving = this.#leaving.get(id);
       if (leaving === undefined) this.#add(config, id);
+      else if (leaving.place === placeKey(settings, config)) this.#takeBack(settings, config);
       // The old link still holds the socket; when it is gone, the newest configuration counts.
-      else if (leaving.place === placeKey(settings, config)) void leaving.worker.leave();
     }
     this.changes.ring();
   }
@@ -161,10 +161,22 @@ export class Fleet {
   #remove(id: string, { place, worker }: Member): void {
     this.#members.delete(id);
     this.#leaving.set(id, { place, worker });
-    void worker.retire('its configuration changed').then(() => {
+    void worker.retire('its configuration changed').then((gone) => {
+      if (!gone || this.#leaving.get(id)?.worker !== worker) return;
       this.#leaving.delete(id);
       if (this.#config !== undefined && !this.#stopping) this.#add(this.#config, id);
     });
+  }
+
+  /** A worker that was gone from the configuration is there again, where it was. */
+  #takeBack(settings: WorkerConfig, config: Config): void {
+    const { id, transport } = settings;
+    const leaving = this.#leaving.get(id);
+    // The agent of an embedded one ends with its link: what runs there is let end.
+    if (leaving === undefined || transport === 'embedded') return;
+    this.#leaving.delete(id);
+    this.#members.set(id, { ...leaving, link: linkKey(settings, config) });
+    leaving.worker.takeBack(settings, config);
   }
 
   #add(config: Config, id: string): void {

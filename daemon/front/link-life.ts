@@ -1,4 +1,9 @@
-/** Whether a link lives, and how long to wait before there is another. */
+/** Whether a link lives, how long to wait before there is another, and when there need be none any more. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LinkProcess } from './link-process.ts';
+
+/** Links that may die while they end the last jobs of a worker that is no longer wanted. */
+const LAST_LIVES = 5;
 
 /** ms before a link that died is forked again: doubled each time, up to the longest, with as much jitter. */
 const FIRST_BACKOFF = 250;
@@ -51,4 +56,21 @@ export class Pulse {
   stop(): void {
     clearInterval(this.#timer);
   }
+}
+
+/**
+ * Has the link that `next` gives end its jobs, and another after it should it die meanwhile; true when there are no jobs
+ * any more, or links died too often, false when it was aborted before that.
+ */
+export async function lastLinks(
+  next: () => LinkProcess | undefined,
+  backoff: Backoff,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (let lives = LAST_LIVES; lives > 0 && !signal.aborted; lives--) {
+    const link = next();
+    if (link === undefined || (await link.stop(undefined))) break;
+    await delay(backoff.longer(), undefined, { signal }).catch(() => undefined);
+  }
+  return !signal.aborted;
 }

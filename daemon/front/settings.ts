@@ -20,9 +20,9 @@ import { helloOf, mannersOf } from '../lifecycle/hello.ts';
 
 /** ms that a look at the files holds: less than it takes to edit one and then to run a command. */
 const FRESH = 20;
-/** ms that a file that was written in place must have stood still before it is read anew. */
+/** ms that a file must have stood still before it is read anew. */
 const RESTING = 10;
-/** The same where it is empty now: nobody means that as often as they are about to write it. */
+/** The same where it was emptied in place: nobody means that as often as they are about to write it. */
 const EMPTIED = 1000;
 /** Projects whose own files are remembered. */
 const MOST_PROJECTS = 500;
@@ -47,15 +47,16 @@ function stampsOf(files: readonly string[]): string {
 }
 
 /**
- * Whether somebody may be in the middle of writing `file` in place (`cat >`), where it is empty at first; what was put in
- * its place by rename(2), so that `before` is of another file, is whole.
+ * Whether somebody may be in the middle of writing a file whose stamp was another before: a new one grows, and one that is
+ * written in place (`cat >`) is empty at first.
  */
 function isBeingWritten(file: string, before: string): boolean {
   try {
     const stat = statSync(file, { throwIfNoEntry: false });
-    if (stat === undefined || !before.startsWith(`${stat.ino} `)) return false;
+    if (stat === undefined || before === stampOf(file)) return false;
     const age = Date.now() - stat.mtimeMs;
-    return age >= 0 && age < (stat.size === 0 ? EMPTIED : RESTING);
+    const emptied = stat.size === 0 && before.startsWith(`${stat.ino} `);
+    return age >= 0 && age < (emptied ? EMPTIED : RESTING);
   } catch {
     return false;
   }

@@ -1,5 +1,4 @@
 /** One configured worker as the front drives it: its link process, state, breaker, and what it was asked. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { LogLevel } from '../../src/base/log-levels.ts';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { Config } from '../../src/config/schema.ts';
@@ -19,11 +18,8 @@ import { transition, type WorkerEvent, type WorkerState } from '../lifecycle/wor
 import { mannersOf } from '../lifecycle/hello.ts';
 import type { AboutState } from './about-state.ts';
 import { LinkProcess } from './link-process.ts';
-import { Backoff, Pulse } from './link-life.ts';
+import { Backoff, lastLinks, Pulse } from './link-life.ts';
 import { LinkRequests } from './link-requests.ts';
-
-/** Links in a row that may die while they end the last jobs of a worker that is no longer wanted. */
-const LAST_LIVES = 5;
 
 /** Tools and paths that are asked for again each time; more are forgotten, and asked for by who needs them. */
 const MOST_WANTED = 20_000;
@@ -82,8 +78,7 @@ export class Worker {
   #leaving: Promise<void> | undefined;
   /** It takes no more jobs: what links there still will be end those that run. */
   #over = false;
-  /** There will be no link again. */
-  #final = false;
+  #retirement: AbortController | undefined;
   readonly requests: LinkRequests;
   /** Names of tools, and paths, that the agent's facts are about, and that it is asked about. */
   #probed = new Set<string>();
@@ -181,29 +176,35 @@ export class Worker {
    * again, with an earlier deadline.
    */
   async stop(deadlineMs: number, reason: string): Promise<void> {
-    this.#final = true;
     this.#drain(reason);
     await Promise.all([this.#leaving, this.#link?.stop(deadlineMs)]);
-    this.#pulse?.stop();
   }
 
   /**
-   * Takes no more jobs, and settles when the last of them is over. Also a link that dies meanwhile, or was about to be
-   * replaced, has another after it as long as there are jobs.
+   * Takes no more jobs; true when the last of them is over, false when it was taken back, or ended otherwise, before that.
+   * Also a link that dies meanwhile, or was about to be replaced, has another after it as long as there are jobs.
    */
-  async retire(reason: string): Promise<void> {
+  async retire(reason: string): Promise<boolean> {
     this.#drain(reason);
+    const { signal } = (this.#retirement = new AbortController());
     await this.#leaving;
-    for (let lives = LAST_LIVES; lives > 0 && !this.#final; lives--) {
-      if (this.#link === undefined && !this.#options.leftJobs()) break;
-      const link = this.#link ?? this.#fork();
-      if (await link.stop(undefined)) break;
-      await delay(this.#backoff.longer());
-    }
-    this.#pulse?.stop();
+    const left = (): boolean => this.#worker.enabled && this.#options.leftJobs();
+    const next = (): LinkProcess | undefined => this.#link ?? (left() ? this.#fork() : undefined);
+    return lastLinks(next, this.#backoff, signal);
+  }
+
+  /** Ends its retirement: a link that is made by these settings takes over what runs. */
+  takeBack(worker: WorkerConfig, config: Config): void {
+    this.#retirement?.abort();
+    this.#over = false;
+    // Where a link is on its way out already, the next is made by what holds then.
+    this.#stopping = this.#leaving !== undefined;
+    if (this.#link === undefined) this.#apply({ type: 'disable' });
+    this.relink(worker, config);
   }
 
   #drain(reason: string): void {
+    this.#retirement?.abort();
     this.#stopping = this.#over = true;
     clearTimeout(this.#restart);
     this.#apply({ type: 'drain', reason });
@@ -243,10 +244,8 @@ export class Worker {
 
   /** Ends the link and lets its jobs run on, for the link of the next daemon. */
   async leave(): Promise<void> {
-    this.#stopping = this.#over = this.#final = true;
-    clearTimeout(this.#restart);
+    this.#drain('rch is restarted');
     await Promise.all([this.#leaving, this.#link?.leave()]);
-    this.#pulse?.stop();
   }
 
   /** Does what the user wants of it from now on. */
@@ -264,7 +263,6 @@ export class Worker {
     if (this.#stopping || !this.#recovered) return;
     this.#stopping = true;
     void link.stop(0).then(() => {
-      this.#pulse?.stop();
       if (this.#over) return;
       this.#stopping = false;
       this.#apply({ type: 'disable' });

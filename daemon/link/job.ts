@@ -18,6 +18,7 @@ import { mayRun, transition, type JobEffect, type JobEvent, type JobState } from
 import { isForsaken } from './forsaken.ts';
 import type { Launcher } from './launchers.ts';
 import { preparing } from './preparing.ts';
+import { meaningOf } from './refusals.ts';
 import { agentMessageFor, Relay } from './relay.ts';
 import { Results } from './results.ts';
 import type { Returned } from './returning.ts';
@@ -79,8 +80,7 @@ export class Job {
       bound: this.#on({ type: 'bound' }),
       gone: () => {
         // Where others wait for its run, that needs no word of its own launcher's any more.
-        if (this.#sharing.callerGone()) this.#handle({ type: 'bound' });
-        else this.#handle({ type: 'launcherGone' });
+        this.#handle({ type: this.#sharing.callerGone() ? 'bound' : 'launcherGone' });
       },
       parted: () => {
         this.#parted = true;
@@ -88,8 +88,7 @@ export class Job {
       },
     });
     this.#talk = new Talk(plan, needs, this.#caller);
-    const cancelled = this.#on({ type: 'cancelled' });
-    this.#interruption = new Interruption(this.#id, needs.client, cancelled);
+    this.#interruption = new Interruption(this.#id, needs.client, this.#on({ type: 'cancelled' }));
     this.#sharing = new Sharing(plan.job, {
       twins: needs.twins,
       caller: this.#caller,
@@ -109,10 +108,14 @@ export class Job {
     return this.#state.at;
   }
 
-  /** The launcher is here: from now on the link acts. */
-  commit(launcher: Launcher): void {
+  /** The launcher is here: from now on the link acts. `refusal`: why it is to ask anew. */
+  commit(launcher: Launcher, refusal?: string): void {
     this.#times.committed();
     this.#caller.serve(launcher);
+    if (refusal !== undefined) {
+      this.#refuse(refusal, { again: true, fault: false });
+      return;
+    }
     if (this.#origin.from === 'front')
       this.#talk.step(`remote: on ${this.#needs.worker}: ${this.#origin.plan.reason}`);
     this.#handle({ type: 'commit' });
@@ -195,12 +198,9 @@ export class Job {
   agentMessage(message: Extract<AgentMessage, { job: Buffer }>): void {
     if (this.#state.at === 'over' && !this.#again) return;
     switch (message.type) {
-      case 'notStarted': {
-        const missing = message.kind === 'no-tool';
-        const fault = !missing && message.kind !== 'busy';
-        this.#refuse(message.reason, { learn: missing, again: !missing, fault });
+      case 'notStarted':
+        this.#refuse(message.reason, meaningOf(message.kind));
         return;
-      }
       case 'unknownJob':
         this.#lose(`${this.#needs.worker} no longer knows the job`);
         return;

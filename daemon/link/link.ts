@@ -361,13 +361,9 @@ export class Link {
     }
     clearTimeout(this.#drops.get(id));
     this.#drops.delete(id);
-    if (this.#stopping && opening.type === 'commit') {
-      job.forsake();
-      launcher.finish({ type: 'again' });
-      return;
-    }
     this.#needs.log.say('debug', `its launcher is here: ${opening.type}`, id);
-    if (opening.type === 'commit') job.commit(launcher);
+    const refusal = this.#stopping ? `${this.#needs.worker} takes no more commands` : undefined;
+    if (opening.type === 'commit') job.commit(launcher, refusal);
     else job.resume(launcher, opening);
   }
 

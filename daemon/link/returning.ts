@@ -318,7 +318,10 @@ export class Returning {
   /** Resolves when the agent has heard of all that was placed; after that what left the spool is copied back. */
   async settle(): Promise<void> {
     await Promise.all(this.#settling);
-    void this.#needs.spool.takeAgain(this.#moved, HUGE);
+    void this.#needs.spool.takeAgain(this.#moved, {
+      most: HUGE,
+      free: () => diskFreeOf(this.#needs.folder),
+    });
   }
 }
 

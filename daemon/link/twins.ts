@@ -9,6 +9,7 @@
  * ```
  */
 import { once } from 'node:events';
+import { deadline } from '../../src/base/deadline.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
 import type { End } from './job-state.ts';
@@ -133,8 +134,9 @@ export class Lead {
 
   /** Resolves once it runs or is over, or was not even committed in good time, or the signal is aborted. */
   async #underWay(signal: AbortSignal): Promise<void> {
-    const soon = AbortSignal.any([signal, AbortSignal.timeout(COMMIT_MS)]);
-    while (this.#stage === 'planned' && !soon.aborted) await this.#next(soon);
+    const soon = deadline(COMMIT_MS, signal);
+    while (this.#stage === 'planned' && !soon.signal.aborted) await this.#next(soon.signal);
+    soon.over();
     while (this.#stage === 'preparing' && !signal.aborted) await this.#next(signal);
   }
 
@@ -265,7 +267,8 @@ export class Twins {
   async #settled(key: string, signal: AbortSignal): Promise<void> {
     const settling = this.#settling.get(key);
     if (settling === undefined || signal.aborted) return;
-    const over = AbortSignal.any([signal, AbortSignal.timeout(SETTLE_MS)]);
-    await Promise.race([settling, once(over, 'abort')]);
+    const soon = deadline(SETTLE_MS, signal);
+    await Promise.race([settling, once(soon.signal, 'abort')]);
+    soon.over();
   }
 }

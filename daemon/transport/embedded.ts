@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, openSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { deadline } from '../../src/base/deadline.ts';
 import { carryingNode } from '../../src/base/memory.ts';
 import { startTimeOf } from '../../src/base/processes.ts';
 import { fail, ok, type Result } from '../../src/base/result.ts';
@@ -121,14 +122,16 @@ export async function reachEmbedded(hash: string, needs: TransportNeeds): Promis
     '--parent',
     String(process.pid),
   ];
-  const signal = AbortSignal.any([
-    AbortSignal.timeout(START_MS),
-    ...(needs.signal === undefined ? [] : [needs.signal]),
-  ]);
-  while (!signal.aborted) {
-    const { child, ready } = await startAgent(argv, log, signal);
-    if (ready) return ok(new EmbeddedReach([join(layout.lib, 'rch-run'), 'attach', socket], child));
-    await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+  const { signal, over } = deadline(START_MS, needs.signal);
+  try {
+    while (!signal.aborted) {
+      const { child, ready } = await startAgent(argv, log, signal);
+      if (ready)
+        return ok(new EmbeddedReach([join(layout.lib, 'rch-run'), 'attach', socket], child));
+      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  } finally {
+    over();
   }
   return fail(`the embedded agent did not start; its log is ${log}`);
 }

@@ -204,8 +204,11 @@ export class Store {
     if (options.drop === true && HASH.test(hash)) await rm(this.#uploadPath(hash), { force: true });
   }
 
-  /** Takes in a copy of a file, with its holes; fails when it is not that of its hash. */
-  async add(path: Buffer, hash: Hash): Promise<Result<void>> {
+  /**
+   * Takes in a copy of a file, with its holes; fails when it is not that of its hash, or `wanted` says at the end that
+   * nobody wants it.
+   */
+  async add(path: Buffer, hash: Hash, wanted = (): boolean => true): Promise<Result<void>> {
     if (this.has(hash)) return ok(undefined);
     if (!HASH.test(hash)) return notHash(hash);
     const temporary = this.#temporary();
@@ -215,9 +218,14 @@ export class Store {
       await rm(temporary, { force: true });
       return copied.ok ? fail(`${path.toString()} is not the content ${hash}`) : copied;
     }
-    const moved = await attempt('a content cannot be stored', () =>
-      rename(temporary, this.#pathOf(hash)),
-    );
+    if (!wanted()) {
+      await rm(temporary, { force: true });
+      return fail(`${hash} is not wanted any more`);
+    }
+    const moved = await attempt('a content cannot be stored', () => {
+      this.#named(temporary, hash);
+      return Promise.resolve();
+    });
     if (moved.ok) this.#added(hash, copied.value.size);
     return moved;
   }

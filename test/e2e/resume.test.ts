@@ -276,8 +276,19 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     await scene.buildsThere(scene.project('beside'));
     build.say('back');
     await build.heard();
+    // Away and back and away again, each before the one before is over.
+    for (const text of ['', workers, '', workers, '']) {
+      scene.world.writeConfig('workers.toml', text);
+      await new Promise((resolve) => setTimeout(resolve, 40));
+      await scene.world.workers();
+    }
+    await workerGone();
+    build.say('away');
+    await build.heard();
     await build.over();
     expect(readFileSync(join(folder, 'runs'), 'utf8')).toBe('ran\n');
+    scene.world.writeConfig('workers.toml', workers);
+    await within(scene.world.rch(['workers', 'probe', 'worker1']));
   });
 
   it('goes on when rch is upgraded under it, and builds after it have the new agent', async () => {

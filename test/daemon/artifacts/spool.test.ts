@@ -106,7 +106,10 @@ describe('a content of the spool', () => {
       spool.release(mine);
     };
     const again = (most: number): Promise<void> =>
-      spool.takeAgain(new Map([[hash, Buffer.from(moved)]]), most);
+      spool.takeAgain(new Map([[hash, Buffer.from(moved)]]), {
+        most,
+        free: () => Promise.resolve(1e12),
+      });
     await away();
     await again(data.length + 1);
     expect(spool.has(hash)).toBe(true);

@@ -1,0 +1,10 @@
+/** What an agent means that does not start a command. */
+import type { JobEvent } from './job-state.ts';
+
+/** By the `kind` of its `notStarted`: `no-tool` speaks against the command alone. */
+export function meaningOf(
+  kind: string,
+): Pick<Extract<JobEvent, { type: 'refused' }>, 'learn' | 'again' | 'fault'> {
+  const missing = kind === 'no-tool';
+  return { learn: missing, again: !missing, fault: !missing && kind !== 'busy' };
+}
