@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Project, type BuildWish, type Edit, type ProjectOptions } from './project.ts';
+import { wordsOf } from './words.ts';
 
 const PARTS = 4;
 
@@ -54,9 +55,12 @@ export class CargoProject extends Project {
     return ['cargo', 'run', '-q', '--offline'];
   }
 
-  async upToDate(): Promise<boolean> {
+  async toDo(): Promise<string> {
     const { code, said } = await this.real(['cargo', 'build', '-v', '--offline'], this.folder);
-    return code === 0 && /\bFresh havoc\b/.test(said) && !/\b(Compiling|Dirty)\b/.test(said);
+    const work = /\b(Compiling|Dirty)\b/;
+    return code === 0 && /\bFresh havoc\b/.test(said) && !work.test(said)
+      ? ''
+      : wordsOf(said, work);
   }
 
   async finish(): Promise<string[]> {

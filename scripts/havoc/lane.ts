@@ -173,7 +173,8 @@ export class Lane {
     for (const harm of project.harm()) this.#find(harm);
     if (runs.here + runs.there > 1) project.removeRivals();
     if (ends.some(({ code }) => code === 0) && !edited) {
-      if (!(await project.upToDate())) this.#find('it ended well, and there is more to do');
+      const more = await project.toDo();
+      if (more !== '') this.#find(`it ended well, and there is more to do: ${more}`);
       for (const difference of await project.compare())
         this.#find(`after it ended well: ${difference}`);
     }

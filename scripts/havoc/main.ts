@@ -1,5 +1,6 @@
 /** `scripts/chaos`: the options, and the report. */
 import { parseArgs } from 'node:util';
+import { faultKinds } from './plan.ts';
 import { chaos } from './run.ts';
 import { Site } from './site.ts';
 
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     cargo: { type: 'string', default: '1' },
     workers: { type: 'string', default: '2' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
+    faults: { type: 'string', default: faultKinds.join(',') },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -26,6 +28,12 @@ const builds = wholeNumber(values.builds, 'builds');
 const seed = wholeNumber(values.seed, 'seed');
 const lanes = wholeNumber(values.lanes, 'lanes');
 const cargo = Math.min(lanes, wholeNumber(values.cargo, 'cargo', 0));
+const wished = values.faults.split(',');
+const kinds = faultKinds.filter((kind) => wished.includes(kind));
+if (kinds.length !== wished.length) {
+  process.stderr.write(`chaos: --faults takes a list of ${faultKinds.join(',')}\n`);
+  process.exit(2);
+}
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
@@ -35,7 +43,7 @@ try {
   const log = (text: string): void => {
     if (values.verbose || text.startsWith('FINDING')) say(text);
   };
-  const report = await chaos(site, { seed, builds, lanes, cargo, log });
+  const report = await chaos(site, { seed, builds, lanes, cargo, kinds, log });
   const { findings, tally, faults, remote, joined, ms } = report;
   const { right, lost, killed, failed } = tally;
   say(

@@ -1,6 +1,7 @@
 /** A C program that make builds, of parts that come and change. */
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { wordsOf } from './words.ts';
 import { differences, snapshot } from '../../test/rig/tree-snapshot.ts';
 import { Project, type BuildWish, type Edit, type ProjectOptions } from './project.ts';
 
@@ -65,8 +66,9 @@ export class MakeProject extends Project {
     return gently ? [...argv, 'GENTLY=1'] : argv;
   }
 
-  async upToDate(): Promise<boolean> {
-    return (await this.real(['make', '-q', 'out/sum.txt'], this.folder)).code === 0;
+  async toDo(): Promise<string> {
+    const { code, said } = await this.real(['make', '-q', '--debug=b', 'out/sum.txt'], this.folder);
+    return code === 0 ? '' : wordsOf(said, /newer|does not exist|must remake/i);
   }
 
   async finish(): Promise<string[]> {

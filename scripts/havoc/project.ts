@@ -46,8 +46,8 @@ export abstract class Project {
   /** Makes ready for a build, and says by which argv. Its output ends with the line `sum N`. */
   abstract build(wish: BuildWish): readonly string[];
 
-  /** Whether the real tool finds nothing to do. */
-  abstract upToDate(): Promise<boolean>;
+  /** What the real tool finds to do and why, in its own words; empty when there is nothing. */
+  abstract toDo(): Promise<string>;
 
   /** Builds what is left with the real tools; how that failed, in words. */
   abstract finish(): Promise<string[]>;

@@ -7,7 +7,7 @@ import type { Site } from './site.ts';
 import { Weather } from './weather.ts';
 
 /** ms for what was told to end to be gone. */
-const GRACE = 60_000;
+const GRACE = 150_000;
 
 export type ChaosOptions = {
   readonly seed: number;
