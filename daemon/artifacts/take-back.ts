@@ -15,6 +15,7 @@ import { placeChanges, type Placed } from '../../src/tree/place.ts';
 import { stamp, type StampRule } from '../../src/tree/stamps.ts';
 import type { Snapshot } from '../../src/tree/tree.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
+import { COARSE_CLOCK, wasSeen, type Seen } from '../sync/seen.ts';
 import type { Edits } from '../sync/shared-root.ts';
 import type { Wanted } from './bring.ts';
 import type { RedoJournal } from './redo.ts';
@@ -23,8 +24,6 @@ import { stageOf } from './stages.ts';
 
 /** A cap stays this far below the earliest local change, ns (DESIGN, "Times"). */
 const BEFORE_EDIT = 1000n;
-/** A ctime may lag so far behind the clock that a scan reads (one tick of the kernel's coarse clock), ns. */
-const COARSE_CLOCK = 10_000_000n;
 
 /** What the agent said a job changed in one root. */
 export type RootResult = {
@@ -164,12 +163,14 @@ export class TakeBack {
 
   /** Finds out what changed here since a scan that another process took. */
   #compare(before: Manifest, result: RootResult, now: Snapshot): void {
-    const { tree } = this.#held.root;
+    const { root } = this.#held;
+    const seen: Seen = this.#held.seen ?? new Map();
     for (const { path } of result.changes)
       if (!sameEntry(before.get(path), now.manifest.get(path))) this.#found.paths.add(path);
     const since = this.#held.snapshot.scanTime - COARSE_CLOCK;
     for (const [path, entry] of now.manifest) {
-      if (entry.kind === 'hardlink' || (tree.stat(path)?.ctime ?? 0n) < since) continue;
+      if (entry.kind === 'hardlink' || (root.tree.stat(path)?.ctime ?? 0n) < since) continue;
+      if (wasSeen(seen, path, entry)) continue;
       const { earliest } = this.#found;
       if (earliest === undefined || entry.mtime < earliest) this.#found.earliest = entry.mtime;
     }

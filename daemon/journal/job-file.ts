@@ -40,8 +40,14 @@ const runLine = z.object({
   type: z.literal('run'),
   version: z.literal(VERSION),
   plan: lastingPlan,
-  /** Project roots: when the scan before the run began, ns here. */
-  roots: z.array(z.object({ key: z.string(), scanTime: ns })),
+  /** Project roots: when the scan before the run began, ns here, and files that had changed just before it (see seenIn). */
+  roots: z.array(
+    z.object({
+      key: z.string(),
+      scanTime: ns,
+      seen: z.array(z.object({ path: z.string(), mtime: ns, hash: z.string() })).default([]),
+    }),
+  ),
   /** Folders (latin1) of which the job has its own: /tmp and the like. */
   temporaries: z.array(z.string()),
   /** ms since the epoch. */

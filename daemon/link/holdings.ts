@@ -15,6 +15,7 @@ import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
 import type { JobFile, JobRecord, PlacingRule } from '../journal/job-file.ts';
 import type { HeldRoot } from '../sync/prepare.ts';
+import { seenIn } from '../sync/seen.ts';
 import type { RootBook } from '../sync/shared-root.ts';
 import type { AgentClient } from './agent-client.ts';
 import { temporariesFrom, type JobOrigin } from './job-origin.ts';
@@ -103,6 +104,10 @@ export class Holdings {
       roots: projects.map(({ root, snapshot }) => ({
         key: root.key,
         scanTime: snapshot.scanTime.toString(),
+        seen: Array.from(seenIn(snapshot), ([path, { mtime, hash }]) => ({
+          ...{ path, hash },
+          mtime: mtime.toString(),
+        })),
       })),
       at: Date.now(),
       memo: this.#origin.from === 'front' ? this.#origin.memo : undefined,
@@ -197,17 +202,19 @@ export function holdAgain(
   book: RootBook,
   signal: AbortSignal,
 ): Promise<HeldRoot[]> {
-  const scans = new Map(record.run.roots.map(({ key, scanTime }) => [key, BigInt(scanTime)]));
+  const scans = new Map(record.run.roots.map((scan) => [scan.key, scan]));
   return Promise.all(
     record.run.plan.roots.map(async (plan): Promise<HeldRoot> => {
       const root = book.get(plan);
       const shares = plan.policy === 'project' && record.run.plan.outputs !== undefined;
       const hold = await root.lock.acquire(plan.policy === 'project' && !shares, signal);
       const { edits, end } = root.watch();
+      const { scanTime = '0', seen = [] } = scans.get(root.key) ?? {};
       return {
         root,
         plan,
-        snapshot: { manifest: new Map(), scanTime: scans.get(root.key) ?? 0n },
+        snapshot: { manifest: new Map(), scanTime: BigInt(scanTime), newest: 0n },
+        seen: new Map(seen.map(({ path, mtime, hash }) => [path, { mtime: BigInt(mtime), hash }])),
         edits,
         shares,
         alone: async (work) => {

@@ -9,6 +9,7 @@ import { lookThere } from './look-there.ts';
 import { isBelow } from './outgoing.ts';
 import type { Hold, RootLock } from './root-lock.ts';
 import { Push, type PushFailure, type PushPeer } from './push.ts';
+import type { Seen } from './seen.ts';
 import type { Edits, RootBook, SharedRoot } from './shared-root.ts';
 
 /** How often a tree may change under our hands before the command runs here instead. */
@@ -19,7 +20,9 @@ export type HeldRoot = {
   readonly root: SharedRoot;
   readonly plan: PlannedRoot;
   /** As it was before the run; the manifest is empty where a link before this one took it. */
-  readonly snapshot: Pick<Snapshot, 'manifest' | 'scanTime'>;
+  readonly snapshot: Pick<Snapshot, 'manifest' | 'scanTime' | 'newest'>;
+  /** What the link before this one saw of files that had changed just before its scan. */
+  readonly seen?: Seen;
   readonly edits: Edits;
   /** Other jobs may use the root meanwhile. */
   readonly shares: boolean;

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -384,6 +385,32 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     }
     expect(readdirSync(folder).sort()).toEqual(['Makefile', 'parts', 'runs', 'sums']);
     await ranOnce(folder);
+  });
+
+  it('makes what is newer than an edit right before it, when its link is killed while it runs', async () => {
+    const folder = scene.project('edited-before', {
+      Makefile: 'x: a\n\t@read -r word; cp a x\n',
+      a: '0',
+    });
+    // Nothing is between this and the look at the tree.
+    const hook = `[hooks]\npre_transfer = 'echo edited > ${join(folder, 'a')}'\n`;
+    scene.world.writeConfig('config.toml', hook);
+    for (let round = 1; round <= 3; round++) {
+      rmSync(join(folder, 'x'), { force: true });
+      const link = await linkPid();
+      const child = scene.world.spawn(['make'], { cwd: folder, env: { RCH_FORCE_REMOTE: '1' } });
+      const end = ended(child);
+      await inPhase('running');
+      process.kill(link, 'SIGKILL');
+      child.stdin?.end('go\n');
+      const { code, stderr } = await within(end);
+      expect(code, stderr.toString()).toBe(0);
+      expect(await scene.last()).toMatchObject({ decision: 'remote', exit: 0 });
+      expect(readFileSync(join(folder, 'x'), 'utf8')).toBe('edited\n');
+      const older = statSync(join(folder, 'a')).mtimeMs - statSync(join(folder, 'x')).mtimeMs;
+      expect(older, `round ${round}`).toBeLessThanOrEqual(0);
+    }
+    scene.world.writeConfig('config.toml', '');
   });
 
   it('ends with 102 and nothing left there when the agent is killed, and the next build is right', async () => {
