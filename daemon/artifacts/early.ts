@@ -9,7 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Result } from '../../src/base/result.ts';
 import type { Hash } from '../../src/tree/manifest.ts';
-import type { Spool } from './spool.ts';
+import { LEAST_FREE, type Spool } from './spool.ts';
 
 /** Bytes of a part, at least and at most; it is doubled while it comes in less than QUICK ms, halved above SLOW ms. */
 const LEAST_PART = 64 * 1024;
@@ -18,8 +18,6 @@ const QUICK_MS = 40;
 const SLOW_MS = 120;
 /** What one job may bring here before its end, bytes, however often it changes its files. */
 const MOST_EARLY = 4e9;
-/** What stays free on the disk here, bytes. */
-const LEAST_FREE = 2e9;
 /** Contents that wait to be asked for; what is offered beyond them comes at the end. */
 const MOST_WAITING = 10_000;
 

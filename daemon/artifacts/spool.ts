@@ -7,9 +7,10 @@ import { PieceOrder } from '../../src/protocol/stripes.ts';
 import type { Hash } from '../../src/tree/manifest.ts';
 import type { Store } from '../../src/tree/store.ts';
 
-/** What one return may bring into the spool again, and what stays free on its disk, bytes. */
+/** What stays free on the disk here by what need not be brought, or not yet, bytes. */
+export const LEAST_FREE = 2e9;
+/** What one return may bring into the spool again, bytes. */
 const MOST_AGAIN = 1e9;
-const LEAST_FREE = 2e9;
 
 type Blob = Extract<AgentMessage, { type: 'blob' }>;
 type Done = (result: Result<undefined>) => void;

@@ -53,7 +53,7 @@ function stampsOf(files: readonly string[]): string {
 function isBeingWritten(file: string, before: string): boolean {
   try {
     const stat = statSync(file, { throwIfNoEntry: false });
-    if (stat === undefined || before === stampOf(file)) return false;
+    if (stat === undefined) return false;
     const age = Date.now() - stat.mtimeMs;
     const emptied = stat.size === 0 && before.startsWith(`${stat.ino} `);
     return age >= 0 && age < (emptied ? EMPTIED : RESTING);
@@ -105,7 +105,10 @@ export class Settings {
       return outcome;
     }
     const before = stamp.split('|');
-    if (this.#watched.some((file, at) => isBeingWritten(file, before[at] ?? ''))) return outcome;
+    const changed = now.split('|').map((each, at) => each !== before[at]);
+    const isUnfinished = (file: string, at: number): boolean =>
+      changed[at] === true && isBeingWritten(file, before[at] ?? '');
+    if (this.#watched.some(isUnfinished)) return outcome;
     return this.reload();
   }
 

@@ -188,12 +188,7 @@ export class Store {
       await rm(path, { force: true });
       return fail(`a content of ${upload.size} bytes is not that of its hash ${hash}`);
     }
-    const moved = await attempt('a content cannot be stored', () => {
-      this.#named(path, hash);
-      return Promise.resolve();
-    });
-    if (moved.ok) this.#added(hash, upload.size);
-    return moved;
+    return this.#takeIn(path, hash, upload.size);
   }
 
   /** Stops an upload; what came so far stays for the next begin, unless `drop`. */
@@ -222,12 +217,7 @@ export class Store {
       await rm(temporary, { force: true });
       return fail(`${hash} is not wanted any more`);
     }
-    const moved = await attempt('a content cannot be stored', () => {
-      this.#named(temporary, hash);
-      return Promise.resolve();
-    });
-    if (moved.ok) this.#added(hash, copied.value.size);
-    return moved;
+    return this.#takeIn(temporary, hash, copied.value.size);
   }
 
   /** Removes the least recently used until at most `limit` bytes are held; what is `pinned` stays. */
@@ -263,6 +253,16 @@ export class Store {
   async close(): Promise<void> {
     for (const hash of [...this.#uploads.keys()]) await this.abandon(hash);
     await this.#saveUsed();
+  }
+
+  /** The file is the content from now on; nothing else happens between the call and its rename. */
+  async #takeIn(path: string, hash: Hash, size: number): Promise<Result<void>> {
+    const moved = await attempt('a content cannot be stored', () => {
+      this.#named(path, hash);
+      return Promise.resolve();
+    });
+    if (moved.ok) this.#added(hash, size);
+    return moved;
   }
 
   /** Gives a file its name; its folder may have been removed under us, alone. */

@@ -112,6 +112,15 @@ async function linkPid(before = 0): Promise<number> {
   return found.pid ?? 0;
 }
 
+/** A build of lines that has begun, and has answered once. */
+async function talking(name: string): Promise<{ folder: string; build: Talking }> {
+  const folder = scene.project(name, echo);
+  const build = new Talking(folder);
+  build.say('first');
+  await build.heard();
+  return { folder, build };
+}
+
 /** The daemon has read that it has no workers. */
 async function workerGone(): Promise<void> {
   await until(async () => (await scene.world.workers()).length === 0, 'was the worker gone');
@@ -167,10 +176,7 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
   it('goes on byte for byte, both ways, when its link is killed at any moment, also twice in a row', async () => {
     const seed = Number(process.env['RCH_TEST_SEED'] ?? 20_261);
     const chance = random(seed);
-    const folder = scene.project('link-killed', echo);
-    const build = new Talking(folder);
-    build.say('first');
-    await build.heard();
+    const { folder, build } = await talking('link-killed');
     let link = 0;
     for (const word of ['one', 'two']) {
       const before = build.saidBytes;
@@ -193,10 +199,7 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
   });
 
   it('goes on when the whole daemon is killed, and when it is restarted', async () => {
-    const folder = scene.project('daemon-killed', echo);
-    const build = new Talking(folder);
-    build.say('first');
-    await build.heard();
+    const { folder, build } = await talking('daemon-killed');
     process.kill(await daemonPid(), 'SIGKILL');
     build.say('during');
     await build.heard();
@@ -216,10 +219,7 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
   });
 
   it('goes on when the settings of its worker change, and when the worker is taken out of use', async () => {
-    const folder = scene.project('settings', echo);
-    const build = new Talking(folder);
-    build.say('first');
-    await build.heard();
+    const { folder, build } = await talking('settings');
     const workers = scene.fleet.workersToml();
     const link = await linkPid();
     scene.world.writeConfig('workers.toml', `${workers}total_slots = 3\n`);
@@ -237,10 +237,7 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
   });
 
   it('goes on when its worker is taken out of use while its launcher is off the line, and when that link dies', async () => {
-    const folder = scene.project('retired', echo);
-    const build = new Talking(folder);
-    build.say('first');
-    await build.heard();
+    const { folder, build } = await talking('retired');
     const workers = scene.fleet.workersToml();
     const link = await linkPid();
     build.signal('SIGSTOP');
@@ -261,10 +258,7 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
   });
 
   it('goes on when its worker is changed and taken out of use at once, and the worker builds while it goes on when it is put back', async () => {
-    const folder = scene.project('put-back', echo);
-    const build = new Talking(folder);
-    build.say('first');
-    await build.heard();
+    const { folder, build } = await talking('put-back');
     const workers = scene.fleet.workersToml();
     scene.world.writeConfig('workers.toml', `${workers}total_slots = 3\n`);
     await scene.world.workers();
@@ -299,10 +293,7 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     };
     const before = await agents();
     expect(before).toHaveLength(1);
-    const folder = scene.project('upgraded', echo);
-    const build = new Talking(folder);
-    build.say('first');
-    await build.heard();
+    const { folder, build } = await talking('upgraded');
     appendFileSync(join(scene.world.data, 'lib', 'rch-wkr.mjs'), '\n// Another version.\n');
     await scene.world.rch(['daemon', 'restart']);
     build.say('after');
@@ -461,10 +452,7 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
 
   it('ends with 102 and says so when the user stops the daemon and its time is over', async () => {
     scene.world.writeConfig('config.toml', '[daemon]\ndrain_timeout_sec = 1\n');
-    const folder = scene.project('stopped', echo);
-    const build = new Talking(folder);
-    build.say('first');
-    await build.heard();
+    const { build } = await talking('stopped');
     await scene.world.rch(['daemon', 'stop']);
     const end = await within(build.end);
     expect(end.code).toBe(102);
