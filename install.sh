@@ -1,6 +1,14 @@
 #!/usr/bin/env bash
 # Installs rch for the user who runs it: builds it here, and puts it into one folder.
+# Every shell reads these lines: `sh install.sh` goes on by bash.
+if [ -z "${BASH_VERSION:-}" ]; then
+  if [ -f "$0" ] && command -v bash >/dev/null; then exec bash "$0" "$@"; fi
+  echo "install.sh: run it by bash, in the folder of the sources: ./install.sh" >&2
+  exit 1
+fi
 set -euo pipefail
+# What is installed is its owner's to change, whatever the caller's mask; one that is stricter for others stays so.
+umask u=rwx,go-w
 
 top=$(cd "$(dirname "$0")" && pwd)
 prefix=${HOME:?HOME is not set}/.local
@@ -102,7 +110,13 @@ made=$home/lib/made
 uninstall() {
   local node=$home/lib/node folders=() folder
   if [ ! -f "$home/lib/layout.json" ]; then
-    say "no rch is installed in $home: nothing was removed (was it installed with --prefix?)"
+    # The folder of state comes and goes with an installation: where it is, one elsewhere has this configuration.
+    if [ "$purge" = yes ] && [ -d "$config" ] && [ ! -e "$state" ]; then
+      rm -rf "$config"
+      say "no rch is installed in $home any more; removed $config"
+    else
+      say "no rch is installed in $home: nothing was removed (was it installed with --prefix?)"
+    fi
     return
   fi
   [ -x "$node" ] || node=$(command -v node || true)
@@ -148,8 +162,8 @@ install_packages() {
   shift
   if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     say "installing Debian packages $what: $*"
-    apt-get update -q >/dev/null
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" >/dev/null
+    "$top/scripts/apt" update >/dev/null
+    "$top/scripts/apt" install -y --no-install-recommends "$@" >/dev/null
   elif command -v apt-get >/dev/null; then
     die "missing: $*. Install them by: sudo apt-get install $*"
   else
@@ -201,7 +215,7 @@ fi
 if ! command -v musl-gcc >/dev/null; then
   if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     say "installing Debian package: musl-tools (for shims that start faster)"
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends musl-tools; } \
+    { "$top/scripts/apt" update && "$top/scripts/apt" install -y --no-install-recommends musl-tools; } \
       >/dev/null 2>&1 || say "note: musl-tools could not be installed; the shims are linked with the system's libc"
   else
     say "note: with musl-gcc (Debian: sudo apt-get install musl-tools) and another ./install.sh the shims start faster"
@@ -236,7 +250,7 @@ mapfile -t new < <({
   missing "$cache"
 } | awk '!seen[$0]++ { print length, $0 }' | sort -rn | cut -d ' ' -f 2-)
 install -d -m 755 "$home" "$home/lib" "$home/lib/native" "$home/lib/cases" "$bin"
-install -d -m 700 "$home/run"
+install -d -m 700 "$home/run" "$state"
 [ ${#new[@]} = 0 ] || printf '%s\n' "${new[@]}" >>"$made"
 # Each file is replaced by a rename, so that commands which run meanwhile find the old one or the new one.
 (cd "$top/dist/lib" && find . -type f -print0) | while IFS= read -r -d '' file; do
@@ -301,7 +315,7 @@ fi
 if [ "$demo" = yes ]; then
   say ""
   rch demo
-elif [ "$fleet" = no ]; then
+elif [ "$fleet" = no ] && [ -z "$(ssh_workers)" ]; then
   say ""
   say "next: rch workers add --id NAME --host HOST --user USER    then: rch shim install"
 fi

@@ -13,6 +13,7 @@ import { listen, type Listener } from './front/listener.ts';
 import { History } from './journal/history.ts';
 import { Learned } from './journal/learned.ts';
 import { LeaseFile } from './journal/lease-file.ts';
+import { LastSettings } from './journal/last-settings.ts';
 import { Mandates } from './journal/mandates.ts';
 import { Speeds } from './journal/speeds.ts';
 import { logPlaceOf, openLog, type Log } from './journal/log.ts';
@@ -50,14 +51,36 @@ function crash(log: Log, what: string, thrown: unknown): void {
 function openFiles(
   layout: Layout,
   complain: (what: string) => void,
-): Pick<FrontOptions, 'learned' | 'speeds' | 'mandates' | 'leaseFile'> {
+): Pick<FrontOptions, 'learned' | 'speeds' | 'mandates' | 'lastSettings' | 'leaseFile'> {
   const file = (name: string): string => join(layout.state, name);
   return {
     learned: Learned.open(file('learned.json'), complain),
     speeds: Speeds.open(file('speeds.json'), complain),
     mandates: Mandates.open(file('mandates.json'), complain),
+    lastSettings: LastSettings.open(file('links.json'), complain),
     leaseFile: new LeaseFile(file('leases.json'), complain),
   };
+}
+
+/** ms between looks whether the socket is still there. */
+const STANDS_MS = 5000;
+
+function whenRemoved({ stands }: Listener, then: () => void): void {
+  const timer = setInterval(() => {
+    if (stands()) return;
+    clearInterval(timer);
+    then();
+  }, STANDS_MS).unref();
+}
+
+function obeySignals(stop: (how: StopKind) => void): void {
+  process.on('SIGTERM', () => {
+    stop('drain');
+  });
+  process.on('SIGINT', () => {
+    stop('now');
+  });
+  process.on('SIGHUP', () => undefined);
 }
 
 async function run(foreground: boolean): Promise<string | undefined> {
@@ -96,6 +119,7 @@ async function run(foreground: boolean): Promise<string | undefined> {
     onLogPlace: (now) => {
       log.moveTo(logPlaceOf(layout, now));
     },
+    logTrouble: log.trouble,
     onStop: stop,
   });
   process.on('uncaughtException', (thrown) => {
@@ -108,13 +132,11 @@ async function run(foreground: boolean): Promise<string | undefined> {
     return listening.failure.reason;
   }
   state.listener = listening.value;
-  process.on('SIGTERM', () => {
+  whenRemoved(listening.value, () => {
+    logger.warn('the socket was removed: launchers look for another daemon');
     stop('drain');
   });
-  process.on('SIGINT', () => {
-    stop('now');
-  });
-  process.on('SIGHUP', () => undefined);
+  obeySignals(stop);
   logger.info({ version, home: layout.home }, 'listening');
   front.start();
   return undefined;

@@ -21,15 +21,19 @@ static bool decides_alone(void) {
   return is_set("RCH_ON_WORKER") || is_compiler_cache() || is_nested();
 }
 
-/* Here, with the bound that holds without a lease; who only asks (--version) waits for nobody. */
-static _Noreturn void run_unleased(struct wire *front) {
+/*
+ * Here, since `why` keeps the daemon from saying where, with the bound that holds without a lease; who only asks
+ * (--version) waits for nobody.
+ */
+static _Noreturn void run_unleased(struct wire *front, const char *why) {
   if (front) wire_close(front);
   text_clear();
+  if (is_on("RCH_VERBOSE")) complain("rch: local: %s (rch doctor daemon)\n", why);
   if (!only_asks()) take_local_lock();
   exec_local();
 }
 
-/* Runs the command of `first` as a child on the caller's descriptors; its failure is our end. */
+/* Runs the command of `first` as a child on the caller's descriptors; its failure is our end, unless it may fail. */
 static bool run_first(struct wire *front, const struct rch_shim_first *first) {
   char *path = text_of(first->path), **argv = texts_of(first->argv), **env = local_environment();
   struct rch_shim_first_done done = {RCH_END_EXITED, 0};
@@ -54,7 +58,7 @@ static bool run_first(struct wire *front, const struct rch_shim_first *first) {
   rch_put_shim_first_done(&front->out, &done);
   wire_flush(front);
   if (done.kind == RCH_END_SIGNALED) die_by((int)done.value);
-  if (done.value) _exit((int)done.value);
+  if (done.value && !first->may_fail) _exit((int)done.value);
   return true;
 }
 
@@ -114,16 +118,16 @@ static _Noreturn void ask(int fd) {
   int64_t patience = now_ms() + (patient ? FRONT_SILENCE_MS : BUSY_ACK_MS), deadline = now_ms() + ACK_MS;
   int asleep = 0;
   wire_open(&front, fd);
-  if (!put_ask(&front.out)) run_unleased(&front);
+  if (!put_ask(&front.out)) run_unleased(&front, "the command is too long to be asked about");
   do {
     while (wire_await(&front, deadline, &frame)) {
-      if (!take_answer(&front, &frame)) run_unleased(&front);
+      if (!take_answer(&front, &frame)) run_unleased(&front, "the daemon's answer makes no sense");
       patience = deadline = now_ms() + FRONT_SILENCE_MS;
     }
     deadline = now_ms() + BUSY_LOOK_MS;
   } while (!front.closed && deadline < patience && peer_is_busy(front.fd, &asleep, patient));
   if (!front.closed) remember_hung();
-  run_unleased(&front);
+  run_unleased(&front, front.closed ? "the daemon went away" : "the daemon does not answer");
 }
 
 /* A connection to the front; without one the tool runs here. */
@@ -132,9 +136,10 @@ static int reach_front(void) {
   int fd = -1;
   if (run_path(path, "front.sock")) fd = connect_socket(path, now_ms() + ACK_MS);
   if (fd >= 0) return fd;
-  if (errno == ENOENT || errno == ECONNREFUSED) start_daemon();
-  if (errno == ETIMEDOUT) remember_hung();
-  run_unleased(NULL);
+  bool absent = errno == ENOENT || errno == ECONNREFUSED, late = errno == ETIMEDOUT;
+  if (absent) start_daemon();
+  if (late) remember_hung();
+  run_unleased(NULL, absent ? "no daemon runs" : "the daemon does not answer");
 }
 
 static _Noreturn void ask_again(void) { ask(reach_front()); }
@@ -173,7 +178,7 @@ int main(int argc, char **argv) {
              self.real);
   if (decides_alone()) exec_local();
   if (!check_run_folder() && errno != ENOENT) exec_local();
-  if (daemon_is_hung() && !insists()) run_unleased(NULL);
+  if (daemon_is_hung() && !insists()) run_unleased(NULL, "the daemon did not answer a moment ago");
   int fd = reach_front();
   if (only_asks()) {
     tell(fd);

@@ -119,17 +119,21 @@ function staying(operation: Operation): Operation {
 function pendingOf({ root, operations }: Intention): Operation[] | undefined {
   const at = Buffer.from(root, 'latin1');
   const pending: Operation[] = [];
+  const replaced = new Set<RawPath>();
   for (const operation of operations) {
     if (operation.op === 'dirMeta') {
       pending.push(operation);
       continue;
     }
     const stat = statOf(at, operation.path);
-    if (operation.op === 'stat' || isDone(operation, stat, at)) continue;
+    // One file by both names still, but the old one.
+    const ofOld = operation.op === 'hardlink' && replaced.has(operation.to);
+    if (operation.op === 'stat' || (!ofOld && isDone(operation, stat, at))) continue;
     if (!fits(operation.guard, stat)) return undefined;
     if (operation.op === 'file' && operation.content.from !== 'inline')
       if (!existsSync(operation.content.path)) return undefined;
     pending.push(staying(operation));
+    if (operation.op !== 'meta') replaced.add(operation.path);
   }
   return pending;
 }

@@ -1,5 +1,5 @@
 /** Receives the contents of a return into a content store here, from whatever stream they come on. */
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { type Brought, lengthOf, unpackBlob } from '../../src/protocol/pieces.ts';
@@ -11,6 +11,10 @@ import type { Store } from '../../src/tree/store.ts';
 export const LEAST_FREE = 2e9;
 /** What one return may bring into the spool again, bytes. */
 const MOST_AGAIN = 1e9;
+/** What is taken in again between two looks at the disk, bytes, at most; more than any one content. */
+const ROOM = 64e6;
+/** Contents below this are taken in again by one write, bytes. */
+const SMALL = 64 * 1024;
 
 type Blob = Extract<AgentMessage, { type: 'blob' }>;
 type Done = (result: Result<undefined>) => void;
@@ -108,13 +112,22 @@ export class Spool {
     { most, free }: { readonly most: number; readonly free: () => Promise<number> },
   ): Promise<void> {
     let budget = MOST_AGAIN;
+    let room = 0;
     for (const [hash, path] of files) {
       const found = await stat(path).catch(() => undefined);
       if (found?.isFile() !== true || found.size >= most || found.size > budget) continue;
-      if ((await free()) < found.size + LEAST_FREE) return;
+      if (room < found.size) room = Math.min(ROOM, (await free()) - LEAST_FREE);
+      if (room < found.size) return;
+      room -= found.size;
       budget -= found.size;
-      await this.#store.add(path, hash, () => !this.#isWanted(hash)).catch(() => undefined);
+      if (found.size < SMALL) await this.#putAgain(hash, path).catch(() => undefined);
+      else await this.#store.add(path, hash, () => !this.#isWanted(hash)).catch(() => undefined);
     }
+  }
+
+  async #putAgain(hash: Hash, path: Buffer): Promise<void> {
+    const data = await readFile(path);
+    if (!this.#isWanted(hash)) this.#store.put(hash, data);
   }
 
   /** Whether some return is about to bring it or to take it out: its file must stay the one that they see. */

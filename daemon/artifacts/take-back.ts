@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
-import { sameEntry } from '../../src/tree/diff.ts';
+import { beneath, sameEntry } from '../../src/tree/diff.ts';
 import { hashBytes } from '../../src/tree/hash.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Change, Entry, Hash, Manifest, RawPath } from '../../src/tree/manifest.ts';
@@ -84,6 +84,21 @@ function isMade(change: Change, now: Manifest): boolean {
   return change.op === 'gone' ? here === undefined : sameEntry(here, change.entry);
 }
 
+/** Changes that an attempt before this one did not make; a second name of a file that it did not make is none of the new one. */
+function unmade(changes: readonly Change[], now: Manifest): Change[] {
+  const files = new Set(
+    changes
+      .filter((change) => change.op === 'put' && change.entry.kind === 'file')
+      .filter((change) => !isMade(change, now))
+      .map(({ path }) => path),
+  );
+  return changes.filter(
+    (change) =>
+      !isMade(change, now) ||
+      (change.op === 'put' && change.entry.kind === 'hardlink' && files.has(change.entry.to)),
+  );
+}
+
 /** Whether an attempt before this one may have left it so: the content is there, mode and time are not. */
 function isHalfMade(change: Change, now: Manifest): boolean {
   const here = now.get(change.path);
@@ -100,6 +115,17 @@ function isKept(change: Change, suffix: string, now: Manifest): boolean {
   return beside?.kind === 'file' && beside.hash === change.entry.hash;
 }
 
+/** What cargo knows of rustc, and writes before it takes its lock: a cargo that only waits here has written it too. */
+const unlockedNote = /(^|\/)\.rustc_info\.json$/;
+
+/**
+ * Whether the worker's version is given up, with nothing kept beside, for what was made here meanwhile. A folder that
+ * gained a file here has our time; the next sync tells the worker.
+ */
+function yields(change: Change): boolean {
+  return change.op === 'put' && (change.entry.kind === 'dir' || unlockedNote.test(change.path));
+}
+
 /** One return of one root of one job. Where it fails, `run` may be called again: it goes on with what is left. */
 export class TakeBack {
   readonly #held: HeldRoot;
@@ -108,10 +134,7 @@ export class TakeBack {
   /** What changed here since the scan before the run. */
   readonly #edits: Edits;
   /** The same, where it is found out here. */
-  readonly #found: { readonly paths: Set<RawPath>; earliest: bigint | undefined } = {
-    paths: new Set(),
-    earliest: undefined,
-  };
+  readonly #found: Edits & { readonly paths: Set<RawPath>; earliest: bigint | undefined };
   /** Fixed once placing has begun. */
   #rule: StampRule | undefined;
 
@@ -119,6 +142,7 @@ export class TakeBack {
     this.#held = held;
     this.#needs = needs;
     this.#rule = needs.rule;
+    this.#found = { own: held.edits.own, paths: new Set(), earliest: undefined };
     this.#edits = needs.before === undefined ? held.edits : this.#found;
   }
 
@@ -165,12 +189,16 @@ export class TakeBack {
   #compare(before: Manifest, result: RootResult, now: Snapshot): void {
     const { root } = this.#held;
     const seen: Seen = this.#held.seen ?? new Map();
-    for (const { path } of result.changes)
-      if (!sameEntry(before.get(path), now.manifest.get(path))) this.#found.paths.add(path);
+    for (const { path } of result.changes) {
+      if (sameEntry(before.get(path), now.manifest.get(path))) continue;
+      // Of a file with several names the first may be placed by now: the others are what they were.
+      if (!sameEntry(beneath(before, path), beneath(now.manifest, path)))
+        this.#found.paths.add(path);
+    }
     const since = this.#held.snapshot.scanTime - COARSE_CLOCK;
     for (const [path, entry] of now.manifest) {
       if (entry.kind === 'hardlink' || (root.tree.stat(path)?.ctime ?? 0n) < since) continue;
-      if (wasSeen(seen, path, entry)) continue;
+      if (wasSeen(seen, path, entry) || root.isOneOf(this.#found.own, path)) continue;
       const { earliest } = this.#found;
       if (earliest === undefined || entry.mtime < earliest) this.#found.earliest = entry.mtime;
     }
@@ -283,15 +311,13 @@ export class TakeBack {
     const { tree, path: rootPath } = this.#held.root;
     const suffix = this.#needs.job.slice(0, 8);
     const touched = this.#edits.paths;
-    const todo = there.filter((change) => {
-      if (at.resumed && isMade(change, at.now.manifest)) return false;
+    const left = at.resumed ? unmade(there, at.now.manifest) : there;
+    const todo = left.filter((change) => {
       if (at.resumed && touched.has(change.path) && isKept(change, suffix, at.now.manifest)) {
         unsettled.add(change.path);
         conflicts.push(`${rootPath}/${change.path}`);
       }
-      // A folder that gained a file here has our time; the next sync tells the worker.
-      const mine = !at.resumed && touched.has(change.path);
-      if (mine && change.op === 'put' && change.entry.kind === 'dir') unsettled.add(change.path);
+      if (!at.resumed && touched.has(change.path) && yields(change)) unsettled.add(change.path);
       return !unsettled.has(change.path);
     });
     const root = Buffer.from(rootPath, 'latin1');

@@ -176,6 +176,16 @@ function profileOf(name: string, options: readonly Option[]): string | undefined
   return undefined;
 }
 
+/** nextest has options of its own by these names. */
+function voiceOf(name: string, options: readonly Option[]): string[] {
+  return options.flatMap((each) => {
+    if (each.name === 'color' && each.value !== undefined) return ['--color', each.value];
+    if (name === 'nextest') return [];
+    if (each.name === 'q' || each.name === 'quiet') return ['-q'];
+    return each.name === 'v' || each.name === 'verbose' ? ['-v'] : [];
+  });
+}
+
 function namedTargets(options: readonly Option[]): { type: string; name: string }[] {
   return ['bin', 'example', 'test', 'bench'].flatMap((type) =>
     valuesOf(options, type).map((name) => ({ type, name })),
@@ -207,6 +217,7 @@ function candidate(
     targets: valuesOf(options, 'target'),
     configs: valuesOf(options, 'config'),
     unstable: valuesOf(options, 'Z'),
+    voice: voiceOf(name, options),
     features: {
       named: valuesOf(options, 'features', 'F'),
       all: hasOption(options, 'all-features'),

@@ -43,6 +43,9 @@ function entangled({ streams: [input, output, error], shared }: Request): string
     differentTerminals(output, error)
   )
     return 'the standard streams are different terminals';
+  // What comes of a write to it (/dev/full) is for the tool to see.
+  if (output.kind === StreamKind.other || error.kind === StreamKind.other)
+    return 'a standard stream leads to a device';
   return undefined;
 }
 

@@ -1,15 +1,20 @@
 /** cmake: only `--build` of a configured folder goes elsewhere. */
 import { posix } from 'node:path';
 import { coresOf } from './cores.ts';
+import { classifyMake } from './make.ts';
 import { neverTarget } from './never-targets.ts';
+import { classifyNinja } from './ninja.ts';
 import type { Request } from './request.ts';
-import { heavy, light, type Verdict } from './verdict.ts';
+import { heavy, light, type BuildToolFacts, type LocalVerdict, type Verdict } from './verdict.ts';
 
 type Build = {
   folder: string | undefined;
+  preset: string | undefined;
   targets: string[];
   jobs: string | undefined;
   unbounded: boolean;
+  /** Of a generator with several: Debug, Release. */
+  config: string | undefined;
   native: readonly string[];
 };
 
@@ -17,9 +22,11 @@ type Build = {
 function parseBuild(words: readonly string[]): Build | string {
   const build: Build = {
     folder: undefined,
+    preset: undefined,
     targets: [],
     jobs: undefined,
     unbounded: false,
+    config: undefined,
     native: [],
   };
   let targets = false;
@@ -44,14 +51,43 @@ function parseBuild(words: readonly string[]): Build | string {
     } else if (word === '--target' || word === '-t') targets = true;
     else if (/^(--target=|-t)/.test(word))
       build.targets.push(word.replace(/^(--target=|-t=?)/, ''));
-    else if (word === '--config' || word === '--resolve-package-references') at += 1;
-    else if (word.startsWith('--preset') || word === '--list-presets')
-      return 'a preset names the folder';
+    else if (word.startsWith('--config=')) build.config = word.slice('--config='.length);
+    else if (word === '--config') {
+      build.config = next;
+      at += 1;
+    } else if (word === '--resolve-package-references') at += 1;
+    else if (word === '--preset') {
+      build.preset = next;
+      at += 1;
+    } else if (word.startsWith('--preset=')) build.preset = word.slice('--preset='.length);
+    else if (word.startsWith('--list-presets')) return 'only lists presets';
   }
   return build;
 }
 
-const nativeQueries = /^(-n|--dry-run|--just-print|-q|-p|-t|--version|--help|-h)$/;
+/** "Verbose", and what ninja's -d takes: they change nothing that is made, and a make would understand them otherwise. */
+const toNinjaAlone = /^(-v|stats|explain|keepdepfile|keeprsp|nostatcache)$/;
+
+/** What the words after `--` are for make or ninja, whichever the folder is configured for. */
+function passedOn(
+  request: Request,
+  native: readonly string[],
+): LocalVerdict | Pick<BuildToolFacts, 'targets' | 'variables'> {
+  const words = native.filter(
+    (word, at) =>
+      !toNinjaAlone.test(word) && !(word === '-d' && toNinjaAlone.test(native[at + 1] ?? '')),
+  );
+  const ninja = classifyNinja({ ...request, argv: ['ninja', ...words] });
+  const make = classifyMake({ ...request, argv: ['make', ...words] });
+  const local = [ninja, make].find((each) => each.kind === 'local');
+  if (local?.kind === 'local') return { ...local, reason: `cmake --build: ${local.reason}` };
+  if (make.kind === 'local' || make.family !== 'make') return { targets: [], variables: new Map() };
+  if (make.directory !== request.cwd || make.files.length > 0)
+    return heavy('cmake --build passes on another folder or file');
+  // `-k 0` of ninja is an option with its value.
+  const targets = make.targets.filter((word) => !/^\d+$/.test(word));
+  return { targets, variables: make.variables };
+}
 
 export function classifyCmake(request: Request): Verdict {
   const words = request.argv.slice(1);
@@ -73,16 +109,23 @@ export function classifyCmake(request: Request): Verdict {
   return heavy('cmake configures, which looks at this machine');
 }
 
+/** The build file with which CMake calls ninja, where the folder has several configurations. */
+export function filesOf(configuration: string | undefined): readonly string[] {
+  return configuration === undefined ? [] : [`build-${configuration}.ninja`];
+}
+
 function classifyBuild(request: Request, words: readonly string[]): Verdict {
   if (words.some((word) => word === '--help' || word === '-h'))
     return light('cmake --build is only asked for help');
   const build = parseBuild(words);
-  if (typeof build === 'string') return heavy(`cmake --build: ${build}`);
-  if (build.folder === undefined) return light('cmake --build without a folder');
+  if (typeof build === 'string') return light(`cmake --build ${build}`);
+  const { folder, preset } = build;
+  // A preset stands in the files of the working folder, and names the folder to build in.
+  if (folder === undefined && preset === undefined) return light('cmake --build without a folder');
   const never = neverTarget('cmake --build', build.targets);
   if (never !== undefined) return never;
-  if (build.native.some((word) => nativeQueries.test(word)))
-    return light('cmake --build passes on an option that only asks');
+  const passed = passedOn(request, build.native);
+  if ('kind' in passed) return passed;
   const native = build.native.flatMap((word) => /^-j(\d+)$/.exec(word)?.[1] ?? []).at(-1);
   const jobs = native ?? build.jobs ?? request.env.get('CMAKE_BUILD_PARALLEL_LEVEL');
   return {
@@ -92,10 +135,11 @@ function classifyBuild(request: Request, words: readonly string[]): Verdict {
     cores: coresOf(jobs),
     estimateMs: 10_000,
     tooSmall: undefined,
-    directory: posix.resolve(request.cwd, build.folder),
-    files: [],
+    directory: posix.resolve(request.cwd, folder ?? '.'),
+    ...(folder === undefined && preset !== undefined ? { preset } : {}),
+    files: filesOf(build.config),
     folders: [],
-    targets: build.targets,
-    variables: new Map(),
+    targets: [...build.targets, ...passed.targets],
+    variables: passed.variables,
   };
 }

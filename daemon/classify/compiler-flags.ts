@@ -3,7 +3,10 @@
  * have it joined and it names no file.
  */
 
-/** What a value names. `text`: nothing on disk; `named`: an input, perhaps after `NAME=`. */
+/**
+ * What a value names. `text`: nothing on disk; `named`: an input, perhaps after `NAME=`; `other`: what only the program that
+ * it is handed on to knows, or the beginning of further names.
+ */
 export type ValueKind =
   | 'text'
   | 'input'
@@ -14,6 +17,7 @@ export type ValueKind =
   | 'language'
   | 'object'
   | 'linkerWord'
+  | 'other'
   | 'never';
 
 /** Options whose value is the next word, or is joined: `-I dir`, `-Idir`. */
@@ -39,7 +43,7 @@ export const joinable: ReadonlyMap<string, ValueKind> = new Map([
   ['-iquote', 'folder'],
   ['-idirafter', 'folder'],
   ['-isysroot', 'folder'],
-  ['-iprefix', 'text'],
+  ['-iprefix', 'other'],
   ['-iwithprefixbefore', 'text'],
   ['-iwithprefix', 'text'],
   ['-imultilib', 'text'],
@@ -52,15 +56,15 @@ export const joinable: ReadonlyMap<string, ValueKind> = new Map([
 /** Options whose value is the next word alone. */
 export const separate: ReadonlyMap<string, ValueKind> = new Map([
   ['-Xlinker', 'linkerWord'],
-  ['-Xassembler', 'text'],
-  ['-Xpreprocessor', 'text'],
-  ['-Xclang', 'text'],
+  ['-Xassembler', 'other'],
+  ['-Xpreprocessor', 'other'],
+  ['-Xclang', 'other'],
   ['-Xarch_host', 'text'],
-  ['-mllvm', 'text'],
+  ['-mllvm', 'other'],
   ['-aux-info', 'output'],
-  ['-dumpbase', 'text'],
+  ['-dumpbase', 'other'],
   ['-dumpbase-ext', 'text'],
-  ['-dumpdir', 'text'],
+  ['-dumpdir', 'other'],
   ['--param', 'text'],
   ['-wrapper', 'never'],
   ['-target', 'text'],
@@ -70,6 +74,7 @@ export const separate: ReadonlyMap<string, ValueKind> = new Map([
   ['--sysroot', 'folder'],
   ['-resource-dir', 'folder'],
   ['-working-directory', 'never'],
+  ['-gen-cdb-fragment-path', 'other'],
   ['-ivfsoverlay', 'never'],
   ['-include-pch', 'input'],
   ['-serialize-diagnostics', 'output'],
@@ -91,7 +96,7 @@ export const separate: ReadonlyMap<string, ValueKind> = new Map([
   ['--define-macro', 'text'],
   ['--undefine-macro', 'text'],
   ['--for-linker', 'linkerWord'],
-  ['--for-assembler', 'text'],
+  ['--for-assembler', 'other'],
   ['--config', 'input'],
 ]);
 
@@ -102,6 +107,7 @@ export const equalled: ReadonlyMap<string, ValueKind> = new Map([
   ['--specs', 'input'],
   ['-fplugin', 'input'],
   ['-fpass-plugin', 'input'],
+  ['-fprofile-dir', 'folder'],
   ['-fprofile-use', 'input'],
   ['-fprofile-instr-use', 'input'],
   ['-fprofile-sample-use', 'input'],
@@ -111,6 +117,7 @@ export const equalled: ReadonlyMap<string, ValueKind> = new Map([
   ['-fmodule-file', 'named'],
   ['-fprebuilt-module-path', 'folder'],
   ['-fmodule-mapper', 'never'],
+  ['-working-directory', 'never'],
   ['-fmodules-cache-path', 'never'],
   ['-fsanitize-blacklist', 'input'],
   ['-fsanitize-ignorelist', 'input'],
@@ -144,6 +151,14 @@ export const query =
 export const linkerInput =
   /^--?(version-script|dynamic-list|script|T|c|retain-symbols-file|just-symbols|R|symbol-ordering-file|default-script|dT|undefined-glob-file)$/;
 export const linkerOutput = /^--?(Map|out-implib|dependency-file|cref-file|print-map-to)$/;
+
+export const linkerFolder = /^--?(rpath-link|library-path)$/;
+/** What is told to the program that is linked, not to the linker. */
+export const linkerText = /^--?(rpath|soname|h|dynamic-linker|init|fini)$/;
+
+/** Options with paths that name nothing on disk while a compiler runs, but in what it makes. */
+export const onlyTold =
+  /prefix-map|^-f[\w-]*(compilation-dir|random-seed|profile-(instr-)?generate)=/;
 
 /** Sources by suffix: gcc(1), "Options Controlling the Kind of Output". */
 export const cppSource =

@@ -48,6 +48,11 @@ function renamed(path: string, suffix: string): string {
   return posix.join(dir, name + suffix);
 }
 
+/** Whether -MF says where the dependencies go. */
+export function namesDependencies(words: readonly string[]): boolean {
+  return words.some((word) => word.startsWith('-MF'));
+}
+
 /** The files beside those that options name themselves; undefined where they cannot be known. */
 export function ownOutputsOf(call: OutputCall): string[] | undefined {
   const { mode, output, sources, words } = call;
@@ -56,8 +61,7 @@ export function ownOutputsOf(call: OutputCall): string[] | undefined {
   // A header makes a precompiled one, under a name of its own.
   if (sources.some((each) => /\.(h|hh|H|hp|hxx|hpp|HPP|h\+\+|tcc|cppm|ixx)$/.test(each)))
     return undefined;
-  const named = words.includes('-MF') || words.some((word) => /^-MF./.test(word));
-  const beside = call.dependencies === 'beside' && !named;
+  const beside = call.dependencies === 'beside' && !namesDependencies(words);
   if (mode === 'syntax') return beside ? undefined : [];
   if (mode === 'link') return beside ? undefined : [output ?? 'a.out'];
   const suffix = mode === 'object' ? '.o' : '.s';

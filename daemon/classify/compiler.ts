@@ -4,14 +4,17 @@ import {
   cppSource,
   equalled,
   joinable,
+  linkerFolder,
   linkerInput,
   linkerOutput,
+  linkerText,
+  onlyTold,
   query,
   separate,
   source,
   type ValueKind,
 } from './compiler-flags.ts';
-import { ownOutputsOf } from './compiler-outputs.ts';
+import { namesDependencies, ownOutputsOf } from './compiler-outputs.ts';
 import type { Request } from './request.ts';
 import { heavy, light, type CommandKind, type LocalVerdict, type Verdict } from './verdict.ts';
 
@@ -23,6 +26,8 @@ type Call = {
   sources: string[];
   responseFiles: string[];
   linkerWords: string[];
+  /** Words that no table knows, as far as they may name something on disk. */
+  others: string[];
   output: string | undefined;
   /** The last of -c, -S, -E, -M, -fsyntax-only; they stop before the link. */
   mode: 'link' | 'object' | 'assembly' | 'preprocess' | 'syntax';
@@ -44,6 +49,7 @@ function emptyCall(): Call {
     sources: [],
     responseFiles: [],
     linkerWords: [],
+    others: [],
     output: undefined,
     mode: 'link',
     language: undefined,
@@ -85,6 +91,9 @@ function take(call: Call, kind: ValueKind, option: string, value: string): void 
       return;
     case 'linkerWord':
       call.linkerWords.push(value);
+      return;
+    case 'other':
+      call.others.push(value);
       return;
     case 'never':
       call.no ??= heavy(`${option} is not followed elsewhere`);
@@ -138,7 +147,9 @@ function plainOption(call: Call, word: string): void {
   else if (word.startsWith('--ld-path=')) call.linker = word.slice('--ld-path='.length);
   else if (/^-O([1-9sgz]|fast)?$/.test(word)) call.optimised = true;
   else if (word.startsWith('-Wl,')) call.linkerWords.push(...word.slice(4).split(','));
+  else if (onlyTold.test(word)) return;
   else if (/^-W[ap],/.test(word)) auxiliaryWords(call, word);
+  else call.others.push(word);
 }
 
 /** `-Wp,-MD,FILE` is how old build systems ask for dependencies; `-Wa,@file` and listings name files too. */
@@ -146,10 +157,12 @@ function auxiliaryWords(call: Call, word: string): void {
   const parts = word.slice(4).split(',');
   parts.forEach((part, at) => {
     const next = parts[at + 1];
+    if (/^-M[TQ]$/.test(parts[at - 1] ?? '')) return;
     if (/^-M(M?D|F)$/.test(part) && next !== undefined) call.outputs.push(next);
     else if (part.startsWith('@')) call.no ??= heavy(`${word} reads arguments from a file`);
     else if (/^-a[a-z]*=/.test(part)) call.outputs.push(part.slice(part.indexOf('=') + 1));
     else if (/^-I./.test(part)) call.folders.push(part.slice(2));
+    else call.others.push(part);
   });
 }
 
@@ -197,14 +210,23 @@ function linkerFiles(call: Call): void {
     const value = (): string => (equals > 0 ? text.slice(equals + 1) : (words[(at += 1)] ?? ''));
     if (linkerInput.test(name)) call.inputs.push(value());
     else if (linkerOutput.test(name)) call.outputs.push(value());
+    else if (linkerFolder.test(name)) call.folders.push(...value().split(':'));
+    else if (linkerText.test(name)) value();
     else if (/^-T./.test(text) && !/^-T(text|data|bss)/.test(text)) call.inputs.push(text.slice(2));
     else if (/^-L./.test(text)) call.folders.push(text.slice(2));
     else if (/^-l./.test(text)) call.libraries.push(text.slice(2));
     else if (text.startsWith('@')) call.responseFiles.push(text.slice(1));
     else if (/^-plugin$|^--plugin$/.test(name)) call.inputs.push(value());
     else if (/\.(o|a|so|lds?|map|def)$/.test(text) && !text.startsWith('-')) call.inputs.push(text);
+    else call.others.push(text);
   }
 }
+
+/** Files that gcc and clang write where a variable says so: gcc(1), clang's driver. */
+const outputVariables = [
+  ...['DEPENDENCIES_OUTPUT', 'SUNPRO_DEPENDENCIES', 'CC_PRINT_OPTIONS_FILE'],
+  ...['CC_PRINT_HEADERS_FILE', 'CC_LOG_DIAGNOSTICS_FILE', 'CC_PRINT_PROC_STAT_FILE'],
+];
 
 /** Folders and files that the environment adds: gcc(1), "Environment Variables Affecting GCC". */
 function fromEnvironment(call: Call, env: ReadonlyMap<string, string>): void {
@@ -215,7 +237,7 @@ function fromEnvironment(call: Call, env: ReadonlyMap<string, string>): void {
     // An empty part stands for the working folder, which is in a root anyway.
     if (value !== undefined) call.folders.push(...value.split(':').filter((part) => part !== ''));
   }
-  for (const name of ['DEPENDENCIES_OUTPUT', 'SUNPRO_DEPENDENCIES']) {
+  for (const name of outputVariables) {
     const file = env.get(name)?.split(' ')[0];
     if (file !== undefined && file !== '') call.outputs.push(file);
   }
@@ -223,8 +245,11 @@ function fromEnvironment(call: Call, env: ReadonlyMap<string, string>): void {
     if ((env.get(name) ?? '') !== '') call.no ??= heavy(`${name} is set and changes the compiler`);
 }
 
-function defaultOutputs(call: Call): string[] {
-  if (call.mode === 'syntax' || call.output === '/dev/null') return [];
+function defaultOutputs(call: Call, words: readonly string[]): string[] {
+  if (call.mode === 'syntax') return [];
+  // -MD derives the name of what it writes from -o.
+  if (call.output === '/dev/null')
+    return call.dependencies === 'beside' && !namesDependencies(words) ? ['/dev/null.d'] : [];
   if (call.output !== undefined) return call.output === '-' ? [] : [call.output];
   return linksOf(call) ? ['a.out'] : [];
 }
@@ -285,6 +310,8 @@ export function classifyCompiler(request: Request): Verdict {
   for (let at = 0; at < words.length; at += 1) at = word(call, words, at);
   linkerFiles(call);
   fromEnvironment(call, request.env);
+  if (words.includes('-fmodules') && !words.includes('-fno-implicit-modules'))
+    call.no ??= heavy('-fmodules keeps a cache of modules on this machine');
   const no = noOf(call);
   if (no !== undefined) return no;
   const language = languageOf(request.tool, call);
@@ -297,7 +324,7 @@ export function classifyCompiler(request: Request): Verdict {
     tooSmall: tooSmallOf(call, request.cwd),
     language,
     inputs: call.inputs,
-    outputs: [...defaultOutputs(call), ...call.outputs],
+    outputs: [...defaultOutputs(call, words), ...call.outputs],
     own: ownOutputs(call, words),
     folders: call.folders,
     libraries: call.libraries,
@@ -305,5 +332,6 @@ export function classifyCompiler(request: Request): Verdict {
     nativeCpu: call.nativeCpu,
     linker: call.linker,
     responseFiles: call.responseFiles,
+    others: call.others,
   };
 }

@@ -1,5 +1,5 @@
 /** The last tiers, of a command line's words and of the shim's argv alike: exclusions, confidence, threshold. Pure. */
-import { kindKey, type CommandKind } from '../../src/base/command-kinds.ts';
+import { kindKey, usualConfidence, type CommandKind } from '../../src/base/command-kinds.ts';
 import { fitting } from '../select/patterns.ts';
 
 /** What the user and the project set; src/config/schema.ts says what each means. */
@@ -10,37 +10,12 @@ export type Rules = {
   readonly exclude: readonly string[];
 };
 
-/**
- * How sure it is that a command of this kind only builds, before its words are looked at: plan 5.3. `cargo run` is as
- * sure as the rest, since the program itself is run here.
- */
-const base: Readonly<Record<CommandKind, number>> = {
-  'cargo build': 0.95,
-  'cargo check': 0.95,
-  'cargo clippy': 0.95,
-  'cargo test': 0.95,
-  'cargo bench': 0.95,
-  'cargo doc': 0.95,
-  'cargo rustc': 0.95,
-  'cargo rustdoc': 0.95,
-  'cargo nextest': 0.95,
-  'cargo run': 0.9,
-  rustc: 0.9,
-  'cc compile': 0.9,
-  'cc link': 0.9,
-  'cc compile and link': 0.9,
-  make: 0.85,
-  ninja: 0.9,
-  'cmake build': 0.9,
-  'meson compile': 0.9,
-};
-
 const optimises = /^(--release|-O([1-9sgz]|fast)?|-Copt-level=.*)$/;
 const OPTIMISED = 0.05;
 
 /** 0 to 1, rounded to hundredths. */
 export function confidenceOf(command: CommandKind, argv: readonly string[], rules: Rules): number {
-  const start = rules.confidence[kindKey(command)] ?? base[command];
+  const start = rules.confidence[kindKey(command)] ?? usualConfidence[command];
   const more = argv.some((word) => optimises.test(word)) ? OPTIMISED : 0;
   return Math.round(Math.min(1, start + more) * 100) / 100;
 }

@@ -2,7 +2,8 @@
 import { posix } from 'node:path';
 import { coresOf } from './cores.ts';
 import { neverTarget } from './never-targets.ts';
-import { hasOption, lastValue, splitWords, type OptionTable } from './options.ts';
+import { classifyNinja } from './ninja.ts';
+import { hasOption, lastValue, splitWords, valuesOf, type OptionTable } from './options.ts';
 import type { Request } from './request.ts';
 import { heavy, light, type Verdict } from './verdict.ts';
 
@@ -24,7 +25,14 @@ export function classifyMeson(request: Request): Verdict {
   if (hasOption(split.options, 'h', 'help')) return light('meson compile is only asked for help');
   if (hasOption(split.options, 'clean'))
     return light('meson compile --clean only deletes what is here');
-  const targets = [...split.words, ...split.rest];
+  // As a list of Meson's (`['-v', 'x']`), or words between commas or spaces.
+  const passed = valuesOf(split.options, 'ninja-args').flatMap((list) =>
+    list.split(/[\s,'"[\]]+/).filter((word) => word !== ''),
+  );
+  const ninja = classifyNinja({ ...request, argv: ['ninja', ...passed] });
+  if (ninja.kind === 'local') return { ...ninja, reason: `meson compile: ${ninja.reason}` };
+  const goals = ninja.family === 'ninja' ? ninja.targets : [];
+  const targets = [...split.words, ...split.rest, ...goals];
   const never = neverTarget('meson compile', targets);
   if (never !== undefined) return never;
   return {

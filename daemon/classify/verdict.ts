@@ -40,6 +40,8 @@ export type CargoFacts = {
   /** --config values (KEY=VALUE or a file). */
   readonly configs: readonly string[];
   readonly unstable: readonly string[];
+  /** How loud and colourful cargo is asked to be: -q, -v, --color, as `cargo fetch` takes them too. */
+  readonly voice: readonly string[];
   readonly features: {
     readonly named: readonly string[];
     readonly all: boolean;
@@ -77,6 +79,8 @@ export type CompilerFacts = {
   readonly linker: string | undefined;
   /** @files whose words belong to this call and have yet to be read (then classify again with them expanded). */
   readonly responseFiles: readonly string[];
+  /** Words of which it is not known whether they name something on disk. */
+  readonly others: readonly string[];
 };
 
 export type RustcFacts = {
@@ -97,6 +101,8 @@ export type BuildToolFacts = {
   readonly family: 'make' | 'ninja' | 'cmake' | 'meson';
   /** Where the tool works: the caller's folder, changed by -C or --build; absolute. */
   readonly directory: string;
+  /** The build preset of CMake in that folder that says where cmake works. */
+  readonly preset?: string;
   /** Build files named on the command line: -f, --include-dir, … */
   readonly files: readonly string[];
   readonly folders: readonly string[];

@@ -20,6 +20,8 @@ export type DecisionHooks = {
    * Absent for a dry decision, which then goes on as if it had been run.
    */
   readonly first?: (command: NonNullable<Plan['first']>) => Promise<boolean>;
+  /** Whether the caller has that descriptor open for the commands it runs. */
+  readonly inherits?: (descriptor: string) => boolean;
   /** What names commands that are one and the same (join-key.ts); absent for one that is only explained. */
   readonly key?: (plan: Plan, config: Config) => string;
   /** The command is about to be sent to that worker. */

@@ -250,7 +250,14 @@ export class Book {
         return;
       case 'cancelled':
         worker.saidNothing();
-        history.record({ ...line, reason: 'cancelled (rch cancel)', signal: SIGINT });
+        history.record({
+          ...line,
+          reason:
+            outcome.signal === undefined
+              ? 'cancelled (rch cancel)'
+              : 'ended by a signal while its worker could not be reached',
+          signal: outcome.signal ?? SIGINT,
+        });
         return;
       case 'abandoned':
         worker.saidNothing();

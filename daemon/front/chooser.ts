@@ -318,6 +318,7 @@ export class Chooser {
       worker: asked.caller.worker,
       workers: asked.caller.workers,
       tried: asked.hooks.tried,
+      allowed: config.pool.allowed,
       project: {
         allowed: allowedWorkers,
         blocked: blockedWorkers,

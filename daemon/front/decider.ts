@@ -16,7 +16,7 @@ import type { FallbackCause } from '../select/select.ts';
 import { hereMs, worth, type CostRules, type Worth } from '../select/worth.ts';
 import type { ConfigOutcome } from '../../src/config/load.ts';
 import type { Asked, DecisionHooks, Planned } from './asked.ts';
-import { Chooser, coresWished, type ChooserParts } from './chooser.ts';
+import { Chooser, coresWished, type ChooserParts, type Choice } from './chooser.ts';
 import {
   placeOf,
   Reasons,
@@ -122,17 +122,19 @@ export class Decider {
     const planned = await this.#plan(asked);
     if ('kind' in planned) return planned;
     reasons.planned(planned.plan);
-    const { selection, twin } = await this.#chooser.choose(asked, planned);
-    reasons.table(selection.table);
-    const wished = coresWished(asked, planned);
+    let { selection, twin } = await this.#choose(asked, planned);
+    const prepared = selection.kind === 'none' ? planned : await this.#prepare(asked, planned);
+    if ('kind' in prepared) return prepared;
+    const ready = prepared;
+    // Only now is it known what the command needs there.
+    if (ready !== planned) ({ selection, twin } = await this.#choose(asked, ready));
+    const wished = coresWished(asked, ready);
     if (selection.kind === 'none') {
       reasons.note('next', selection.next);
-      const { subject } = planned;
+      const { subject } = ready;
       const fallback = selection.cause;
       return { ...stay(asked, selection.reason, { subject, fallback }), cores: wished };
     }
-    const ready = await this.#prepare(asked, planned);
-    if ('kind' in ready) return ready;
     return {
       kind: 'remote',
       worker: selection.worker,
@@ -145,6 +147,12 @@ export class Decider {
       ...ready,
       details: reasons.details(),
     };
+  }
+
+  async #choose(asked: Asked, planned: Planned): Promise<Choice> {
+    const choice = await this.#chooser.choose(asked, planned);
+    asked.reasons.table(choice.selection.table);
+    return choice;
   }
 
   /** What settings, size and the state of the fleet say before anything is read. */
@@ -233,6 +241,7 @@ export class Decider {
     const looks: Look[] = [];
     const made = await plan(request, candidate, {
       look: (root, last) => this.#looks.at(asked, { root, last }, { looks, foreseen }),
+      ...(asked.hooks.inherits === undefined ? {} : { inherits: asked.hooks.inherits }),
       caches: this.#caches,
       scanner: this.#scanner,
       withheld: withholder(base.value.config.environment),

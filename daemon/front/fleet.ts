@@ -6,6 +6,7 @@ import { nodeOf } from '../../src/client/daemon-process.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { WorkerConfig } from '../../src/config/worker-schema.ts';
 import { holdsJobs } from '../journal/job-file.ts';
+import type { LastSettings } from '../journal/last-settings.ts';
 import type { Mandates } from '../journal/mandates.ts';
 import type { BreakerRules } from '../lifecycle/breaker.ts';
 import type { Mandate } from '../lifecycle/health.ts';
@@ -36,6 +37,7 @@ type Leaving = Pick<Member, 'place' | 'worker'>;
 export type FleetParts = {
   readonly layout: Layout;
   readonly mandates: Mandates;
+  readonly lastSettings: LastSettings;
 };
 
 export class Fleet {
@@ -43,6 +45,7 @@ export class Fleet {
   readonly #probing = new Probing();
   readonly #layout: Layout;
   readonly #mandates: Mandates;
+  readonly #lastSettings: LastSettings;
   readonly #hooks: FleetHooks;
   readonly #members = new Map<string, Member>();
   /** Workers that end their last jobs; while one does, none of its name is a member. */
@@ -51,9 +54,10 @@ export class Fleet {
   #stopping = false;
   #watched = false;
 
-  constructor({ layout, mandates }: FleetParts, hooks: FleetHooks) {
+  constructor({ layout, mandates, lastSettings }: FleetParts, hooks: FleetHooks) {
     this.#layout = layout;
     this.#mandates = mandates;
+    this.#lastSettings = lastSettings;
     this.#hooks = hooks;
   }
 
@@ -90,6 +94,21 @@ export class Fleet {
   }
 
   /**
+   * Takes up what the daemon before this one let run where `config` has no such worker, or has it elsewhere. To be called
+   * once, before `configure`.
+   */
+  recall(config: Config): void {
+    for (const settings of this.#lastSettings.workers) {
+      const { id } = settings;
+      const place = placeKey(settings, config);
+      const now = config.workers.find((each) => each.id === id);
+      const stays = now !== undefined && placeKey(now, config) === place;
+      if (!stays && this.#leftJobs(id))
+        this.#retire(id, { place, worker: this.#make(config, settings) });
+    }
+  }
+
+  /**
    * Makes the fleet what `config` says. A link that is configured otherwise now leaves its jobs to one that is made
    * anew, also where the worker was gone for a while; one of a worker that is elsewhere now, or gone, ends when its last
    * job does.
@@ -100,11 +119,12 @@ export class Fleet {
     this.#config = config;
     for (const [id, member] of this.#members) {
       const settings = config.workers.find((each) => each.id === id);
-      if (settings === undefined || placeKey(settings, config) !== member.place)
-        this.#remove(id, member);
-      else this.#adjust(member, settings, config);
+      if (settings === undefined || placeKey(settings, config) !== member.place) {
+        this.#members.delete(id);
+        this.#retire(id, member);
+      } else this.#adjust(member, settings, config);
     }
-    if (louder) for (const worker of this.all()) worker.tellLogLevel();
+    if (louder) for (const worker of this.#every()) worker.tellLogLevel();
     for (const settings of config.workers) {
       const { id } = settings;
       if (this.#members.has(id)) continue;
@@ -113,6 +133,7 @@ export class Fleet {
       else if (leaving.place === placeKey(settings, config)) this.#takeBack(settings, config);
       // The old link still holds the socket; when it is gone, the newest configuration counts.
     }
+    this.#remember();
     this.changes.ring();
   }
 
@@ -135,7 +156,7 @@ export class Fleet {
   /** Whether somebody wants to see what jobs write. */
   watch(on: boolean): void {
     this.#watched = on;
-    for (const worker of this.all()) worker.watch(on);
+    for (const worker of this.#every()) worker.watch(on);
   }
 
   /** Ends every link within `deadlineMs`. */
@@ -158,14 +179,29 @@ export class Fleet {
     member.link = link;
   }
 
-  #remove(id: string, { place, worker }: Member): void {
-    this.#members.delete(id);
+  /** Has a worker that takes no more jobs end those that it has; then the newest configuration counts. */
+  #retire(id: string, { place, worker }: Leaving): void {
     this.#leaving.set(id, { place, worker });
     void worker.retire('its configuration changed').then((gone) => {
       if (!gone || this.#leaving.get(id)?.worker !== worker) return;
       this.#leaving.delete(id);
-      if (this.#config !== undefined && !this.#stopping) this.#add(this.#config, id);
+      if (this.#stopping) return;
+      if (this.#config !== undefined) this.#add(this.#config, id);
+      this.#remember();
     });
+  }
+
+  /** Whether a link left files of jobs. */
+  #leftJobs(id: string): boolean {
+    return holdsJobs(jobsFolder(this.#layout, id));
+  }
+
+  /** Lets the daemon after this one know where jobs are. */
+  #remember(): void {
+    const here = this.#every().map(({ worker }) => worker);
+    const ids = new Set(here.map(({ id }) => id));
+    const left = this.#lastSettings.workers.filter(({ id }) => !ids.has(id) && this.#leftJobs(id));
+    this.#lastSettings.keep([...here, ...left]);
   }
 
   /** A worker that was gone from the configuration is there again, where it was. */
@@ -182,6 +218,14 @@ export class Fleet {
   #add(config: Config, id: string): void {
     const settings = config.workers.find((each) => each.id === id);
     if (settings === undefined) return;
+    const worker = this.#make(config, settings);
+    const link = linkKey(settings, config);
+    this.#members.set(id, { place: placeKey(settings, config), link, worker });
+    worker.start();
+  }
+
+  #make(config: Config, settings: WorkerConfig): Worker {
+    const { id } = settings;
     const hooks: WorkerHooks = {
       onChange: () => {
         this.changes.ring();
@@ -211,7 +255,7 @@ export class Fleet {
     const worker = new Worker({
       config,
       mandate: this.#mandates.of(id),
-      leftJobs: () => holdsJobs(jobsFolder(this.#layout, id)),
+      leftJobs: () => this.#leftJobs(id),
       breakerRules: () => breakerRulesOf((this.#config ?? config).breaker),
       logLevel: () => (this.#config ?? config).general.logLevel,
       worker: settings,
@@ -219,9 +263,7 @@ export class Fleet {
       node: nodeOf(this.#layout),
       hooks,
     });
-    const link = linkKey(settings, config);
-    this.#members.set(id, { place: placeKey(settings, config), link, worker });
     if (this.#watched) worker.watch(true);
-    worker.start();
+    return worker;
   }
 }

@@ -14,6 +14,7 @@ import { defaultConfig, type Config } from '../../src/config/schema.ts';
 import { PROBE } from '../classify/compiler.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
+import type { LastSettings } from '../journal/last-settings.ts';
 import type { LeaseFile } from '../journal/lease-file.ts';
 import type { Mandates } from '../journal/mandates.ts';
 import { PidFile } from '../journal/pid-file.ts';
@@ -72,9 +73,12 @@ export type FrontOptions = {
   readonly learned: Learned;
   readonly speeds: Speeds;
   readonly mandates: Mandates;
+  readonly lastSettings: LastSettings;
   readonly leaseFile: LeaseFile;
   /** The log goes where these say. */
   readonly onLogPlace: (general: Config['general']) => void;
+  /** Why lines of the log are not written; '' while they are. */
+  readonly logTrouble: () => string;
   /** It may end when nobody asks from where it runs: a launcher started it, and would start the next one where that is. */
   readonly mayLeave: boolean;
   /** Begins to stop the whole daemon. */
@@ -146,7 +150,8 @@ export class Front {
     const { watcher, bell } = seeing;
     const book = new Book({ history, learned, experience, jobs, leases, watcher });
     const speeds = this.#makeSpeeds(settings);
-    const shared = { layout, settings, fleet, jobs, leases, line };
+    const { logTrouble } = options;
+    const shared = { layout, settings, fleet, jobs, leases, line, logTrouble };
     const decider = new Decider({ ...shared, learned, experience, speeds, cores });
     const startedAt = new Date();
     const parts: StatusParts = { ...shared, book, seeing, speeds, version, startedAt };
@@ -216,6 +221,9 @@ export class Front {
     // Heavy commands that the daemon before this one let run still keep the machine busy.
     for (const holder of this.#options.leaseFile.read())
       if (startTimeOf(holder.pid) === holder.startTime) this.#leases.adopt(holder, () => undefined);
+    const outcome = this.#settings.current();
+    // Also where the files are broken now, what runs comes to its end.
+    this.#fleet.recall(outcome.ok ? outcome.value.config : defaultConfig());
     this.#configure();
     this.#timer = setInterval(() => {
       this.#look();
@@ -316,9 +324,9 @@ export class Front {
   }
 
   #makeFleet(): Fleet {
-    const { layout, logger, mandates } = this.#options;
+    const { layout, logger, mandates, lastSettings } = this.#options;
     return new Fleet(
-      { layout, mandates },
+      { layout, mandates, lastSettings },
       {
         onPhase: (_, id, phase) => {
           this.#jobs.entered(id, phase);

@@ -10,8 +10,14 @@ import type { CallerIdentity } from './caller.ts';
 import type { Changes } from './changes.ts';
 import { HERE, type Line, type Ticket } from './line.ts';
 
-/** ms between looks at the processes that hold leases. */
+/** ms between looks at the processes that hold leases; of those that began just now there are more. */
 const LOOK = 500;
+/** ms from the beginning of a lease to the first look at it. */
+const FIRST_LOOK = 5;
+/** ms between looks while somebody waits for the end of one. */
+const WAITED_LOOK = 20;
+/** Part of a lease's age after which it is looked at again: its end is known about as exactly. */
+const LOOK_PART = 0.1;
 /** Ancestors followed upwards at most. */
 const DEPTH = 64;
 /** Part of the processor that must be idle for the machine to count so. */
@@ -36,6 +42,8 @@ type Lease = {
   /** Cores it counts for. */
   readonly cores: number;
   readonly since: number;
+  /** When its process was last seen to run. */
+  seen: number;
   readonly onEnd: (ms: number) => void;
 };
 
@@ -81,6 +89,7 @@ export class LeaseDesk {
   readonly #waiters = new Map<Ticket, Waiter>();
   #nextId = 1;
   #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
   #idleSince: number | undefined;
   #times: { idle: number; all: number } | undefined;
 
@@ -131,7 +140,9 @@ export class LeaseDesk {
     }
     const entry = { id, caller, priority, pid, command, cwd, cores: this.#counted(holder) };
     const ticket = line.join({ ...entry, cancel: wait.cancel }, new Set([HERE]));
-    if (this.#fitting().includes(line.here().indexOf(ticket))) {
+    const fits = (): boolean => this.#fitting().includes(line.here().indexOf(ticket));
+    // What it would wait for may be over since the last look.
+    if (fits() || (this.#takeEnded(performance.now()) && fits())) {
       line.leave(ticket, true);
       return this.adopt(holder, onEnd);
     }
@@ -157,15 +168,18 @@ export class LeaseDesk {
       this.#waiters.set(ticket, { ticket, admit, wait });
       wait.onPlace(line.place(ticket));
       this.#watch();
+      this.#lookSoon();
     });
   }
 
   /** Gives a lease to a command that runs here already, room or not. */
   adopt(holder: LeaseHolder, onEnd: (ms: number) => void): number {
     const since = performance.now();
-    this.#leases.set(holder.pid, { holder, cores: this.#counted(holder), since, onEnd });
+    const cores = this.#counted(holder);
+    this.#leases.set(holder.pid, { holder, cores, since, seen: since, onEnd });
     this.#parts.changed();
     this.#watch();
+    this.#lookSoon();
     return this.#nextId++;
   }
 
@@ -175,7 +189,9 @@ export class LeaseDesk {
 
   close(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#soon);
     this.#timer = undefined;
+    this.#soon = undefined;
     this.#leases.clear();
   }
 
@@ -206,20 +222,50 @@ export class LeaseDesk {
 
   #look(): void {
     const now = performance.now();
-    let ended = false;
-    for (const [pid, lease] of this.#leases) {
-      if (startTimeOf(pid) === lease.holder.startTime) continue;
-      this.#leases.delete(pid);
-      lease.onEnd(now - lease.since);
-      ended = true;
-    }
-    if (ended) this.#parts.changed();
+    const ended = this.#takeEnded(now);
     this.#measureIdle(now);
     this.#admit();
     if (ended) this.#parts.changes.ring();
     if (this.#leases.size > 0 || this.#waiters.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  /**
+   * Most heavy commands are short, and what they take here is weighed: `LOOK` would be all that is known of it; and who
+   * waits for them need not wait longer.
+   */
+  #lookSoon(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
+    const now = performance.now();
+    const ages = [...this.#leases.values()].map(({ since }) => now - since);
+    const exact = Math.max(FIRST_LOOK, Math.min(...ages) * LOOK_PART);
+    const ms = this.#waiters.size > 0 ? Math.min(exact, WAITED_LOOK) : exact;
+    if (ages.length === 0 || ms >= LOOK) return;
+    this.#soon = setTimeout(() => {
+      if (this.#takeEnded(performance.now())) {
+        this.#admit();
+        this.#parts.changes.ring();
+      }
+      this.#lookSoon();
+    }, ms);
+  }
+
+  /** Whether one of the processes that hold leases has ended. */
+  #takeEnded(now: number): boolean {
+    let ended = false;
+    for (const [pid, lease] of this.#leases) {
+      if (startTimeOf(pid) === lease.holder.startTime) {
+        lease.seen = now;
+        continue;
+      }
+      this.#leases.delete(pid);
+      lease.onEnd((lease.seen + now) / 2 - lease.since);
+      ended = true;
+    }
+    if (ended) this.#parts.changed();
+    return ended;
   }
 
   #admit(): void {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { daemonLock, frontSocket, type Layout } from '../../src/base/layout.ts';
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
 import { RunFolder } from '../../src/base/run-folder.ts';
+import { inodeOf } from '../../src/tree/listing.ts';
 import { takeLock } from './lock.ts';
 
 /** Connections at once; far above any build, below the usual limit of descriptors. */
@@ -73,8 +74,15 @@ function sweepMasters(run: string): void {
     if (/^ssh-.{6}$/.test(name)) rmSync(join(run, name), { recursive: true, force: true });
 }
 
+function inodeAt(path: string): string | undefined {
+  const info = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return info === undefined ? undefined : inodeOf(info);
+}
+
 export type Listener = {
   readonly path: string;
+  /** Whether the socket is still where launchers look for it: where it was removed, they start another daemon. */
+  readonly stands: () => boolean;
   /** Ends listening and removes the socket. */
   readonly close: () => void;
 };
@@ -99,8 +107,11 @@ export async function listen(
   const bound = await bind(server, address);
   if (!bound.ok) return bound;
   server.on('error', () => undefined);
+  const inode = inodeAt(path);
   return ok({
     path,
+    // One that was removed before it was looked at stands no more.
+    stands: () => inode !== undefined && inodeAt(path) === inode,
     close: () => {
       server.close();
     },

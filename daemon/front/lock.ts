@@ -1,25 +1,8 @@
 /** The lock that makes the daemon the only one of its installation. */
-import { spawnSync } from 'node:child_process';
 import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { lockDescriptor } from '../../src/base/flock.ts';
 import { startTimeOf } from '../../src/base/processes.ts';
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
-
-/**
- * flock(2) on a descriptor of ours. Node has no such call; but the lock belongs to the open file description, so a
- * child that inherits the descriptor takes it for us, and it stays with us when the child ends. The kernel frees it
- * when this process dies, however it dies. flock(1) is part of util-linux and of busybox.
- */
-function lockDescriptor(file: number): Result<boolean> {
-  const child = spawnSync('flock', ['-x', '-n', '3'], {
-    stdio: ['ignore', 'ignore', 'ignore', file],
-    env: { PATH: '/usr/bin:/bin:/usr/local/bin:/sbin:/usr/sbin' },
-    timeout: 10_000,
-  });
-  if (child.error !== undefined) {
-    return fail(`cannot run flock: ${child.error.message}`, 'install util-linux');
-  }
-  return ok(child.status === 0);
-}
 
 /** Takes the lock for as long as this process lives, and leaves "PID START\n" in it for who looks. */
 export function takeLock(path: string): Result<void> {

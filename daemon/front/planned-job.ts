@@ -5,6 +5,7 @@ import type { RequestSettings } from '../../src/config/request.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { PlannedJob } from '../../src/protocol/ipc.ts';
 import { StreamKind, type Ask } from '../../src/protocol/shim.ts';
+import { inodeOf } from '../../src/tree/listing.ts';
 import { colored } from './colors.ts';
 import type { RemoteDecision } from './decision.ts';
 import { inheritedBy } from './inherited.ts';
@@ -62,6 +63,12 @@ function joined(ask: Ask): boolean {
   return open && ask.outDev === ask.errDev && ask.outIno === ask.errIno;
 }
 
+function outputFiles(ask: Ask): string[] {
+  const out = ask.outKind === StreamKind.file ? [{ dev: ask.outDev, ino: ask.outIno }] : [];
+  const err = ask.errKind === StreamKind.file ? [{ dev: ask.errDev, ino: ask.errIno }] : [];
+  return [...out, ...err].map(inodeOf);
+}
+
 /** Whether nothing may be taken to be as it was before. */
 export function readsAnew({ noCache }: Pick<RequestSettings, 'noCache'>, config: Config): boolean {
   return noCache ?? config.transfer.checksum;
@@ -95,6 +102,7 @@ export function plannedJob(
     ...inheritedBy(ask, config),
     streams: [ask.inKind, ask.outKind, ask.errKind],
     joined: joined(ask),
+    outputFiles: outputFiles(ask),
     window: { rows: ask.rows, cols: ask.cols, xpixel: ask.xpixel, ypixel: ask.ypixel },
     termios: ask.termios.toString('base64'),
     ...{ slots, wished, reason, waitedMs, remark },

@@ -1,7 +1,7 @@
 /** One launcher's question, from its arrival to the answer. */
 import { linkSocket, type Layout } from '../../src/base/layout.ts';
 import { ownTurn } from '../../src/base/own-turn.ts';
-import { watcherOf } from '../../src/base/processes.ts';
+import { inheritable, watcherOf } from '../../src/base/processes.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
 import type { Notice } from '../../src/config/schema.ts';
 import { EndKind, StreamKind, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
@@ -9,11 +9,14 @@ import type { JournalLine } from '../journal/record.ts';
 import { withoutArguments } from '../journal/words.ts';
 import { unfallen } from '../lifecycle/fallback.ts';
 import type { AlarmBell } from './alarm-bell.ts';
+import type { DecisionHooks } from './asked.ts';
 import { holderOf, newId, SIGINT, type Book } from './book.ts';
 import { colored } from './colors.ts';
 import type { Decider } from './decider.ts';
+import type { Plan } from '../plan/types.ts';
 import type { LocalDecision, RemoteDecision } from './decision.ts';
 import { dryRunBox } from './dry-run.ts';
+import { writesLimitedFile } from './inherited.ts';
 import { joinKey } from './join-key.ts';
 import type { Fallbacks } from './fallback.ts';
 import type { Fleet } from './fleet.ts';
@@ -92,6 +95,8 @@ export class Question {
   readonly #begun = performance.now();
   readonly #ask: Ask;
   #caller = nobody;
+  /** One of its RCH_ variables says nothing that can be understood. */
+  #mistaken = false;
   #env: ReadonlyMap<string, string> = new Map();
   /** What a dry run would have done. */
   #would: RemoteDecision | undefined;
@@ -183,7 +188,8 @@ export class Question {
     }
     const request = requestOf(ask);
     const settings = settingsOf(request);
-    if (settings.ok) this.#caller = settings.value;
+    this.#caller = settings.ok ? settings.value : settings.failure.understood;
+    this.#mistaken = !settings.ok;
     this.#env = request.env;
     this.#nested = this.#caller.dryRun && this.#parts.leases.under(ask);
     const quick = decider.quick(request);
@@ -208,27 +214,34 @@ export class Question {
     this.#beat();
     // To look at a project takes long: sixteen that come at once would keep the seventeenth from being heard.
     await ownTurn();
-    const decision = await decider.weigh(request, quick, {
-      signal: this.#left.signal,
-      tried: tried?.reasons ?? new Map(),
-      wait: (text) => {
-        this.#say(text);
-      },
-      ...(this.#caller.dryRun
-        ? {}
-        : {
-            first: (command) => this.#runFirst(command),
-            key: (plan, config) => joinKey(ask, plan, config, readsAnew(this.#caller, config)),
-            chosen: (key, to) => {
-              this.#broken = this.#parts.jobs.promise(key, { worker: to, job: this.#id });
-            },
-            place: { ...this.#who(), cancel: this.#cancel },
-          }),
-    });
+    const decision = await decider.weigh(request, quick, this.#hooks(tried?.reasons));
     if (this.#left.signal.aborted) return;
     if (decision.kind === 'local') await this.#runLeased(decision);
     else if (!settings.ok || this.#caller.dryRun) await this.#runLeased(this.#dry(decision));
     else await this.#send(decision, settings.value);
+  }
+
+  /** What a decision asks of its caller; a dry one only explains. */
+  #hooks(tried: ReadonlyMap<string, string> = new Map()): DecisionHooks {
+    const ask = this.#ask;
+    const hooks: DecisionHooks = {
+      signal: this.#left.signal,
+      tried,
+      inherits: (descriptor) => inheritable(ask.pid, descriptor),
+      wait: (text) => {
+        this.#say(text);
+      },
+    };
+    if (this.#caller.dryRun) return hooks;
+    return {
+      ...hooks,
+      first: (command) => this.#runFirst(command),
+      key: (plan, config) => joinKey(ask, plan, config, readsAnew(this.#caller, config)),
+      chosen: (key, to) => {
+        this.#broken = this.#parts.jobs.promise(key, { worker: to, job: this.#id });
+      },
+      place: { ...this.#who(), cancel: this.#cancel },
+    };
   }
 
   /** Its files may be others; what it costs this machine is not. */
@@ -265,6 +278,8 @@ export class Question {
 
   /** Why a command must run in this very process, whatever it is. */
   #watched(): string | undefined {
+    if (writesLimitedFile(this.#ask))
+      return 'its output goes to a file whose size is limited (ulimit -f): the tool itself must meet that';
     const watcher = watcherOf(this.#ask.pid, this.#ask.ppid);
     if (watcher === undefined) return undefined;
     return `${watcher} watches this command, and would see nothing of what runs elsewhere`;
@@ -345,7 +360,8 @@ export class Question {
     if (this.#caller.dryRun) return this.#nested ? '' : this.#box(decision);
     const outcome = this.#parts.settings.current();
     const verbose = outcome.ok && outcome.value.config.general.verbose;
-    const asked = (this.#caller.verbose ?? verbose) || this.#noticed() === 'always';
+    const told = this.#mistaken && this.#readable;
+    const asked = (this.#caller.verbose ?? verbose) || told || this.#noticed() === 'always';
     const lines = asked ? [`rch: local: ${decision.reason}`] : [];
     const alarm = decision.weight === 'heavy' && this.#readable ? this.#parts.bell.say() : '';
     const dim = alarm !== '' && colored(this.#ask.errKind, this.#env);
@@ -413,14 +429,11 @@ export class Question {
     });
   }
 
-  #runFirst(command: {
-    readonly path: string;
-    readonly argv: readonly string[];
-  }): Promise<boolean> {
+  #runFirst({ path, argv, mayFail }: NonNullable<Plan['first']>): Promise<boolean> {
     return new Promise((resolve) => {
       this.#firstDone = resolve;
       const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
-      this.#reply({ type: 'first', path: bytes(command.path), argv: command.argv.map(bytes) });
+      this.#reply({ type: 'first', path: bytes(path), argv: argv.map(bytes), mayFail });
     });
   }
 

@@ -71,6 +71,15 @@ export type ProjectTrouble = {
   readonly untrusted: readonly string[];
 };
 
+function troubleOf(folder: string, outcome: ConfigOutcome): ProjectTrouble | undefined {
+  const file = projectConfigFile(textOf(folder));
+  const problems = outcome.ok
+    ? []
+    : outcome.failure.problems.filter((problem) => problem.file === file);
+  const untrusted = outcome.ok ? outcome.value.config.project.untrusted : [];
+  return problems.length + untrusted.length > 0 ? { file, problems, untrusted } : undefined;
+}
+
 type Look = { readonly at: number; readonly stamp: string; readonly outcome: ConfigOutcome };
 
 export class Settings {
@@ -124,18 +133,14 @@ export class Settings {
   forProject(folder: string): ConfigOutcome {
     const base = this.current();
     if (!base.ok) return base;
-    const known = this.#projects.get(folder);
-    if (known !== undefined && performance.now() - known.at < FRESH) return known.outcome;
-    const file = stampsOf([projectConfigFile(textOf(folder))]);
-    const stamp = `${file}|${stampsOf([trustFile(this.#layout)])}`;
-    const outcome = file === '-' ? base : this.#ofProject(folder, stamp, known);
+    const look = this.#lookAt(folder, base);
     this.#projects.delete(folder);
-    this.#projects.set(folder, { at: performance.now(), stamp, outcome });
+    this.#projects.set(folder, look);
     if (this.#projects.size > MOST_PROJECTS) {
       const oldest = this.#projects.keys().next();
       if (oldest.done !== true) this.#projects.delete(oldest.value);
     }
-    return outcome;
+    return look.outcome;
   }
 
   get files(): readonly string[] {
@@ -144,24 +149,31 @@ export class Settings {
 
   /** What is wrong with the files of projects that were built in of late, or waits in them. */
   get troubles(): ProjectTrouble[] {
-    const all = [...this.#projects].map(([folder, { outcome }]): ProjectTrouble => {
-      const file = projectConfigFile(textOf(folder));
-      return outcome.ok
-        ? { file, problems: [], untrusted: outcome.value.config.project.untrusted }
-        : {
-            file,
-            problems: outcome.failure.problems.filter((problem) => problem.file === file),
-            untrusted: [],
-          };
+    const base = this.current();
+    return [...this.#projects].flatMap(([folder, known]) => {
+      if (!base.ok || troubleOf(folder, known.outcome) === undefined) return [];
+      // It may be mended, or trusted, without a command there since.
+      const look = this.#lookAt(folder, base);
+      this.#projects.set(folder, look);
+      return troubleOf(folder, look.outcome) ?? [];
     });
-    return all.filter(({ problems, untrusted }) => problems.length + untrusted.length > 0);
   }
 
   get #watched(): readonly string[] {
     return [demoMark(this.#layout), systemConfigFile, ...this.files];
   }
 
-  #ofProject(folder: string, stamp: string, known: Look | undefined): ConfigOutcome {
+  #lookAt(folder: string, base: ConfigOutcome): Look {
+    const known = this.#projects.get(folder);
+    if (known !== undefined && performance.now() - known.at < FRESH) return known;
+    const file = stampsOf([projectConfigFile(textOf(folder))]);
+    const stamp = `${file}|${stampsOf([trustFile(this.#layout)])}`;
+    return { at: performance.now(), stamp, outcome: this.#ofProject(folder, stamp, base) };
+  }
+
+  #ofProject(folder: string, stamp: string, base: ConfigOutcome): ConfigOutcome {
+    const known = this.#projects.get(folder);
+    if (stamp.startsWith('-|')) return base;
     if (known?.stamp === stamp) return known.outcome;
     return loadConfig(this.#layout, this.#environment, textOf(folder));
   }

@@ -2,7 +2,7 @@
 import { daemonLog, frontSocket, type Layout } from '../../src/base/layout.ts';
 import { ownView } from '../../src/base/view.ts';
 import type { ConfigOutcome } from '../../src/config/load.ts';
-import type { Problem } from '../../src/config/problems.ts';
+import { describe, told } from '../../src/config/problems.ts';
 import type { JobsReply, StatusReply, WorkerStatus } from '../../src/protocol/methods.ts';
 import type { History } from '../journal/history.ts';
 import { breakerAt } from '../lifecycle/breaker.ts';
@@ -30,19 +30,8 @@ export type StatusParts = {
   readonly book: Book;
   readonly seeing: Seeing;
   readonly speeds: SpeedDesk;
+  readonly logTrouble: () => string;
 };
-
-const told = ({
-  file,
-  line,
-  key,
-  message,
-}: Problem): StatusReply['config']['problems'][number] => ({
-  file,
-  line,
-  key,
-  reason: message,
-});
 
 export function problemsOf(outcome: ConfigOutcome): StatusReply['config']['problems'] {
   return outcome.ok ? [] : outcome.failure.problems.map(told);
@@ -52,15 +41,12 @@ export function problemsOf(outcome: ConfigOutcome): StatusReply['config']['probl
 export function configTroubles(settings: Settings): { enabled: boolean; problems: string[] } {
   const outcome = settings.current();
   const all = [
-    ...problemsOf(outcome),
-    ...settings.troubles.flatMap((each) => each.problems.map(told)),
+    ...(outcome.ok ? [] : outcome.failure.problems),
+    ...settings.troubles.flatMap((each) => each.problems),
   ];
   return {
     enabled: outcome.ok && outcome.value.config.general.enabled,
-    problems: all.map(
-      ({ file, line, key, reason }) =>
-        `${file}${line > 0 ? `:${line}` : ''}: ${key === '' ? '' : `${key}: `}${reason}`,
-    ),
+    problems: all.map(describe),
   };
 }
 
@@ -191,6 +177,7 @@ export function statusOf(parts: StatusParts): StatusReply {
       })),
     },
     log: (outcome.ok ? outcome.value.config.general.logFile : undefined) ?? daemonLog(parts.layout),
+    logTrouble: parts.logTrouble(),
     workers: parts.fleet.all().map((worker) => workerStatus(worker, parts)),
     jobs: runningOf(parts.jobs),
     local: localOf(parts.leases),

@@ -445,7 +445,8 @@ export class Worker {
 
   #connected(message: Extract<LinkToFront, { type: 'connected' }>): void {
     // Another agent may answer than before: what was asked of that one says nothing.
-    this.#probed = new Set(message.facts.tools.map((tool) => tool.name));
+    const { tools, paths = {} } = message.facts;
+    this.#probed = new Set([...tools.map(({ name }) => name), ...Object.keys(paths)]);
     this.#apply({
       type: 'connected',
       facts: message.facts,

@@ -35,7 +35,7 @@ export class AppendFile {
   #waitingBytes = 0;
   #file: FileHandle | undefined;
   #size = 0;
-  #failing = false;
+  #trouble = '';
   #writing: Promise<void> | undefined;
   /** When writing last began, by performance.now(). */
   #last = -Infinity;
@@ -43,6 +43,11 @@ export class AppendFile {
   constructor(path: string, options: AppendOptions) {
     this.#path = path;
     this.#options = options;
+  }
+
+  /** Why the last lines could not be written; '' when they were. */
+  get trouble(): string {
+    return this.#trouble;
   }
 
   /** Takes a line, without its newline. */
@@ -76,10 +81,11 @@ export class AppendFile {
       this.#waitingBytes = 0;
       try {
         await this.#write(batch);
-        this.#failing = false;
+        this.#trouble = '';
       } catch (thrown) {
-        if (!this.#failing) this.#options.onFailure(`${this.#path}: ${messageOf(thrown)}`);
-        this.#failing = true;
+        const first = this.#trouble === '';
+        this.#trouble = `${this.#path}: ${messageOf(thrown)}`;
+        if (first) this.#options.onFailure(this.#trouble);
         const file = this.#file;
         this.#file = undefined;
         await file?.close().catch(() => undefined);

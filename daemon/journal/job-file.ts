@@ -106,6 +106,7 @@ export class JobFile {
   readonly #path: string;
   readonly #complain: (what: string) => void;
   #file: number | undefined;
+  #trouble = '';
 
   private constructor(path: string, complain: (what: string) => void) {
     this.#path = path;
@@ -117,6 +118,11 @@ export class JobFile {
     return new JobFile(join(folder, `${job}.jsonl`), complain);
   }
 
+  /** Why a line could not be written; '' when all were. */
+  get trouble(): string {
+    return this.#trouble;
+  }
+
   /** Adds a line; false when it cannot be written. */
   append(line: JobLine): boolean {
     try {
@@ -124,7 +130,8 @@ export class JobFile {
       appendWhole(this.#file, Buffer.from(`${JSON.stringify(line)}\n`));
       return true;
     } catch (thrown) {
-      this.#complain(`${this.#path}: ${messageOf(thrown)}`);
+      this.#trouble = messageOf(thrown);
+      this.#complain(`${this.#path}: ${this.#trouble}`);
       return false;
     }
   }

@@ -27,6 +27,8 @@ export type Log = {
   readonly logger: Logger;
   /** Goes on in another file, or within other bounds. */
   readonly moveTo: (place: LogPlace) => void;
+  /** Why lines are not written; '' while they are. */
+  readonly trouble: () => string;
   readonly close: () => Promise<void>;
 };
 
@@ -69,5 +71,5 @@ export function openLog(place: LogPlace, options: { level: string; echo: boolean
     now = to;
     file = openAt(to);
   };
-  return { logger, moveTo, close: () => file.close() };
+  return { logger, moveTo, trouble: () => file.trouble, close: () => file.close() };
 }

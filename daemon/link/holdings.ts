@@ -1,5 +1,5 @@
 /** What one job holds here: its roots, the file that outlives its link, and what came back. */
-import { ok, type Result } from '../../src/base/result.ts';
+import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { BlobPacker } from '../../src/protocol/blob-packer.ts';
 import {
   lastingPlan,
@@ -78,12 +78,11 @@ export class Holdings {
   }
 
   /** The job is about to run with these roots: writes down what a later link needs; false when that cannot be done. */
-  prepared(roots: readonly HeldRoot[]): boolean {
+  prepared(roots: readonly HeldRoot[]): Result<undefined> {
     this.#roots = Promise.resolve(roots);
-    if (this.#origin.from !== 'front') return false;
-    const { plan } = this.#origin;
-    this.#written = this.#writeRun(plan, roots);
-    return this.#written;
+    const { file } = this.#needs;
+    this.#written = this.#origin.from === 'front' && this.#writeRun(this.#origin.plan, roots);
+    return this.#written ? ok(undefined) : fail(`the job cannot be written down: ${file.trouble}`);
   }
 
   /** Another job's run was this one's too: writes down what the launcher is about to be told. */
@@ -208,7 +207,7 @@ export function holdAgain(
       const root = book.get(plan);
       const shares = plan.policy === 'project' && record.run.plan.outputs !== undefined;
       const hold = await root.lock.acquire(plan.policy === 'project' && !shares, signal);
-      const { edits, end } = root.watch();
+      const { edits, end } = root.watch(record.run.plan.outputFiles);
       const { scanTime = '0', seen = [] } = scans.get(root.key) ?? {};
       return {
         root,

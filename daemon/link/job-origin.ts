@@ -1,13 +1,13 @@
 /** Where a job comes from, and how its tool ended: what its life (job-state.ts) begins and ends with. */
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { PlannedJob } from '../../src/protocol/ipc.ts';
-import { jobUsage } from '../../src/protocol/jobs.ts';
+import { jobUsage, type JobUsage } from '../../src/protocol/jobs.ts';
 import { EndKind } from '../../src/protocol/shim.ts';
 import type { RawPath } from '../../src/tree/manifest.ts';
 import type { JobRecord } from '../journal/job-file.ts';
 import type { End, JobState } from './job-state.ts';
 import { rootKey } from '../sync/shared-root.ts';
-import { outsideOf, temporariesOf } from './outside.ts';
+import { temporariesOf } from './outside.ts';
 
 type Ended = Extract<AgentMessage, { type: 'ended' }>;
 
@@ -47,10 +47,9 @@ export function endOf(message: Ended, execs: boolean): End {
     : { kind: 'exited', code: message.value };
 }
 
-/** The path outside the roots for which the tool failed there; undefined when the agent told nothing that is one. */
-export function outsideOfEnd(message: Ended): RawPath | undefined {
-  const usage = jobUsage.safeParse(parseJson(message.json));
-  return usage.success ? outsideOf(usage.data) : undefined;
+/** What the agent told with the end; undefined when it is no such thing. */
+export function usageOfEnd(message: Ended): JobUsage | undefined {
+  return jobUsage.safeParse(parseJson(message.json)).data;
 }
 
 function parseJson(json: Buffer): unknown {

@@ -61,8 +61,11 @@ export type JobEvent =
   /** The tool has ended; what it made cannot be brought here now. `kept`: it stays on the worker. */
   | { readonly type: 'returnFailed'; readonly reason: string; readonly kept: boolean }
   | { readonly type: 'launcherGone' }
-  /** By `rch cancel`; a tool that runs was interrupted before, and did not end by that. Never before the commit. */
-  | { readonly type: 'cancelled' }
+  /**
+   * By `rch cancel`; a tool that runs was interrupted before, and did not end by that. Or its launcher got a `signal`, and
+   * the worker does not take it. Never before the commit.
+   */
+  | { readonly type: 'cancelled'; readonly signal?: number | undefined }
   | { readonly type: 'lost'; readonly reason: string }
   /** The command ran for as long as the user lets it. */
   | { readonly type: 'timeout'; readonly reason: string };
@@ -77,6 +80,8 @@ export type JobEffect =
   | 'attach'
   | 'sayStarted'
   | 'return'
+  /** Waits no more for a worker that is away: the results stay there. */
+  | 'hurry'
   /** Tells the launcher all that another job's tool wrote, and its end. */
   | 'replay'
   | 'sayEnd'
@@ -191,7 +196,7 @@ export function transition(state: JobState, event: JobEvent): Transition {
       if (mayRun(state) && state.at !== 'starting') return lost(event.reason);
       return refused(event);
     case 'cancelled':
-      return cancelled(state);
+      return cancelled(state, event.signal);
     case 'launcherGone':
       return mayRun(state) ? over({ kind: 'abandoned' }, 'killThere') : over({ kind: 'abandoned' });
     case 'lost':
@@ -207,8 +212,8 @@ export function transition(state: JobState, event: JobEvent): Transition {
 }
 
 /** Before its tool runs a launcher hears of the start first: until then an end would mean nothing to it. */
-function cancelled(state: JobState): Transition {
-  const outcome = { kind: 'cancelled' } as const;
+function cancelled(state: JobState, signal: number | undefined): Transition {
+  const outcome = { kind: 'cancelled', signal } as const;
   switch (state.at) {
     case 'preparing':
     case 'announcing':
@@ -220,8 +225,9 @@ function cancelled(state: JobState): Transition {
       return over(outcome, 'killThere');
     case 'running':
       return over(outcome, 'killThere', 'sayEnd');
-    case 'planned':
     case 'returning':
+      return { state, effects: ['hurry'] };
+    case 'planned':
     case 'over':
       return stay(state);
     default:

@@ -3,7 +3,6 @@ import { fail, messageOf, never } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { LastingPlan } from '../../src/protocol/ipc.ts';
 import type { ShimMessage } from '../../src/protocol/shim.ts';
-import type { RawPath } from '../../src/tree/manifest.ts';
 import { runMessageOf } from '../exec/spec.ts';
 import type { Prepared } from '../sync/prepare.ts';
 import { Caller } from './caller.ts';
@@ -11,7 +10,7 @@ import { Holdings } from './holdings.ts';
 import { JobHooks } from './job-hooks.ts';
 import { doneOf } from './job-done.ts';
 import type { JobNeeds } from './job-needs.ts';
-import { endOf, outsideOfEnd, resultsExpected, stateOf, type JobOrigin } from './job-origin.ts';
+import { endOf, resultsExpected, stateOf, type JobOrigin } from './job-origin.ts';
 import { Interruption } from './interruption.ts';
 import { JobTimes } from './job-times.ts';
 import { mayRun, transition, type JobEffect, type JobEvent, type JobState } from './job-state.ts';
@@ -49,7 +48,6 @@ export class Job {
   /** Another job's run, which was this one's too. */
   #shared: Shared | undefined;
   #returned: Returned = { conflicts: [], missedEnv: [], unseen: '' };
-  #deniedPath: RawPath = '';
   #late: NodeJS.Timeout | undefined;
   #heard = false;
   #parted = false;
@@ -66,7 +64,8 @@ export class Job {
     this.#needs = needs;
     this.#state = stateOf(origin);
     this.#id = Buffer.from(plan.job, 'hex');
-    this.#relay = new Relay(this.#id, (message) => needs.client.send(message));
+    this.#interruption = new Interruption(this.#id, needs.client, this.#handle);
+    this.#relay = new Relay(this.#id, needs.client, this.#interruption);
     this.#results = new Results(resultsExpected(origin));
     this.#reunion = new Reunion(needs.patienceMs);
     const told = { results: this.#results, reunion: this.#reunion };
@@ -88,7 +87,6 @@ export class Job {
       },
     });
     this.#talk = new Talk(plan, needs, this.#caller);
-    this.#interruption = new Interruption(this.#id, needs.client, this.#on({ type: 'cancelled' }));
     this.#sharing = new Sharing(plan.job, {
       twins: needs.twins,
       caller: this.#caller,
@@ -155,7 +153,7 @@ export class Job {
     if (started) this.#limitTime();
   }
 
-  /** `rch cancel`: what is being placed is let be. */
+  /** `rch cancel`: what is being placed is let be, what a worker that is away holds stays there. */
   interrupt(): void {
     const { at } = this.#state;
     if (at === 'planned') this.#unwanted = true;
@@ -221,7 +219,7 @@ export class Job {
         return;
       case 'ended':
         this.#sharing.ended();
-        this.#deniedPath = outsideOfEnd(message) ?? this.#deniedPath;
+        this.#lose(this.#results.ended(message));
         this.#handle({ type: 'ended', end: endOf(message, this.#relay.program !== undefined) });
         return;
       default: {
@@ -244,11 +242,11 @@ export class Job {
     };
   }
 
-  #handle(event: JobEvent): void {
+  readonly #handle = (event: JobEvent): void => {
     const next = transition(this.#state, event);
     this.#state = next.state;
     for (const effect of next.effects) this.#act(effect);
-  }
+  };
 
   #act(effect: JobEffect): void {
     switch (effect) {
@@ -269,6 +267,9 @@ export class Job {
         return;
       case 'return':
         void this.#takeBack();
+        return;
+      case 'hurry':
+        this.#reunion.giveUp();
         return;
       case 'replay':
         this.#announce();
@@ -318,8 +319,9 @@ export class Job {
     this.#prepared = result.value;
     this.#sharing.prepared(result.value.roots);
     // Written before anybody is told: whoever comes after us must know of everything that may run.
-    if (this.#holdings.prepared(result.value.roots)) this.#handle({ type: 'prepared' });
-    else this.#refuse('the job cannot be written down (see the log)', { fault: false });
+    const written = this.#holdings.prepared(result.value.roots);
+    if (written.ok) this.#handle({ type: 'prepared' });
+    else this.#refuse(written.failure.reason, { fault: false });
   }
 
   /** Whether the run of another job serves this one, or its launcher is gone: then there is nothing to prepare. */
@@ -357,9 +359,8 @@ export class Job {
     const prepared = this.#prepared;
     if (prepared === undefined || this.#origin.from !== 'front')
       throw new Error('run before prepare');
-    const { plan } = this.#origin;
     this.#times.ordered();
-    if (this.#needs.client.send(runMessageOf(plan, prepared))) return;
+    if (this.#needs.client.send(runMessageOf(this.#origin.plan, prepared))) return;
     this.#refuse(`the connection to ${this.#needs.worker} was lost`, { again: true });
   }
 
@@ -381,9 +382,8 @@ export class Job {
 
   #limitTime(): void {
     if (this.#state.at !== 'running') return;
-    const { timeoutMs } = this.plan;
-    const reason = `it ran into its time limit of ${timeoutMs / 1000} s (execution.timeout_sec)`;
-    this.#times.limit(timeoutMs, this.#on({ type: 'timeout', reason }));
+    const reason = `it ran into its time limit of ${this.plan.timeoutMs / 1000} s (execution.timeout_sec)`;
+    this.#times.limit(this.plan.timeoutMs, this.#on({ type: 'timeout', reason }));
   }
 
   async #takeBack(): Promise<void> {
@@ -431,7 +431,7 @@ export class Job {
         output: this.#shared === undefined ? this.#relay.output : outputOf(this.#shared),
       },
       returned: this.#returned,
-      deniedPath: this.#deniedPath,
+      deniedPath: this.#results.outside,
       hooks: this.#hooks.troubles,
     });
     this.#holdings.over(done);

@@ -5,6 +5,7 @@ import { prepare, type Prepared, type PrepareNeeds } from '../sync/prepare.ts';
 import type { JobNeeds } from './job-needs.ts';
 import type { JobTimes } from './job-times.ts';
 import type { Talk } from './talk.ts';
+import { TurnLimit } from './turn-limit.ts';
 import { UploadMeter } from './upload-meter.ts';
 
 export type PreparingNeeds = Pick<PrepareNeeds, 'book' | 'signal'> &
@@ -35,11 +36,19 @@ export async function preparing(
       needs.stop(reason, false);
     },
   });
+  const turn = new TurnLimit({
+    ...{ hereMs: planned.hereMs, mostMs: planned.slotWaitMs },
+    tired: (root) => {
+      const words = Buffer.from(root, 'latin1').toString('utf8');
+      needs.stop(`another command had ${words} on ${needs.worker} for too long`, false);
+    },
+  });
   const prepared = await needs
     .hook(planned)
     .then((plan) =>
       prepare(plan, {
         ...{ book: needs.book, signal: needs.signal, times: times.prepare },
+        wait: (root) => turn.wait(root),
         peer: {
           ...needs.peer,
           packer: needs.packerFor(plan.compression),

@@ -1,6 +1,8 @@
 /** Passes a job's streams between its launcher and the agent, and knows how far each has come. */
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import { OutStream, type ShimMessage } from '../../src/protocol/shim.ts';
+import type { AgentClient } from './agent-client.ts';
+import type { Interruption } from './interruption.ts';
 
 /**
  * Bytes of a stream that an agent may send beyond what the launcher has written: its own window is 4 MiB. More is no
@@ -42,7 +44,8 @@ export class Relay {
   /** What the launcher is to become (cargo run), once the agent said so. */
   program: Extract<ShimMessage, { type: 'execHere' }> | undefined;
   readonly #job: Buffer;
-  readonly #send: (message: AgentMessage) => boolean;
+  readonly #agent: Pick<AgentClient, 'send'>;
+  readonly #interruption: Pick<Interruption, 'passed'>;
   readonly #written = new Map<number, bigint>();
   #stdinAt = 0n;
   /** Standard input the tool has not taken yet: a connection that breaks may swallow it, so it can be sent again. */
@@ -53,9 +56,15 @@ export class Relay {
   /** What came before the agent could take it. */
   #early: JobMessage[] | undefined = [];
 
-  constructor(job: Buffer, send: (message: AgentMessage) => boolean) {
+  /** `interruption` hears of all that the agent is told, or will be. */
+  constructor(
+    job: Buffer,
+    agent: Pick<AgentClient, 'send'>,
+    interruption: Pick<Interruption, 'passed'>,
+  ) {
     this.#job = job;
-    this.#send = send;
+    this.#agent = agent;
+    this.#interruption = interruption;
   }
 
   /** The tool runs: what was held goes out. */
@@ -64,7 +73,7 @@ export class Relay {
     this.#early = undefined;
     const typed = this.#line === undefined ? [] : [this.#line];
     for (const message of [...this.#stdin, ...this.#signals, ...typed, ...held])
-      this.#send(message);
+      this.#agent.send(message);
   }
 
   /** The agent is away: hold what comes until `attach` was sent. */
@@ -74,9 +83,10 @@ export class Relay {
 
   toAgent(message: JobMessage): void {
     if (message.type === 'outAck') this.#written.set(message.stream, message.offset);
-    if (this.#keep(message) && this.#early !== undefined) return;
-    if (this.#early === undefined) this.#send(message);
-    else if (message.type !== 'outAck') this.#early.push(message);
+    const kept = this.#keep(message);
+    if (this.#early === undefined) this.#agent.send(message);
+    else if (!kept && message.type !== 'outAck') this.#early.push(message);
+    this.#interruption.passed(message);
   }
 
   /** True for what is kept to be sent again after a reconnect. */

@@ -1,9 +1,12 @@
 /** Gathers what the agent says a job changed, root by root, as the parts come in. */
 import type { AgentMessage } from '../../src/protocol/agent.ts';
-import type { Change } from '../../src/tree/manifest.ts';
+import type { Special } from '../../src/protocol/jobs.ts';
+import type { Change, RawPath } from '../../src/tree/manifest.ts';
 import { unpackChanges } from '../../src/tree/packed.ts';
-import { shown } from '../../src/tree/paths.ts';
+import { pathFault, shown } from '../../src/tree/paths.ts';
 import type { RootResult } from '../artifacts/take-back.ts';
+import { usageOfEnd } from './job-origin.ts';
+import { outsideOf } from './outside.ts';
 
 /** Changes of one job that we are willing to hold. */
 const MAX_CHANGES = 5_000_000;
@@ -15,6 +18,9 @@ export class Results {
   readonly #expected: ReadonlySet<string>;
   readonly #most: number;
   readonly #arriving = new Map<string, Gathered>();
+  #specials: readonly Special[] = [];
+  /** The path outside the roots for which the tool failed there; '' for none. */
+  outside: RawPath = '';
   /** Told whole. After a reconnect the agent tells everything again, maybe while it is placed. */
   readonly #roots = new Map<string, Gathered>();
 
@@ -38,6 +44,26 @@ export class Results {
       this.#arriving.delete(part.root);
     }
     return undefined;
+  }
+
+  /** Takes what is told with the end; gives the reason when that is not to be believed. */
+  ended(message: Extract<AgentMessage, { type: 'ended' }>): string | undefined {
+    const usage = usageOfEnd(message);
+    if (usage === undefined) return undefined;
+    this.outside = outsideOf(usage);
+    const { specials = [] } = usage;
+    for (const { root, path } of specials) {
+      if (!this.#expected.has(root)) return `the worker returns files into ${shown(root)}`;
+      const fault = pathFault(path);
+      if (fault !== undefined) return `the worker returns ${shown(path)}, which ${fault}`;
+    }
+    this.#specials = specials;
+    return undefined;
+  }
+
+  /** What no manifest knows of, of one root. */
+  specialsOf(root: string): Special[] {
+    return this.#specials.filter((special) => special.root === root);
   }
 
   /** What was told before is not counted beside what is told anew. */

@@ -11,6 +11,7 @@ import { unpackChanges } from '../../src/tree/packed.ts';
 import type { StampRule } from '../../src/tree/stamps.ts';
 import { bring, type Known, type Wanted } from '../artifacts/bring.ts';
 import { EarlyReturn, type Offer, type Part } from '../artifacts/early.ts';
+import { makeSpecials } from '../artifacts/make-specials.ts';
 import type { RedoJournal } from '../artifacts/redo.ts';
 import type { Spool } from '../artifacts/spool.ts';
 import { TakeBack, type TakenBack } from '../artifacts/take-back.ts';
@@ -27,12 +28,11 @@ const ATTEMPTS = 12;
 const TEXT_BYTES = 1024 * 1024;
 
 /**
- * Files from so many bytes on are moved out of the spool instead of copied: of a return that is large as a whole, copying
- * would be most of its time. What is not huge is copied into the spool again afterwards, for the next who asks for it.
+ * Files from so many bytes on are moved out of the spool instead of copied; of a return that is large as a whole all are, as
+ * copying would be most of its time. What is not huge is copied into the spool again afterwards, for the next who asks.
  */
 const HUGE = 32e6;
 const LARGE_RETURN = 16e6;
-const WORTH_MOVING = 64 * 1024;
 
 const HASH_BYTES = 32;
 
@@ -96,6 +96,7 @@ export class Returning {
       spool: needs.spool,
       fetchPart: (part) => this.#fetchPart(part),
       free: () => diskFreeOf(needs.folder),
+      roundTrip: () => needs.client.clock.roundTrip,
     });
   }
 
@@ -125,7 +126,9 @@ export class Returning {
       for (const held of roots) {
         const back = await this.#takeOne(held);
         if (!back.ok) return back;
-        this.#taken.push({ held, back: back.value });
+        const made = await this.#makeSpecials(held, back.value);
+        if (!made.ok) return made;
+        this.#taken.push({ held, back: made.value });
       }
       const left = await this.#takeTemporaries();
       if (!left.ok) return left;
@@ -148,10 +151,18 @@ export class Returning {
         change.op === 'put' && change.entry.kind === 'file' ? [change.entry] : [],
       );
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    const least = bytes < LARGE_RETURN ? HUGE : WORTH_MOVING;
+    const least = bytes < LARGE_RETURN ? HUGE : 0;
     this.#uses.clear();
     for (const { hash, size } of files)
       if (size >= least) this.#uses.set(hash, (this.#uses.get(hash) ?? 0) + 1);
+  }
+
+  /** What no manifest knows of, beside what is in place. */
+  async #makeSpecials({ root }: HeldRoot, back: TakenBack): Promise<Result<TakenBack>> {
+    const { helper, job, results } = this.#needs;
+    const how = { helper, rule: back.rule, suffix: job.slice(0, 8) };
+    const made = await makeSpecials(root.path, results.specialsOf(root.key), how);
+    return made.ok ? ok({ ...back, conflicts: [...back.conflicts, ...made.value] }) : made;
   }
 
   /** What the job left in /tmp and the like; only folders that the caller's own job would have used. */

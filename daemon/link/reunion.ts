@@ -3,6 +3,7 @@ export class Reunion {
   readonly #patienceMs: number;
   #timer: NodeJS.Timeout | undefined;
   readonly #waiting = new Set<(back: boolean) => void>();
+  #inVain = false;
 
   constructor(patienceMs: number) {
     this.#patienceMs = patienceMs;
@@ -21,9 +22,16 @@ export class Reunion {
     this.#settle(true);
   }
 
+  /** From now on nobody waits for an agent that is away. */
+  giveUp(): void {
+    this.#inVain = true;
+    this.#settle(false);
+  }
+
   /** True once the agent is back, false when the wait was in vain; `back` says whether it is here already. */
   wait(back: () => boolean): Promise<boolean> {
     if (back()) return Promise.resolve(true);
+    if (this.#inVain) return Promise.resolve(false);
     return new Promise((resolve) => {
       this.#waiting.add(resolve);
       this.begin(() => undefined);

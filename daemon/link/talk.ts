@@ -88,8 +88,12 @@ export class Talk {
         this.#caller.finish({ type: 'exit', kind: EndKind.signaled, value: outcome.signal });
         return;
       case 'cancelled':
-        this.#notices.cancelled();
-        this.#caller.finish({ type: 'exit', kind: EndKind.signaled, value: SIGINT });
+        if (outcome.signal === undefined) this.#notices.cancelled();
+        this.#caller.finish({
+          type: 'exit',
+          kind: EndKind.signaled,
+          value: outcome.signal ?? SIGINT,
+        });
         return;
       case 'local':
         this.#notices.progress.end();

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { keep } from '../../src/base/bounded.ts';
 import { StatCache, type Watch } from './stat-cache.ts';
 import { absolute, exists, isFile, isWithin, namesIn, readRaw } from './files.ts';
+import { pathsOfScripts, scriptsIn } from './linker-scripts.ts';
 import type { SourceFacts } from './needs/c-source.ts';
 import { systemHeaders, type IncludeAnswer, type IncludeQuestion } from './needs/includes.ts';
 import { AskedEnvironment } from './needs/asked-environment.ts';
@@ -11,6 +12,8 @@ import { expand, mergedVariables, type Scope } from './needs/make-variables.ts';
 import { makeNeeds, parseMakefile, type Makefile } from './needs/makefile.ts';
 import { goalsWithoutMention, goalsWithoutRule } from './needs/goals.ts';
 import { addNeeds, flagNeeds, noNeeds, shellNeeds, type Needs } from './needs/needs.ts';
+import { enteredPaths, leadsOut, outwardPaths } from './needs/outward.ts';
+import { reachedTexts } from './needs/ninja-reach.ts';
 import { ninjaVariables, shellVariables } from './needs/variables.ts';
 import { ProjectFiles } from './needs/project-files.ts';
 import { ToldProject, type Told } from './needs/told-project.ts';
@@ -37,6 +40,8 @@ export type BuildFileFacts = {
 };
 
 const MOST_BUILD_FILES = 3000;
+/** Folders of makefiles from each of which an expanded variable may lead out; of more it is taken from where it stands. */
+const MOST_BASES = 16;
 const makefileName = /(^|\/)(GNUmakefile|[Mm]akefile\w*|\w[\w.-]*\.(mk|mak|make))$/;
 const flagFile = /(^|\/)(link\.txt|flags\.make|\w+\.rsp)$/;
 
@@ -88,15 +93,32 @@ function readMakefile(reading: Reading, file: string): void {
         readMakefile(reading, absolute(name, folder));
       else if (name !== '' && !dependencyFile.test(name)) reading.open = true;
   }
+  const bases = [folder, reading.question.directory];
+  const said = text.replace(/(^|\s)#.*$/gm, '$1');
+  for (const path of outwardPaths(said, bases, reading.question.root))
+    reading.extra.outside.add(path);
+  for (const path of enteredPaths(said, bases, reading.question.root))
+    reading.extra.entered.add(path);
+  takeScripts(reading, said, bases);
   const words = new Set(text.match(/[\w.+@/-]+/g) ?? []);
   for (const word of words) {
     if (flagFile.test(word)) readFlags(reading, absolute(word, reading.question.directory));
     else if (makefileName.test(word) && !word.endsWith('.d'))
-      for (const base of [folder, reading.question.directory])
+      for (const base of bases)
         if (isFile(absolute(word, base))) readMakefile(reading, absolute(word, base));
   }
   for (const below of subfolders(folder, words))
     if (isWithin(below, reading.question.root)) readMakefile(reading, below);
+}
+
+/** What the linker scripts name that `text` speaks of. */
+function takeScripts(
+  { extra, question, watch }: Pick<Reading, 'extra' | 'question' | 'watch'>,
+  text: string,
+  bases: readonly string[],
+): void {
+  const look = { folders: bases, root: question.root, watch };
+  for (const path of pathsOfScripts(scriptsIn(text, bases), look)) extra.outside.add(path);
 }
 
 function readFlags(reading: Reading, file: string): void {
@@ -125,6 +147,12 @@ function fromMake(question: BuildQuestion, watch: Watch): BuildFileFacts {
   for (const file of files.length > 0 ? files : [main ?? '']) readMakefile(reading, file);
   const found = makeNeeds(reading.makefiles, question.goals, question.scope);
   addNeeds(found.needs, reading.extra);
+  // What variables came to, and what the command line says.
+  const { directory, root } = question;
+  const expanded = [...found.needs.words, ...question.scope.given.values()].join(' ');
+  const folders = new Set([...reading.seen].map((file) => posix.dirname(file)));
+  const bases = [directory, ...(folders.size > MOST_BASES ? [] : folders)];
+  for (const path of outwardPaths(expanded, bases, root)) found.needs.outside.add(path);
   const unknownGoals = reading.open
     ? []
     : goalsWithoutRule(reading.makefiles, question.goals, question.scope);
@@ -132,18 +160,24 @@ function fromMake(question: BuildQuestion, watch: Watch): BuildFileFacts {
 }
 
 type NinjaReading = {
-  readonly needs: Needs;
   readonly watch: Watch;
-  readonly seen: Set<string>;
-  readonly texts: string[];
+  /** Where ninja works, from which all paths are. */
+  readonly directory: string;
+  /** By the files' paths. */
+  readonly texts: Map<string, string>;
 };
 
-function readNinja({ needs, watch, seen, texts }: NinjaReading, file: string): void {
-  if (seen.has(file) || seen.size >= MOST_BUILD_FILES) return;
-  seen.add(file);
+function readNinja(reading: NinjaReading, file: string): void {
+  const { watch, directory, texts } = reading;
+  if (texts.has(file) || texts.size >= MOST_BUILD_FILES) return;
   watch(file);
-  const text = (readRaw(file, 128 << 20) ?? '').replace(/\$\r?\n\s*/g, ' ');
-  texts.push(text);
+  const text = (readRaw(file, 128 << 20) ?? '').replaceAll('\r\n', '\n').replace(/\$\n\s*/g, ' ');
+  texts.set(file, text);
+  for (const match of text.matchAll(/^(?:include|subninja)\s+(\S+)/gm))
+    readNinja(reading, absolute(match[1] ?? '', directory));
+}
+
+function takeNinja(text: string, needs: Needs): void {
   ninjaVariables(text, needs);
   flagNeeds(text.replace(/\$([ :$])/g, '$1'), needs);
   for (const match of text.matchAll(/^\s*command\s*=\s*(.*)$/gm))
@@ -151,15 +185,20 @@ function readNinja({ needs, watch, seen, texts }: NinjaReading, file: string): v
   // CMake keeps custom commands in a variable of the build statement, meson too.
   for (const match of text.matchAll(/^\s*(?:COMMAND|CMD|ARGS)\s*=\s*(.*)$/gm))
     shellNeeds(match[1] ?? '', needs);
-  for (const match of text.matchAll(/^(?:include|subninja)\s+(\S+)/gm))
-    readNinja({ needs, watch, seen, texts }, absolute(match[1] ?? '', posix.dirname(file)));
 }
 
 function fromNinja(question: BuildQuestion, watch: Watch): BuildFileFacts {
   const needs = noNeeds();
   const file = absolute(question.files[0] ?? 'build.ninja', question.directory);
-  const texts: string[] = [];
-  readNinja({ needs, watch, seen: new Set(), texts }, file);
+  const files = new Map<string, string>();
+  readNinja({ watch, directory: question.directory, texts: files }, file);
+  const texts = [...files.values()];
+  const bases = [question.directory];
+  for (const text of reachedTexts(texts, question.goals)) {
+    takeNinja(text, needs);
+    for (const path of outwardPaths(text, bases, question.root)) needs.outside.add(path);
+    takeScripts({ extra: needs, question, watch }, text, bases);
+  }
   const unknownGoals = goalsWithoutMention(texts, question.goals);
   return { needs, wildcard: false, implicit: [], unknownGoals };
 }
@@ -195,6 +234,9 @@ function withImplicit({ needs, implicit }: BuildFileFacts, starts: readonly stri
   takeImplicit(all, implicit, starts);
   return all;
 }
+
+const outsideOf = (paths: ReadonlySet<string>, root: string): string[] =>
+  [...paths].filter((path) => leadsOut(path, root));
 
 export type BuildNeeds = { readonly needs: Needs; readonly c: boolean; readonly plusPlus: boolean };
 
@@ -272,11 +314,16 @@ export class BuildScanner {
     keep(this.#sizes, MOST_ANSWERS, question.root, starts.length);
     const version = told?.version ?? 0;
     const wanted = withImplicit(facts, starts);
-    const { headers, plusPlus, sure } = await this.#headers(
-      { index, starts, defined: wanted.defines },
+    const { headers, plusPlus, outward, sure } = await this.#headers(
+      { index, starts, defined: wanted.defines, folders: [question.directory, question.root] },
       told,
     );
-    const needs: Needs = { ...wanted, headers: new Set(headers) };
+    const outside = outsideOf(outward, question.root);
+    const needs: Needs = {
+      ...wanted,
+      headers: new Set(headers),
+      outside: new Set([...wanted.outside, ...outside]),
+    };
     const answer = { needs, c: starts.length > 0, plusPlus };
     if (told !== undefined && sure)
       keep(this.#answers, MOST_ANSWERS, key, { facts, told, version, answer });
@@ -317,19 +364,24 @@ export class BuildScanner {
     const index = await this.#projects.byName(folder);
     if (index === undefined) return undefined;
     const starts = [...index].flatMap(([name, paths]) => (compiled.test(name) ? paths : []));
-    return this.headersOf(folder, starts, new Set());
+    return this.headersOf(folder, starts, { defined: new Set(), folders: [] });
   }
 
-  /** Headers that these files need, for compilers called by themselves or by a build script. */
+  /** Headers that these files need, for compilers called by themselves or by a build script; `folders` are those of -I. */
   async headersOf(
     root: string,
     starts: readonly string[],
-    defined: ReadonlySet<string>,
+    { defined, folders }: Pick<IncludeQuestion, 'defined' | 'folders'>,
   ): Promise<BuildNeeds | undefined> {
     const index = await this.#projects.byName(root);
     if (index === undefined) return undefined;
-    const { headers, plusPlus } = await this.#headers({ index, starts, defined });
-    const needs: Needs = { ...noNeeds(), headers: new Set(headers), defines: new Set(defined) };
+    const { headers, plusPlus, outward } = await this.#headers({ index, starts, defined, folders });
+    const needs: Needs = {
+      ...noNeeds(),
+      headers: new Set(headers),
+      outside: new Set(outsideOf(outward, root)),
+      defines: new Set(defined),
+    };
     return { needs, c: true, plusPlus };
   }
 }

@@ -3,6 +3,7 @@ import type { Result } from '../../src/base/result.ts';
 import type { CargoConfig } from './cargo-config.ts';
 import type { CargoMetadata } from './cargo-metadata.ts';
 import type { CrateNeeds } from './crate-needs.ts';
+import type { RustSources } from './rust-sources.ts';
 import { StatCache } from './stat-cache.ts';
 
 /** All caches of one daemon. */
@@ -12,6 +13,8 @@ export class PlanCaches {
   /** Parts of CARGO_HOME by workspace. */
   readonly cargoHomes = new StatCache<readonly string[]>();
   readonly crates = new StatCache<CrateNeeds | undefined>(5000);
+  /** Of the packages of a workspace, by folder. */
+  readonly rustSources = new StatCache<RustSources>(5000);
   /** Package by file. */
   readonly owners = new StatCache<Map<string, string>>(4);
   /** pkg-config modules to their files. */

@@ -3,7 +3,30 @@ import { posix } from 'node:path';
 import { parse } from 'smol-toml';
 import { runByAsking } from './cargo-asked.ts';
 import type { Watch } from './stat-cache.ts';
-import { absolute, exists, isFile, readRaw, upwards } from './files.ts';
+import {
+  entriesAt,
+  listOf,
+  merge,
+  pathOf,
+  tableOf,
+  textOf,
+  valueAt,
+  valuesIn,
+  wordsOf,
+  type Table,
+  type Value,
+  type Values,
+} from './cargo-values.ts';
+import { absolute, exists, isFile, rawOf, readRaw, upwards } from './files.ts';
+
+/** A variable of `[env]`. */
+export type ConfiguredVariable = {
+  readonly name: string;
+  /** Raw; with `relative = true`, the path it comes to. */
+  readonly value: string;
+  /** It counts also where the environment has one of that name. */
+  readonly force: boolean;
+};
 
 export type CargoConfig = {
   /** Files that hold it, nearest first. */
@@ -24,41 +47,12 @@ export type CargoConfig = {
   /** All flags for rustc and its linker that are set anywhere, as one text. */
   readonly flags: string;
   /** `[env]`: what build scripts and the programs that cargo runs find in their environment. */
-  readonly env: readonly (readonly [name: string, value: string])[];
+  readonly env: readonly ConfiguredVariable[];
 };
 
-type Draft = {
-  files: string[];
-  broken: string | undefined;
-  secretIn: string | undefined;
-  runs: string | undefined;
-  aliases: Map<string, readonly string[]>;
-  programs: { key: string; path: string }[];
-  sources: string[];
-  targets: string[];
-  flags: string[];
-  env: [string, string][];
-};
-
-type Table = Readonly<Record<string, unknown>>;
-
-function tableOf(value: unknown): Table {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Table)
-    : {};
-}
-
-/** A string or a list of strings, split as cargo splits: a string at spaces. */
-function wordsOf(value: unknown): readonly string[] | undefined {
-  if (typeof value === 'string') return value.split(/\s+/).filter((word) => word !== '');
-  if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value;
-  return undefined;
-}
-
-function listOf(value: unknown): readonly string[] {
-  if (typeof value === 'string') return [value];
-  return wordsOf(value) ?? [];
-}
+/** What is gathered while files are read. */
+type Reading = Pick<CargoConfig, 'broken' | 'secretIn' | 'runs'> & { readonly files: string[] };
+type Draft = { -readonly [Key in keyof Reading]: Reading[Key] };
 
 /** The files that cargo reads for a folder, nearest first; `config` wins over `config.toml` where both are. */
 export function configFilesFor(folder: string, cargoHome: string, watch: Watch): string[] {
@@ -78,79 +72,95 @@ export function configFilesFor(folder: string, cargoHome: string, watch: Watch):
  * A program path in configuration: without a slash it is looked up on PATH, else it is relative to the folder above
  * `.cargo`. Only a runner may have arguments, after spaces.
  */
-function programOf(key: string, value: unknown, base: string): { key: string; path: string }[] {
-  const first = typeof value === 'string' && !key.endsWith('.runner') ? value : wordsOf(value)?.[0];
-  if (first === undefined || first === '') return [];
-  return [{ key, path: first.includes('/') ? absolute(first, base) : first }];
+function programOf(key: string, value: Value | undefined): { key: string; path: string }[] {
+  const first = (key.endsWith('.runner') ? undefined : textOf(value)) ?? wordsOf(value)?.[0];
+  if (value === undefined || first === undefined || first === '') return [];
+  return [{ key, path: first.includes('/') ? absolute(first, value.base) : first }];
 }
 
-function mergeTarget(draft: Draft, name: string, value: unknown, base: string): void {
-  const target = tableOf(value);
-  draft.programs.push(...programOf(`target.${name}.linker`, target['linker'], base));
-  draft.programs.push(...programOf(`target.${name}.runner`, target['runner'], base));
-  draft.flags.push(...listOf(target['rustflags']), ...listOf(target['rustdocflags']));
+function programsIn(values: Values): CargoConfig['programs'] {
+  const build = ['rustc', 'rustc-wrapper', 'rustc-workspace-wrapper', 'rustdoc'];
+  return [
+    ...build.flatMap((key) => programOf(`build.${key}`, valueAt(values, 'build', key))),
+    ...entriesAt(values, 'target').flatMap(([name]) =>
+      ['linker', 'runner'].flatMap((key) =>
+        programOf(`target.${name}.${key}`, valueAt(values, 'target', name, key)),
+      ),
+    ),
+  ];
+}
+
+function flagsIn(values: Values): string {
+  const places = [
+    ['build'],
+    ...['target', 'profile'].flatMap((top) =>
+      entriesAt(values, top).map(([name]) => [top, name] as const),
+    ),
+  ];
+  return places
+    .flatMap((place) =>
+      ['rustflags', 'rustdocflags'].flatMap((key) => listOf(valueAt(values, ...place, key))),
+    )
+    .join(' ');
+}
+
+function variablesIn(values: Values): ConfiguredVariable[] {
+  return entriesAt(values, 'env').flatMap(([name, set]) => {
+    const text = textOf(set.kind === 'table' ? set.entries.get('value') : set);
+    if (text === undefined) return [];
+    const is = (key: string): boolean => {
+      const value = valueAt(values, 'env', name, key);
+      return value?.kind === 'plain' && value.value === true;
+    };
+    const value = is('relative') ? absolute(text, set.base) : text;
+    return { name, value, force: is('force') };
+  });
 }
 
 /** `include`: a list of paths, or of tables with a path. */
-function includedIn(value: Table, base: string): { path: string; optional: boolean }[] {
+function includedIn(value: Table): { path: string; optional: boolean }[] {
   const include = value['include'];
   const all: readonly unknown[] = Array.isArray(include) ? include : [include];
   return all.flatMap((each) => {
     const path = typeof each === 'string' ? each : tableOf(each)['path'];
     if (typeof path !== 'string') return [];
-    return { path: absolute(path, base), optional: tableOf(each)['optional'] === true };
+    return { path: rawOf(path), optional: tableOf(each)['optional'] === true };
   });
 }
 
-/** Paths are relative to `base`: the folder that holds `.cargo` (or CARGO_HOME's parent). True: a secret is in it. */
-function merge(draft: Draft, value: Table, base: string): boolean {
-  for (const [name, words] of Object.entries(tableOf(value['alias']))) {
-    const split = wordsOf(words);
-    if (split !== undefined && !draft.aliases.has(name)) draft.aliases.set(name, split);
-  }
-  const build = tableOf(value['build']);
-  for (const key of ['rustc', 'rustc-wrapper', 'rustc-workspace-wrapper', 'rustdoc'])
-    if (!draft.programs.some((each) => each.key === `build.${key}`))
-      draft.programs.push(...programOf(`build.${key}`, build[key], base));
-  draft.flags.push(...listOf(build['rustflags']), ...listOf(build['rustdocflags']));
-  if (draft.targets.length === 0) draft.targets.push(...listOf(build['target']));
-  for (const [name, target] of Object.entries(tableOf(value['target'])))
-    mergeTarget(draft, name, target, base);
-  for (const profile of Object.values(tableOf(value['profile'])))
-    draft.flags.push(...listOf(tableOf(profile)['rustflags']));
-  for (const [name, set] of Object.entries(tableOf(value['env']))) {
-    const text = typeof set === 'string' ? set : tableOf(set)['value'];
-    if (typeof text === 'string') draft.env.push([name, text]);
-  }
-  for (const source of Object.values(tableOf(value['source'])))
-    for (const key of ['directory', 'local-registry']) {
-      const path = tableOf(source)[key];
-      if (typeof path === 'string') draft.sources.push(absolute(path, base));
-    }
+function hasToken(value: Table): boolean {
   const registries = [tableOf(value['registry']), ...Object.values(tableOf(value['registries']))];
   return registries.some((each) => 'token' in tableOf(each) || 'secret-key' in tableOf(each));
 }
 
-/** Reads a file and what it includes; `own`: the user's, wherever the project came from. */
-function readInto(draft: Draft, file: string, own: boolean): void {
-  if (draft.files.includes(file) || draft.files.length > 100) return;
+/**
+ * Reads a file and what it includes: later ones count more than earlier ones, and the file itself most. Its paths are
+ * relative to the folder above its own, as the path by which it was found says. `own`: it is the user's, wherever
+ * the project came from.
+ */
+function read(draft: Draft, found: string, own: boolean): Values {
+  const folder = posix.dirname(found);
+  const base = posix.dirname(folder);
+  const none = valuesIn({}, base);
+  const file = posix.normalize(found);
+  if (draft.files.includes(file) || draft.files.length > 100) return none;
   const text = readRaw(file, 1 << 20);
-  if (text === undefined) {
-    draft.broken ??= file;
-    return;
-  }
-  draft.files.push(file);
-  const value = parsed(text);
+  if (text !== undefined) draft.files.push(file);
+  const value = text === undefined ? undefined : parsed(text);
   if (value === undefined) {
     draft.broken ??= file;
-    return;
+    return none;
   }
   const key = own ? undefined : runByAsking(value);
   if (key !== undefined) draft.runs ??= `${file} sets ${key}`;
-  const folder = posix.dirname(file);
-  if (merge(draft, value, posix.dirname(folder))) draft.secretIn ??= file;
-  for (const { path, optional } of includedIn(value, folder))
-    if (!optional || exists(path)) readInto(draft, path, own);
+  if (hasToken(value)) draft.secretIn ??= file;
+  const values = none;
+  for (const { path, optional } of includedIn(value)) {
+    const included = path.startsWith('/') ? path : `${folder}/${path}`;
+    if (!optional || exists(included)) merge(values, read(draft, included, own), true);
+  }
+  merge(values, valuesIn(value, base), true);
+  return values;
 }
 
 function parsed(text: string): Table | undefined {
@@ -162,13 +172,15 @@ function parsed(text: string): Table | undefined {
 }
 
 /** `--config`, of which the last counts most: the path of a file if there is one, else `KEY=VALUE`. */
-function readGiven(draft: Draft, given: readonly string[], folder: string, watch: Watch): void {
-  for (const each of given.toReversed()) {
+function readGiven(draft: Draft, given: readonly string[], folder: string, watch: Watch): Values {
+  const values = valuesIn({}, folder);
+  for (const each of given) {
     const path = absolute(each, folder);
     watch(path);
-    if (exists(path)) readInto(draft, path, false);
-    else merge(draft, parsed(each) ?? {}, folder);
+    const from = exists(path) ? read(draft, path, false) : valuesIn(parsed(each) ?? {}, folder);
+    merge(values, from, true);
   }
+  return values;
 }
 
 /** CARGO_HOME of an environment. */
@@ -185,21 +197,29 @@ export function readCargoConfig(
   watch: Watch,
   given: readonly string[] = [],
 ): CargoConfig {
-  const draft: Draft = {
-    files: [],
-    broken: undefined,
-    secretIn: undefined,
-    runs: undefined,
-    aliases: new Map(),
-    programs: [],
-    sources: [],
-    targets: [],
-    flags: [],
-    env: [],
-  };
-  readGiven(draft, given, folder, watch);
+  const draft: Draft = { files: [], broken: undefined, secretIn: undefined, runs: undefined };
+  const over = readGiven(draft, given, folder, watch);
+  const values = valuesIn({}, folder);
   for (const file of configFilesFor(folder, cargoHome, watch))
-    readInto(draft, file, posix.dirname(file) === cargoHome);
+    merge(values, read(draft, file, posix.dirname(file) === cargoHome), false);
+  merge(values, over, true);
   for (const file of draft.files) watch(file);
-  return { ...draft, flags: draft.flags.join(' ') };
+  return {
+    ...draft,
+    aliases: new Map(
+      entriesAt(values, 'alias').flatMap(([name, value]) => {
+        const words = wordsOf(value);
+        return words === undefined ? [] : [[name, words] as const];
+      }),
+    ),
+    programs: programsIn(values),
+    sources: entriesAt(values, 'source').flatMap(([name]) =>
+      ['directory', 'local-registry'].flatMap(
+        (key) => pathOf(valueAt(values, 'source', name, key)) ?? [],
+      ),
+    ),
+    targets: listOf(valueAt(values, 'build', 'target')),
+    flags: flagsIn(values),
+    env: variablesIn(values),
+  };
 }

@@ -1,14 +1,27 @@
 /** What the crates of a workspace want of the system, all together. */
 import { posix } from 'node:path';
 import type { Failure } from '../../src/base/result.ts';
+import { takeConfiguredPaths } from './cargo-env.ts';
 import type { CargoMetadata } from './cargo-metadata.ts';
 import { compilesC, crateNeeds, type Crate, type CrateNeeds } from './crate-needs.ts';
-import { needCpu, withheldReason, type Draft } from './draft.ts';
+import { needCpu, takeOutside, withheldReason, type Draft } from './draft.ts';
+import { isWithin } from './files.ts';
+import { findProgram } from './path-search.ts';
 import { compilerNeeds, moduleFile } from './requirements.ts';
+import { rustSources } from './rust-sources.ts';
+import { isRustupProxy } from './rustup.ts';
 import type { CargoView } from './cargo-view.ts';
 
 /** cargo gives these to build scripts by variables. */
 const provided = new Set(['rustc', 'cargo', 'rustdoc', 'rustup']);
+
+/** A program that is called by its name; rustup's proxies (rustfmt, cargo-fmt) go along with the one of cargo. */
+function takeProgram(draft: Draft, name: string): void {
+  if (provided.has(name)) return;
+  const path = findProgram(name, draft.path) ?? name;
+  const beside = posix.dirname(path) === posix.dirname(draft.request.real);
+  if (!beside || !isRustupProxy(path)) draft.needs.programs.add(name);
+}
 
 /** The packages with build scripts, each with what its script depends on. */
 export function scriptedCrates(metadata: CargoMetadata): Crate[] {
@@ -59,7 +72,7 @@ function takeModules(draft: Draft, needs: CrateNeeds): void {
 }
 
 function takeNames(draft: Draft, needs: CrateNeeds): void {
-  for (const name of needs.programs) if (!provided.has(name)) draft.needs.programs.add(name);
+  for (const name of needs.programs) takeProgram(draft, name);
   for (const name of needs.variables) draft.needs.variables.add(name);
   for (const name of needs.libraries) draft.needs.libraries.add(name);
   takeModules(draft, needs);
@@ -81,6 +94,21 @@ function takeNames(draft: Draft, needs: CrateNeeds): void {
   compilerNeeds(draft.needs, compilers, needs.plusPlus, draft.path);
 }
 
+const testing = new Set(['test', 'bench', 'nextest']);
+
+function takeSources(draft: Draft, { metadata, verdict }: CargoView): void {
+  const tested = testing.has(verdict.subcommand);
+  for (const each of metadata.packages) {
+    if (each.source !== null) continue;
+    const key = `${each.manifest_path}\0${tested}`;
+    const { programs, outside } = draft.context.caches.rustSources.getSync(key, (watch) =>
+      rustSources(each, tested, watch),
+    );
+    for (const name of programs) takeProgram(draft, name);
+    for (const path of outside) if (!isWithin(path, draft.project)) draft.needs.outside.add(path);
+  }
+}
+
 export async function takeCrateNeeds(draft: Draft, view: CargoView): Promise<Failure | undefined> {
   for (const crate of scriptedCrates(view.metadata)) {
     const needs = await needsOf(draft, crate);
@@ -88,5 +116,7 @@ export async function takeCrateNeeds(draft: Draft, view: CargoView): Promise<Fai
       return { reason: `${crate.package.name} has too many files to look for headers` };
     takeNames(draft, needs);
   }
-  return withheldReason(draft);
+  takeSources(draft, view);
+  takeConfiguredPaths(draft, view);
+  return withheldReason(draft) ?? takeOutside(draft);
 }

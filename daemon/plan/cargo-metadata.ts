@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { CargoFacts } from '../classify/verdict.ts';
 import type { Request } from '../classify/request.ts';
+import { rawOf } from './files.ts';
 import type { Watch } from './stat-cache.ts';
 import { askingEnvironment, runTool } from './run-tool.ts';
 
@@ -100,19 +101,17 @@ function parsed(text: string): Result<z.infer<typeof cargoMetadata>> {
   }
 }
 
-const raw = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
-
 function rawPaths(value: z.infer<typeof cargoMetadata>): z.infer<typeof cargoMetadata> {
   return {
     ...value,
-    workspace_root: raw(value.workspace_root),
-    target_directory: raw(value.target_directory),
+    workspace_root: rawOf(value.workspace_root),
+    target_directory: rawOf(value.target_directory),
     build_directory:
-      value.build_directory == null ? value.build_directory : raw(value.build_directory),
+      value.build_directory == null ? value.build_directory : rawOf(value.build_directory),
     packages: value.packages.map((each) => ({
       ...each,
-      manifest_path: raw(each.manifest_path),
-      targets: each.targets.map((target) => ({ ...target, src_path: raw(target.src_path) })),
+      manifest_path: rawOf(each.manifest_path),
+      targets: each.targets.map((target) => ({ ...target, src_path: rawOf(target.src_path) })),
     })),
   };
 }

@@ -53,3 +53,11 @@ export function preflight(
   const feature = unknownFeature(cargo, members);
   return feature === undefined ? undefined : `there is no feature ${feature}: ${right}`;
 }
+
+/**
+ * Whether all that a command needs may be here, though cargo metadata could not do without more (`trouble`): that wants
+ * what the lock file names for tests alone, too. Where the lock file is to be changed first, nothing can be done.
+ */
+export function mayDoWithout(trouble: string): boolean {
+  return trouble.startsWith('failed to download');
+}

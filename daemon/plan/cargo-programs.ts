@@ -1,9 +1,11 @@
 /** Programs and flags that configuration and environment put into a cargo build: wrappers, linkers, runners, CPU. */
 import type { Failure } from '../../src/base/result.ts';
+import { takePathsIn } from './cargo-env.ts';
 import { needCpu, needTool, wrapperReason, type Draft } from './draft.ts';
 import { absolute, isWithin } from './files.ts';
 import { cpuFlags } from './needs/cpu.ts';
 import { flagNeeds, noNeeds, shellNeeds } from './needs/needs.ts';
+import { readingFlags } from './needs/value-paths.ts';
 import { findProgram } from './path-search.ts';
 import { compilerNeeds } from './requirements.ts';
 import { isSystem } from './system.ts';
@@ -67,7 +69,8 @@ const compilerPrograms = /^(?:(?:HOST|TARGET)_)?(?:CC|CXX|AS|LD)(?:_([\w.-]+))?$
 /** Values of the variables that build scripts see, the caller's and the configuration's; not those for other targets. */
 function scriptValues(draft: Draft, view: CargoView, names: RegExp): string[] {
   const triples = [machineTriple(draft), ...view.targets].map((each) => each.replaceAll('-', '_'));
-  return [...draft.request.env, ...view.config.env].flatMap(([name, value]) => {
+  const configured = view.config.env.map(({ name, value }) => [name, value] as const);
+  return [...draft.request.env, ...configured].flatMap(([name, value]) => {
     const match = names.exec(name);
     const target = match?.[1]?.replaceAll(/[.-]/g, '_');
     return match !== null && (target === undefined || triples.includes(target)) ? [value] : [];
@@ -132,6 +135,12 @@ function takeLinker(draft: Draft, flags: string): Failure | undefined {
   return undefined;
 }
 
+/** Libraries, objects, profiles, scripts and headers that flags of rustc, rustdoc and C compilers name. */
+function takeFlagPaths(draft: Draft, view: CargoView, flags: string): void {
+  const forC = isScripted(view, 'custom-build') ? scriptValues(draft, view, compilerFlags) : [];
+  takePathsIn(draft, view, [readingFlags(flags), ...forC]);
+}
+
 export function takeConfiguredPrograms(draft: Draft, view: CargoView): Failure | undefined {
   const configured = view.config.programs.filter((each) => !switchedOff(draft, each.key));
   for (const program of [...configured, ...fromEnvironment(draft)]) {
@@ -142,6 +151,7 @@ export function takeConfiguredPrograms(draft: Draft, view: CargoView): Failure |
   }
   const flags = flagsOf(draft, view);
   takeCpu(draft, view, flags);
+  takeFlagPaths(draft, view, flags);
   const no = takeScriptCompilers(draft, view);
   if (no !== undefined) return no;
   return links(view) ? takeLinker(draft, flags) : undefined;

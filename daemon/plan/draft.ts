@@ -5,14 +5,14 @@ import type { Request } from '../classify/request.ts';
 import type { Candidate } from '../classify/verdict.ts';
 import type { Requirement } from '../select/requirement.ts';
 import { toolEnvironment } from './environment.ts';
-import { isWithin, namesIn, realPath } from './files.ts';
+import { exists, isFolder, isWithin, linksIn, namesIn, realPath } from './files.ts';
 import { isNative } from './needs/cpu.ts';
 import { noNeeds, type Needs } from './needs/needs.ts';
 import { projectOf } from './project.ts';
 import { systemRequirements } from './requirements.ts';
 import { Roots } from './roots.ts';
 import { pathWithoutShims } from './run-tool.ts';
-import { hiddenFolders, isSystem } from './system.ts';
+import { hiddenFolders, isSystem, isVirtual } from './system.ts';
 import type { Plan, PlanContext } from './types.ts';
 
 export type Draft = {
@@ -104,6 +104,60 @@ export function takeWorkingFolder(draft: Draft): Failure | undefined {
   return place.ok || alwaysThere(draft, request.cwd) ? undefined : place.failure;
 }
 
+/** What is beside the project and belongs to the command all the same: see `Needs.outside`. */
+export function takeOutside({ needs, roots, project }: Draft): Failure | undefined {
+  for (const paths of [needs.entered, needs.outside])
+    for (const path of paths) {
+      if (!exists(path) || isWithin(project, path) || isSystem(path) || isVirtual(path)) continue;
+      const place = roots.reads(path, paths === needs.entered);
+      if (!place.ok) return place.failure;
+    }
+  return undefined;
+}
+
+/**
+ * Symlinks at the top of these folders lead where they lead here (`build -> /scratch/build`). With `writes` the command may
+ * make files where they lead to.
+ */
+export function takeLinks(
+  { roots }: Draft,
+  folders: Iterable<string>,
+  writes: boolean,
+): Failure | undefined {
+  for (const link of [...new Set(folders)].flatMap(linksIn)) {
+    const real = realPath(link);
+    if (real === undefined || isSystem(real) || isVirtual(real) || roots.holds(real)) continue;
+    const place = roots.reads(link, writes && isFolder(real));
+    if (!place.ok) return place.failure;
+  }
+  return undefined;
+}
+
+/** Where compilers, linkers, pkg-config and make look for what they find nowhere else. */
+const searchPaths = [
+  ...['CPATH', 'C_INCLUDE_PATH', 'CPLUS_INCLUDE_PATH', 'OBJC_INCLUDE_PATH', 'LIBRARY_PATH'],
+  ...['PKG_CONFIG_PATH', 'PKG_CONFIG_LIBDIR', 'MAKEFILES'],
+];
+/** Names of what has its own way to the worker, or is a job's own there. */
+export const ownWays =
+  /^(PATH|HOME|PWD|OLDPWD|TMPDIR|TMP|TEMP|SHELL|MAIL|XDG_\w+|RCH_\w+|CARGO_HOME|RUSTUP_HOME|CARGO_TARGET_DIR|CARGO_MAKEFLAGS|MAKEFLAGS|\w*_SOCK(ET)?)$/;
+
+/** Paths that the caller's environment names: where tools search, and what the build itself reads. */
+export function takeEnvironmentPaths(draft: Draft): Failure | undefined {
+  const { needs, roots, request, home } = draft;
+  for (const name of new Set([...searchPaths, ...needs.variables])) {
+    const value = ownWays.test(name) ? undefined : request.env.get(name);
+    for (const path of value?.split(/[:\s]/) ?? []) {
+      if (!/^\/[^/]/.test(path) || path === home || !exists(path) || isVirtual(path)) continue;
+      if (roots.holds(path) || isWithin(draft.project, path)) continue;
+      const place = roots.reads(posix.normalize(path));
+      if (!place.ok) return place.failure;
+      if (place.value === 'system') needs.paths.add(path);
+    }
+  }
+  return undefined;
+}
+
 /** A program that the command calls; elsewhere it must be the same. */
 export function needTool(draft: Draft, program: string): Failure | undefined {
   const reason = wrapperReason(program);
@@ -123,6 +177,16 @@ export function withheldReason(
     reason: `the build reads the variable ${name}, which is not given to a worker (environment.withhold)`,
     next: `if workers may know it, name it in environment.pass`,
   };
+}
+
+/** Why a build stays here that uses a descriptor of its caller (`3>log make`): a worker has the first three. */
+export function descriptorReason({ needs, request, context }: Draft): Failure | undefined {
+  const traced = request.env.get('BASH_XTRACEFD');
+  const used = [...needs.descriptors, ...(traced === undefined ? [] : [traced])];
+  const number = used.find((each) => context.inherits?.(each) === true);
+  return number === undefined
+    ? undefined
+    : { reason: `the build uses descriptor ${number} of its caller, which no worker has` };
 }
 
 export type CpuUse = {
@@ -172,7 +236,8 @@ function hidden(draft: Draft, roots: readonly string[]): string[] {
 function distinct(requirements: readonly Requirement[]): Requirement[] {
   const known = new Map<string, Requirement>();
   for (const each of requirements) {
-    const subject = 'name' in each ? each.name : '';
+    const path = 'path' in each ? each.path : '';
+    const subject = 'name' in each ? each.name : path;
     const key = `${each.kind} ${subject}`;
     if (!known.has(key)) known.set(key, each);
   }
@@ -182,6 +247,10 @@ function distinct(requirements: readonly Requirement[]): Requirement[] {
 /** Turns names into requirements and the draft into a plan. */
 export async function finish(draft: Draft): Promise<Result<Plan>> {
   const { request, verdict, context, roots } = draft;
+  const temporary = request.env.get('TMPDIR') ?? '';
+  // A job has a folder of its own in its place.
+  if (temporary.startsWith('/') && !isFolder(temporary))
+    return fail(`TMPDIR is ${temporary}, which is no folder: the message of this machine is right`);
   const no = uncarried(draft);
   if (no !== undefined) return fail(no.reason, no.next);
   const { machine, caches } = context;

@@ -16,6 +16,11 @@ export function bytesOf(path: string): Buffer {
   return Buffer.from(path, 'latin1');
 }
 
+/** The raw path that text means. */
+export function rawOf(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
 /** Making an Error costs more than the look itself. */
 const quiet = { throwIfNoEntry: false } as const;
 
@@ -39,6 +44,12 @@ export function exists(path: string): boolean {
   return tried(() => lstatSync(bytesOf(path), quiet)) !== undefined;
 }
 
+/** A FIFO, a socket or a device: looking into it may never end, and takes what is in it. */
+export function isSpecial(path: string): boolean {
+  const stat = tried(() => statSync(bytesOf(path), quiet));
+  return stat !== undefined && !stat.isFile() && !stat.isDirectory();
+}
+
 /** False on a read-only mount too, also for root. */
 export function isWritable(path: string): boolean {
   return tried(() => (accessSync(bytesOf(path), constants.W_OK), true)) ?? false;
@@ -53,11 +64,11 @@ export function sizeOf(path: string): number {
   return tried(() => statSync(bytesOf(path), quiet)?.size) ?? 0;
 }
 
-/** A file's content as raw text; undefined when it cannot be read or is longer than `most` bytes. */
+/** A file's content as raw text; undefined when it is no file, cannot be read or is longer than `most` bytes. */
 export function readRaw(path: string, most = 16 << 20): string | undefined {
   return tried(() => {
-    const size = statSync(bytesOf(path), quiet)?.size;
-    if (size === undefined || size > most) return undefined;
+    const stat = statSync(bytesOf(path), quiet);
+    if (stat?.isFile() !== true || stat.size > most) return undefined;
     return readFileSync(bytesOf(path)).toString('latin1');
   });
 }
@@ -68,6 +79,30 @@ export function realPath(path: string): string | undefined {
 
 export function linkTarget(path: string): string | undefined {
   return tried(() => readlinkSync(bytesOf(path), { encoding: 'buffer' }).toString('latin1'));
+}
+
+/** Links that open(2) follows before it gives up: path_resolution(7). */
+const MOST_LINKS = 40;
+
+/** The path at which a file is made that is opened by this one: a symlink leads on also where nothing is yet. */
+export function destination(path: string): string {
+  let at = path;
+  for (let links = 0; links <= MOST_LINKS; links += 1) {
+    const folder = realPath(posix.dirname(at)) ?? posix.dirname(at);
+    at = posix.join(folder, posix.basename(at));
+    const target = linkTarget(at);
+    if (target === undefined) return at;
+    at = posix.resolve(folder, target);
+  }
+  return at;
+}
+
+/** Paths of the symlinks in a folder; none when it cannot be read. */
+export function linksIn(path: string): string[] {
+  const all = tried(() => readdirSync(bytesOf(path), { encoding: 'buffer', withFileTypes: true }));
+  return (all ?? [])
+    .filter((each) => each.isSymbolicLink())
+    .map((each) => `${path}/${each.name.toString('latin1')}`);
 }
 
 /** Names in a folder, sorted; empty when it cannot be read. */

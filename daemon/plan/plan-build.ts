@@ -1,20 +1,27 @@
 /** Plans make, ninja, cmake --build and meson compile. */
 import { posix } from 'node:path';
-import { fail, type Failure, type Result } from '../../src/base/result.ts';
+import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
 import { familyOf } from '../classify/family.ts';
+import { filesOf } from '../classify/cmake.ts';
+import { neverTarget } from '../classify/never-targets.ts';
 import type { BuildToolFacts, Candidate } from '../classify/verdict.ts';
 import type { BuildQuestion } from './build-needs.ts';
+import { presetBuild } from './cmake-preset.ts';
 import {
+  descriptorReason,
   finish,
   needCpu,
   needTool,
+  takeEnvironmentPaths,
+  takeLinks,
+  takeOutside,
   takeProject,
   takeWorkingFolder,
   withheldReason,
   wrapperReason,
   type Draft,
 } from './draft.ts';
-import { absolute, exists, isFile, isFolder, readRaw } from './files.ts';
+import { absolute, exists, isFile, isFolder, isSpecial, readRaw, realPath } from './files.ts';
 import { addNeeds, shellNeeds } from './needs/needs.ts';
 import type { Told } from './needs/told-project.ts';
 import { scriptVariables } from './needs/variables.ts';
@@ -101,7 +108,9 @@ function takeScripts(draft: Draft, directory: string): void {
   // What a script calls joins the programs while they are gone through.
   for (const names of [draft.needs.words, draft.needs.programs])
     for (const name of names) {
-      if (!/\.(sh|bash|py|pl|awk|rb|cmake)$/.test(name) && !name.startsWith('./')) continue;
+      const called = names === draft.needs.programs && name.includes('/');
+      const script = /\.(sh|bash|py|pl|awk|rb|cmake)$/.test(name) || name.startsWith('./');
+      if (!called && !script) continue;
       const path = absolute(name, directory);
       if (taken.has(path) || !draft.roots.holds(path) || !isFile(path)) continue;
       taken.add(path);
@@ -152,6 +161,11 @@ function meanTools({ needs, request: { shimDir } }: Draft): void {
   for (const path of needs.paths) if (path.startsWith(`${shimDir}/`)) needs.paths.delete(path);
 }
 
+/** The build files named; that of a configuration of CMake's is there where there are several. */
+function buildFiles({ family, files, directory }: BuildToolFacts): readonly string[] {
+  return family === 'cmake' ? files.filter((file) => isFile(absolute(file, directory))) : files;
+}
+
 async function takeNeeds(
   draft: Draft,
   verdict: BuildToolFacts,
@@ -162,7 +176,7 @@ async function takeNeeds(
     family,
     directory: verdict.directory,
     root: draft.project,
-    files: verdict.family === 'make' || verdict.family === 'ninja' ? verdict.files : [],
+    files: buildFiles(verdict),
     goals: verdict.targets,
     scope: { given: verdict.variables, environment: request.env },
     withheld: draft.withheld,
@@ -179,12 +193,13 @@ async function takeNeeds(
   const found = await context.scanner.scan(question, looker);
   if (found === undefined) return { reason: 'the project has too many files to look for headers' };
   addNeeds(needs, found.needs);
+  // make and ninja have their commands read by it, whatever it is here.
+  needs.programs.add('/bin/sh');
   meanTools(draft);
   takeScripts(draft, verdict.directory);
-  const kept = withheldReason(draft, verdict.variables);
+  const kept =
+    withheldReason(draft, verdict.variables) ?? descriptorReason(draft) ?? historyRefusal(draft);
   if (kept !== undefined) return kept;
-  const history = historyRefusal(draft);
-  if (history !== undefined) return history;
   const compilers = [...needs.programs].filter((name) => familyOf(name) === 'compiler');
   if (found.c || compilers.length > 0) {
     const defaults = family === 'make' ? ['cc', ...(found.plusPlus ? ['g++'] : [])] : [];
@@ -206,18 +221,54 @@ async function takeNeeds(
   }
   // A recipe, a test or a generator may run what was built.
   needCpu(draft, { flags: needs.cpu, runs: true });
-  return takePaths(draft);
+  return (
+    takePaths(draft) ??
+    takeOutside(draft) ??
+    takeLinks(draft, [draft.project, verdict.directory], true) ??
+    takeEnvironmentPaths(draft)
+  );
+}
+
+/** The name by which the command goes to its folder, where that is a symlink. */
+function takeNamed(draft: Draft, directory: string): Failure | undefined {
+  const place = draft.roots.reads(directory);
+  return place.ok ? undefined : place.failure;
+}
+
+/** The command as if it named what its preset says. */
+function withoutPreset(facts: BuildToolFacts): Result<BuildToolFacts> {
+  if (facts.preset === undefined) return ok(facts);
+  const build = presetBuild(realPath(facts.directory) ?? facts.directory, facts.preset);
+  if (!build.ok) return build;
+  const { directory, targets, configuration, folders } = build.value;
+  const never = neverTarget('cmake --build', targets);
+  if (never !== undefined) return fail(never.reason);
+  return ok({
+    ...facts,
+    directory,
+    files: facts.files.length > 0 ? facts.files : filesOf(configuration),
+    folders,
+    targets: facts.targets.length > 0 ? facts.targets : targets,
+  });
 }
 
 export async function planBuild(
   draft: Draft,
-  verdict: Candidate & BuildToolFacts,
+  facts: Candidate & BuildToolFacts,
 ): Promise<Result<Plan>> {
-  const { directory } = verdict;
-  if (!isFolder(directory)) return fail(`${directory} is not a folder: its own message is right`);
+  const known = withoutPreset(facts);
+  if (!known.ok) return known;
+  const named = known.value;
+  if (!isFolder(named.directory))
+    return fail(`${named.directory} is not a folder: its own message is right`);
+  // As the tool, which goes there and then asks where it is.
+  const directory = realPath(named.directory) ?? named.directory;
+  const verdict = { ...named, directory };
   const absent = missingFile(verdict);
   if (absent !== undefined)
     return fail(`${absent} is not there: the message of this machine is right`);
+  const special = verdict.files.map((file) => absolute(file, directory)).find(isSpecial);
+  if (special !== undefined) return fail(`${special} can be read but once, and by the tool itself`);
   const family = buildFamily(verdict);
   if (family === undefined) return fail(`${directory} holds no build that could be read`);
   const stale = staleConfiguration(directory);
@@ -231,6 +282,7 @@ export async function planBuild(
   ];
   const no =
     takeProject(draft, directory) ??
+    takeNamed(draft, named.directory) ??
     takeSources(draft, directory) ??
     takeWorkingFolder(draft) ??
     folders

@@ -4,13 +4,13 @@ import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
 import { cargoHomeOf, readCargoConfig, type CargoConfig } from './cargo-config.ts';
 import { cargoHomeFolders, cargoHomeParts, lockText } from './cargo-home.ts';
 import { askMetadata, sameWorkspace, watchMetadata, type CargoMetadata } from './cargo-metadata.ts';
-import { preflight } from './cargo-preflight.ts';
+import { mayDoWithout, preflight } from './cargo-preflight.ts';
 import { targetFolders } from './cargo-target.ts';
 import type { CargoVerdict, CargoView } from './cargo-view.ts';
 import { takeCrateNeeds } from './cargo-crates.ts';
 import { takeConfiguredPrograms } from './cargo-programs.ts';
-import { finish, takeWorkingFolder, type Draft } from './draft.ts';
-import { absolute, isWithin, realPath } from './files.ts';
+import { finish, takeEnvironmentPaths, takeLinks, takeWorkingFolder, type Draft } from './draft.ts';
+import { absolute, isFile, isWithin, realPath, upwards } from './files.ts';
 import { projectOf } from './project.ts';
 import { machineTriple, takeToolchain } from './toolchain.ts';
 import type { Plan } from './types.ts';
@@ -57,8 +57,8 @@ function metadataOf(
 function fetchArgv(draft: Draft, verdict: CargoVerdict, platforms: readonly string[]): string[] {
   const { head, tail } = sameWorkspace(verdict, draft.request.cwd);
   const targets = platforms.flatMap((each) => ['--target', each]);
-  const locked = verdict.locked ? ['--locked'] : [];
-  return [draft.request.argv[0] ?? 'cargo', ...head, 'fetch', ...tail, ...locked, ...targets];
+  const asked = [...verdict.voice, ...(verdict.locked ? ['--locked'] : [])];
+  return [draft.request.argv[0] ?? 'cargo', ...head, 'fetch', ...tail, ...asked, ...targets];
 }
 
 function firstPlan(
@@ -87,7 +87,11 @@ function firstPlan(
     outputs: undefined,
     network: true,
     slots: 1,
-    first: { path: request.real, argv: fetchArgv(draft, verdict, platforms) },
+    first: {
+      path: request.real,
+      argv: fetchArgv(draft, verdict, platforms),
+      mayFail: mayDoWithout(metadata.trouble),
+    },
     shimTools: [],
     tooSmall: undefined,
     estimateMs: verdict.estimateMs,
@@ -165,6 +169,26 @@ function takeCargoHome(draft: Draft, view: CargoView): Failure | undefined {
   return undefined;
 }
 
+/** clippy looks for its rules in the folders above each package, or where CLIPPY_CONF_DIR says. */
+function takeLintRules(
+  { request, roots }: Draft,
+  { verdict, metadata }: CargoView,
+): Failure | undefined {
+  if (verdict.subcommand !== 'clippy') return undefined;
+  const named = request.env.get('CLIPPY_CONF_DIR');
+  const folders = [
+    ...(named === undefined ? [] : [absolute(named, request.cwd)]),
+    ...upwards(metadata.workspace_root),
+  ];
+  for (const folder of folders)
+    for (const name of ['clippy.toml', '.clippy.toml']) {
+      if (!isFile(`${folder}/${name}`) || roots.holds(`${folder}/${name}`)) continue;
+      const no = roots.readOnly(folder, [name]);
+      if (no !== undefined) return no;
+    }
+  return undefined;
+}
+
 function configRefusal(config: CargoConfig): string | undefined {
   if (config.broken !== undefined)
     return `${config.broken} cannot be read: cargo's own message is right`;
@@ -209,9 +233,12 @@ export async function planCargo(draft: Draft, verdict: CargoVerdict): Promise<Re
   const no =
     takeWorkspace(draft, view) ??
     takeTargetFolders(draft, view) ??
+    takeLinks(draft, [draft.project, value.workspace_root], true) ??
     takeCargoHome(draft, view) ??
     takeConfiguredPrograms(draft, view) ??
+    takeLintRules(draft, view) ??
     takeWorkingFolder(draft) ??
-    (await takeCrateNeeds(draft, view));
+    (await takeCrateNeeds(draft, view)) ??
+    takeEnvironmentPaths(draft);
   return no === undefined ? finish(draft) : fail(no.reason, no.next);
 }

@@ -13,7 +13,7 @@ import type { MachineFacts } from '../../src/protocol/facts.ts';
 import { familyOf } from '../classify/family.ts';
 import type { Requirement } from '../select/requirement.ts';
 import type { PlanCaches } from './caches.ts';
-import { exists, isFile, isFolder, namesIn, readRaw, realPath } from './files.ts';
+import { exists, isFile, isFolder, linkTarget, namesIn, readRaw, realPath } from './files.ts';
 import { ownersOf } from './packages.ts';
 import { findProgram } from './path-search.ts';
 import type { Roots } from './roots.ts';
@@ -38,6 +38,7 @@ type Found = {
   readonly files: File[];
   readonly tools: { readonly name: string; readonly path: string }[];
   readonly absent: Extract<Requirement, { kind: 'absent' }>[];
+  readonly links: Extract<Requirement, { kind: 'leads' }>[];
 };
 
 /** The first of these paths counts, if any is there; no other may be there that is not here. */
@@ -111,15 +112,19 @@ function addProgram(found: Found, name: string, context: RequirementContext): st
   const family = familyOf(tool);
   if (family !== undefined && family !== 'cargo' && family !== 'rustc')
     found.tools.push({ name: tool, path });
-  found.files.push({ path: real, why: `the build calls ${name}` });
+  const why = `the build calls ${name}`;
+  // Which of several packages it means is the machine's own choice (update-alternatives).
+  if (linkTarget(path) !== undefined) found.links.push({ kind: 'leads', path, to: real, why });
+  found.files.push({ path: real, why });
   return undefined;
 }
 
 function lookUp(needs: Needs, context: RequirementContext): Result<Found> {
-  const found: Found = { files: [], tools: [], absent: [] };
+  const found: Found = { files: [], tools: [], absent: [], links: [] };
   const { machine, roots } = context;
   const named = [...needs.paths].filter((path) => isSystem(path) && isFolder(path));
   for (const name of needs.headers) {
+    if (name.startsWith('/') && roots.holds(name)) continue;
     const folders = name.startsWith('/') ? [''] : [...named, ...includeFolders(machine)];
     const paths = folders.map((folder) => posix.normalize(`${folder}/${name}`));
     addFirst(found, paths, `<${name}>`, `a source includes <${name}>`);
@@ -202,14 +207,14 @@ export async function systemRequirements(
 ): Promise<Result<Requirement[]>> {
   const found = lookUp(needs, context);
   if (!found.ok) return found;
-  const { files, tools, absent } = found.value;
+  const { files, tools, absent, links } = found.value;
   const requirements: Requirement[] = tools.map(({ name, path }) => ({
     kind: 'tool',
     name,
     path,
     why: `the build calls ${name}`,
   }));
-  requirements.push(...absent);
+  requirements.push(...absent, ...links);
   if (needs.headers.size > 0) requirements.push({ kind: 'unshadowed', why: 'C is compiled' });
   if (context.machine.packageManager === 'none') {
     const known = files.find(({ path }) => !tools.some((tool) => realPath(tool.path) === path));

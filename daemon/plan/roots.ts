@@ -96,7 +96,7 @@ export class Roots {
     return undefined;
   }
 
-  /** Marks a folder as one that a worker starts without; it is in a project root, or becomes one. */
+  /** Marks a folder as cargo's, whose products a worker starts without; it is in a project root, or becomes one. */
   cold(path: string): Failure | undefined {
     const around = this.#around(path, 'project');
     if (around !== undefined) {
@@ -122,9 +122,10 @@ export class Roots {
 
   /**
    * Makes a path that the command reads present on the worker: it lies in a root, or belongs to the system, or
-   * the project around it becomes a read-only root (of something installed: its folder). Symlinks on the way are carried too.
+   * the project around it becomes a read-only root (of something installed: its folder), or with `writes` one whose changes
+   * return. Symlinks on the way are carried too.
    */
-  reads(path: string): Result<Place> {
+  reads(path: string, writes = false): Result<Place> {
     if (isVirtual(path))
       return path === '/dev/null' || path === '/dev/zero'
         ? ok('system')
@@ -135,12 +136,16 @@ export class Roots {
       if (no !== undefined) return fail(no.reason);
     }
     if (isSystem(real)) return ok('system');
-    if (this.holds(real)) return ok('root');
+    if (writes ? this.writes(real) : this.holds(real)) return ok('root');
     if (!exists(real)) return fail(`${path} is not there: the message of this machine is right`);
     const folder = isFolder(real) ? real : posix.dirname(real);
     const found = projectOf(folder, this.#home);
     if ('refused' in found) return fail(`${path} lies outside the project: ${found.refused}`);
-    const no = this.readOnly(installedPart(folder) ?? found.root);
+    const installed = installedPart(folder);
+    const no =
+      writes && installed === undefined && isWritable(found.root)
+        ? this.project(found.root)
+        : this.readOnly(installed ?? found.root);
     return no === undefined ? ok('root') : fail(no.reason);
   }
 

@@ -11,6 +11,7 @@ import {
   isFile,
   isFolder,
   namesIn,
+  rawOf,
   readRaw,
   realPath,
   stampOf,
@@ -56,8 +57,6 @@ function tomlOf(text: string): Readonly<Record<string, unknown>> | undefined {
 const strings = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
 
-const raw = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
-
 function fromFile(folder: string): Wanted | undefined {
   for (const name of ['rust-toolchain', 'rust-toolchain.toml']) {
     const file = `${folder}/${name}`;
@@ -72,7 +71,7 @@ function fromFile(folder: string): Wanted | undefined {
     const { channel, path } = value;
     const lists = { components: strings(value['components']), targets: strings(value['targets']) };
     if (typeof path === 'string')
-      return { name: '', path: absolute(raw(path), folder), file, ...lists };
+      return { name: '', path: absolute(rawOf(path), folder), file, ...lists };
     if (typeof channel === 'string') return { name: channel, file, ...lists };
   }
   return undefined;

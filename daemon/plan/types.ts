@@ -30,8 +30,13 @@ export type Plan = {
   readonly outputs: readonly string[] | undefined;
   readonly network: boolean;
   readonly slots: number;
-  /** To be run here before anything else, when crates are missing. After it, plan again. */
-  readonly first: { readonly path: string; readonly argv: readonly string[] } | undefined;
+  /**
+   * To be run here before anything else, when crates are missing. After it, plan again. `mayFail`: the command itself
+   * may end well without it, and runs here then.
+   */
+  readonly first:
+    | { readonly path: string; readonly argv: readonly string[]; readonly mayFail: boolean }
+    | undefined;
   readonly shimTools: readonly string[];
   /** Why running elsewhere gains nothing: cost alone; RCH_FORCE_REMOTE=1 overrules it. */
   readonly tooSmall: string | undefined;
@@ -47,6 +52,8 @@ export type PlanContext = {
   readonly look?: (root: PlannedRoot, last: string) => Promise<Told | undefined>;
   /** Why a name of the environment stays here, or undefined (src/config/environment.ts, `withholder`). */
   readonly withheld: (name: string) => string | undefined;
+  /** Whether the caller has that descriptor open for the commands it runs; absent for a command nobody called. */
+  readonly inherits?: (descriptor: string) => boolean;
   /** Extra files and folders that are not carried, relative to each project root (transfer.exclude.patterns). */
   readonly exclude: readonly string[];
   /** Bytes of a git object store from which on a small one stands in for it (transfer.max_git_size_mb). */

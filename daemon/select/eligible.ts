@@ -102,6 +102,17 @@ function absentReason(
   return undefined;
 }
 
+function leadsReason(
+  { path, to, why }: Extract<Requirement, { kind: 'leads' }>,
+  worker: AgentFacts,
+): string | undefined {
+  if (worker.paths?.[path] === undefined)
+    return `the worker has not told whether it has ${path}; ${why}`;
+  if (!worker.paths[path]) return `the worker has no ${path}; ${why}`;
+  const there = worker.links?.[path] ?? path;
+  return there === to ? undefined : `${path} is ${there} there and ${to} here; ${why}`;
+}
+
 /** Headers here too: a package's header finds them by names that no command line tells. Libraries here are asked for by name. */
 function shadowReason(why: string, local: MachineFacts, worker: AgentFacts): string | undefined {
   const own = worker.shadows?.find((each) => local.shadows?.includes(each) !== true);
@@ -139,6 +150,8 @@ function reasonOf(
       return packageReason(requirement, local, worker);
     case 'absent':
       return absentReason(requirement.paths, requirement.why, worker);
+    case 'leads':
+      return leadsReason(requirement, worker);
     case 'unshadowed':
       return shadowReason(requirement.why, local, worker);
   }
@@ -149,7 +162,7 @@ type Numbered<T extends Requirement> = { readonly at: number; readonly requireme
 type Sorted = {
   /** Names of the tools. */
   readonly tools: readonly string[];
-  /** Those, and paths where nothing may be. */
+  /** Those, and paths where nothing may be, or of links. */
   readonly asked: readonly string[];
   readonly packages: ReadonlyMap<string, readonly Numbered<PackageRequirement>[]>;
   readonly others: readonly Numbered<Requirement>[];
@@ -172,7 +185,10 @@ function sorted(requirements: readonly Requirement[]): Sorted {
       ]);
   }
   const tools = requirements.flatMap((each) => (each.kind === 'tool' ? [each.name] : []));
-  const paths = requirements.flatMap((each) => (each.kind === 'absent' ? each.paths : []));
+  const paths = requirements.flatMap((each) => {
+    if (each.kind === 'leads') return [each.path];
+    return each.kind === 'absent' ? each.paths : [];
+  });
   const asked = [...new Set([...tools, ...paths])];
   const list = { tools: [...new Set(tools)], asked, packages, others };
   sortedLists.set(requirements, list);

@@ -28,5 +28,7 @@ export type Requirement =
       readonly paths: readonly string[];
       readonly why: string;
     }
+  /** The program at `path`, a symlink here that distributions let be turned (awk, sh), leads `to` the same there. */
+  | { readonly kind: 'leads'; readonly path: string; readonly to: string; readonly why: string }
   /** Nothing in /usr/local there hides a package's header or library, unless it does so here. */
   | { readonly kind: 'unshadowed'; readonly why: string };

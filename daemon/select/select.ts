@@ -42,6 +42,8 @@ export type Wish = {
   readonly workers: readonly string[] | undefined;
   /** Workers that turned this very command away, with their reasons. */
   readonly tried: ReadonlyMap<string, string>;
+  /** What the user's own configuration allows; undefined: all. */
+  readonly allowed: readonly string[] | undefined;
   /** What the project's own configuration says of workers. */
   readonly project: {
     readonly allowed: readonly string[] | undefined;
@@ -105,15 +107,20 @@ export type Selection =
       readonly table: readonly WorkerVerdict[];
     };
 
+const onlyOf = (ids: readonly string[]): string =>
+  ids.length === 0 ? 'none' : `only ${ids.join(', ')}`;
+
 function refusedByWish(contender: Contender, wish: Wish): string | undefined {
   const { id, speed } = contender;
   const { allowed, blocked, minSpeed } = wish.project;
   if (wish.worker !== undefined && wish.worker !== id) return `RCH_WORKER asks for ${wish.worker}`;
   if (wish.workers !== undefined && !wish.workers.includes(id))
     return `RCH_WORKERS asks for ${wish.workers.join(', ')}`;
+  if (wish.allowed?.includes(id) === false)
+    return `your own configuration (workers.allowed) allows ${onlyOf(wish.allowed)}`;
   if (blocked.includes(id)) return "the project's configuration excludes it";
   if (allowed !== undefined && !allowed.includes(id))
-    return `the project's configuration allows ${allowed.length === 0 ? 'none' : `only ${allowed.join(', ')}`}`;
+    return `the project's configuration allows ${onlyOf(allowed)}`;
   if (minSpeed !== undefined && speed !== undefined && speed < minSpeed)
     return `its speed is ${speed}, and the project's configuration asks for ${minSpeed}`;
   return undefined;

@@ -10,8 +10,8 @@ export type Agreement = {
   /** What the worker has, as of its epoch. */
   readonly agreed: Manifest;
   /**
-   * Entries below a cold folder (cargo's target) as they were when the worker got the root: it started
-   * without them, and gets one only once it has changed here.
+   * What cargo made below a cold folder, as it was when the worker got the root: it started without it, and gets an
+   * entry only once that has changed here.
    */
   readonly withheld: Map<RawPath, Entry>;
   /** Paths whose entry here may differ from the agreed one. */
@@ -29,13 +29,28 @@ export function isBelow(path: RawPath, folder: RawPath): boolean {
   return folder === '' || path === folder || path.startsWith(`${folder}/`);
 }
 
+/** In each folder that cargo fills: one a profile, and a target platform. */
+const CARGO_LOCK = '.cargo-lock';
+
+/**
+ * The folders below cold ones that cargo fills anew where they are missing. Whatever else lies there is gone on from:
+ * the documentation of other crates (doc), files that tests keep (tmp), baselines of benchmarks, fixtures.
+ */
+function filledByCargo(local: Manifest, cold: readonly RawPath[]): RawPath[] {
+  return [...local.keys()]
+    .filter((path) => path === CARGO_LOCK || path.endsWith(`/${CARGO_LOCK}`))
+    .map(parentOf)
+    .filter((path) => cold.some((folder) => isBelow(path, folder)));
+}
+
 /** Fills `withheld` from the tree as it stands, for a worker that gets the root for the first time. */
 export function withhold(agreement: Agreement, local: Manifest, cold: readonly RawPath[]): void {
   agreement.withheld.clear();
-  if (cold.length === 0) return;
+  const filled = cold.length === 0 ? [] : filledByCargo(local, cold);
+  if (filled.length === 0) return;
   for (const [path, entry] of local)
     // The root itself is there, whatever it lacks: without it nothing could be.
-    if (path !== '' && cold.some((folder) => isBelow(path, folder)))
+    if (path !== '' && filled.some((folder) => isBelow(path, folder)))
       agreement.withheld.set(path, entry);
 }
 

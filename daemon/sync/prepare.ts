@@ -1,7 +1,11 @@
 /** Gets all roots of a job ready on the worker: look, send what differs, and again while files keep changing. */
 import { performance } from 'node:perf_hooks';
+import { formatBytes } from '../../src/base/amounts.ts';
+import { nowNs } from '../../src/base/clock.ts';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import type { PlannedJob, PlannedRoot } from '../../src/protocol/ipc.ts';
+import type { RawPath } from '../../src/tree/manifest.ts';
+import { shown } from '../../src/tree/paths.ts';
 import type { Snapshot } from '../../src/tree/tree.ts';
 import type { ReadyRoot } from '../exec/spec.ts';
 import type { Early } from './early-look.ts';
@@ -54,10 +58,14 @@ export type PrepareNeeds = {
   readonly signal: AbortSignal;
   readonly times: PrepareTimes;
   readonly phase: (text: string) => void;
+  /** Another job has a root for itself: a wait for it begins, which the value ends. */
+  readonly wait: (root: string) => () => void;
 };
 
 /** `looks`: whether the agent found each of its trees to be what was agreed. */
 type RoundNeeds = PrepareNeeds & { readonly looks: Promise<boolean>[] };
+
+const earlier = (one: bigint, two: bigint): bigint => (one < two ? one : two);
 
 /** Paths of `absolute` below `root`, relative to it. */
 function relativeTo(root: string, absolute: readonly string[]): string[] {
@@ -138,7 +146,7 @@ async function prepareOne(
     }
     needs.times.tree += synced.value.snapshot.bytes;
     const { snapshot, epoch } = synced.value;
-    const { edits, end } = root.watch();
+    const { edits, end } = root.watch(job.outputFiles);
     taking.onRelease = end;
     if (plan.policy === 'readOnly') await taking.reader();
     else taking.run();
@@ -155,7 +163,8 @@ async function prepareOne(
         },
       },
       ready: { root: root.key, path: root.path, policy: plan.policy, epoch },
-      newest: snapshot.newest,
+      // What is dated in the future is so for the tool here, too, which would not wait for it.
+      newest: earlier(snapshot.newest, nowNs()),
     });
   } catch (thrown) {
     taking.release();
@@ -271,11 +280,14 @@ class Taking {
 
   async #wait(lock: RootLock, exclusive: boolean): Promise<Hold> {
     const began = performance.now();
-    if (lock.busy) this.#needs.phase(`waiting for another job in ${this.#root.path}`);
+    const { phase, signal, times, wait } = this.#needs;
+    if (lock.busy) phase(`waiting for another job in ${this.#root.path}`);
+    const over = lock.busy ? wait(this.#root.path) : (): void => undefined;
     try {
-      return await lock.acquire(exclusive, this.#needs.signal);
+      return await lock.acquire(exclusive, signal);
     } finally {
-      this.#needs.times.queue += performance.now() - began;
+      over();
+      times.queue += performance.now() - began;
     }
   }
 }
@@ -297,6 +309,11 @@ async function lookAt(
   return snapshot;
 }
 
+/** Both ends of a FIFO are on one machine. Sockets are left about by what runs here, and mean nothing to a build. */
+function fifoIn({ refused }: Snapshot): RawPath | undefined {
+  return refused.find(({ what }) => what === 'fifo')?.path;
+}
+
 async function synchronise(
   job: PlannedJob,
   at: { readonly root: SharedRoot; readonly plan: PlannedRoot; readonly taking: Taking },
@@ -315,8 +332,10 @@ async function synchronise(
     if (!snapshot.ok) return snapshot;
     if (plan.policy === 'project' && snapshot.value.bytes > job.maxRootBytes)
       return fail(
-        `${root.path} holds ${Math.round(snapshot.value.bytes / 1e6)} MB, more than transfer.max_transfer_size_mb allows`,
+        `${root.path} holds ${formatBytes(snapshot.value.bytes)}, more than transfer.max_transfer_size_mb allows`,
       );
+    const fifo = plan.policy === 'project' && job.outputs === undefined && fifoIn(snapshot.value);
+    if (fifo) return fail(`${shown(fifo)} is a FIFO, which cannot be carried to a worker`);
     const outgoing = root.outgoing(snapshot.value, caches, plan);
     if (!outgoing.whole && outgoing.changes.length === 0 && root.epoch !== undefined)
       return ok({ snapshot: snapshot.value, epoch: root.epoch });

@@ -9,6 +9,7 @@ import { diff, sameEntry } from '../../src/tree/diff.ts';
 import type { FsHelper } from '../../src/tree/fs-helper.ts';
 import type { Hasher } from '../../src/tree/hash.ts';
 import type { Change, Entry, Manifest, RawPath } from '../../src/tree/manifest.ts';
+import { inodeOf } from '../../src/tree/listing.ts';
 import { removeLeftovers } from '../../src/tree/place.ts';
 import { Tree, type Snapshot } from '../../src/tree/tree.ts';
 import { EarlyLooks } from './early-look.ts';
@@ -29,12 +30,14 @@ export type Outgoing = { readonly whole: boolean; readonly changes: Change[] };
 
 /** What was edited here since a job took its snapshot, apart from what jobs returned. */
 export type Edits = {
+  /** Inodes of the files that the job's output goes to. */
+  readonly own: readonly string[];
   readonly paths: ReadonlySet<RawPath>;
-  /** The earliest mtime among them, ns; undefined when none has one. */
+  /** The earliest mtime among them, ns, less the files of the job's own output; undefined when none has one. */
   readonly earliest: bigint | undefined;
 };
 
-type Watch = { readonly paths: Set<RawPath>; earliest: bigint | undefined };
+type Watch = Edits & { readonly paths: Set<RawPath>; earliest: bigint | undefined };
 
 /** The key of a root: stable for a path, and apart for each selection of a partial root. */
 export function rootKey(root: PlannedRoot): string {
@@ -142,11 +145,17 @@ export class SharedRoot {
     return snapshot;
   }
 
-  /** From now on what looks find edited is gathered, until `end`. */
-  watch(): { readonly edits: Edits; readonly end: () => void } {
-    const watch: Watch = { paths: new Set(), earliest: undefined };
+  /** From now on what looks find edited is gathered, until `end`; `own`: inodes of files that the job's output goes to. */
+  watch(own: readonly string[] = []): { readonly edits: Edits; readonly end: () => void } {
+    const watch: Watch = { own, paths: new Set(), earliest: undefined };
     this.#watches.add(watch);
     return { edits: watch, end: () => this.#watches.delete(watch) };
+  }
+
+  /** Whether the file at a path, as last seen, is one of these inodes. */
+  isOneOf(inodes: readonly string[], path: RawPath): boolean {
+    const identity = inodes.length === 0 ? undefined : this.tree.stat(path);
+    return identity !== undefined && inodes.includes(inodeOf(identity));
   }
 
   /** Claims the files for a job that runs beside others; undefined when another has claimed one of them. */
@@ -172,8 +181,8 @@ export class SharedRoot {
     const mtime = entry === undefined || entry.kind === 'hardlink' ? undefined : entry.mtime;
     for (const watch of this.#watches) {
       watch.paths.add(change.path);
-      if (mtime !== undefined && (watch.earliest === undefined || mtime < watch.earliest))
-        watch.earliest = mtime;
+      if (mtime === undefined || this.isOneOf(watch.own, change.path)) continue;
+      if (watch.earliest === undefined || mtime < watch.earliest) watch.earliest = mtime;
     }
   }
 

@@ -19,6 +19,8 @@ export type Offers = {
   readonly offers: readonly Offer[];
   /** Why some files were left out, for the message when no key was accepted. */
   readonly notes: readonly string[];
+  /** Commands that make these files usable. */
+  readonly mends: readonly string[];
   /** Only the system's own ssh can use this: the reason. */
   readonly beyond: string | undefined;
 };
@@ -99,20 +101,35 @@ async function identity(path: string): Promise<Identity> {
   }
 }
 
-function noteOf(found: Identity, agent: string | undefined): string | undefined {
+/** Why a file was left out, and the command that mends it. */
+type Note = { readonly text: string; readonly mend?: string };
+
+function noteOf(found: Identity, agent: string | undefined): Note | undefined {
+  const { path } = found;
   switch (found.kind) {
     case 'key':
       return undefined;
     case 'beyond':
-      return `${found.path} ${found.why}: name it as the worker's identity_file, so that ssh itself is used`;
-    case 'locked':
+      return {
+        text: `${path} ${found.why}: name it as the worker's identity_file, so that ssh itself is used`,
+      };
+    case 'locked': {
+      const secret = path.replace(/\.pub$/, '');
+      const what = secret === path ? 'is encrypted' : 'is the public half of a key';
       return agent === undefined
-        ? `${found.path} is encrypted and no ssh-agent runs (eval $(ssh-agent); ssh-add ${found.path})`
-        : `${found.path} is encrypted; ssh-agent can use it after: ssh-add ${found.path}`;
+        ? {
+            text: `${path} ${what} and no ssh-agent runs`,
+            mend: `eval $(ssh-agent); ssh-add ${secret}; rch daemon restart`,
+          }
+        : { text: `${path} ${what}, and ssh-agent has no key of it`, mend: `ssh-add ${secret}` };
+    }
     case 'open':
-      return `${found.path} was not used, since others can read it (chmod 600 ${found.path})`;
+      return {
+        text: `${path} was not used, since others can read it`,
+        mend: `chmod 600 ${path}`,
+      };
     case 'unreadable':
-      return `${found.path}: ${found.why}`;
+      return { text: `${path}: ${found.why}` };
   }
 }
 
@@ -132,7 +149,10 @@ function refuseChosen(found: Identity): Result<undefined> {
 export async function offersFor(settings: SshSettings): Promise<Result<Offers>> {
   const chosenPath = settings.chosenIdentity ? settings.identities[0] : undefined;
   if (chosenPath !== undefined && !existsSync(chosenPath))
-    return fail(`the identity file ${chosenPath} does not exist`);
+    return fail(
+      `the identity file ${chosenPath} does not exist`,
+      'give this worker another identity_file in workers.toml',
+    );
   const found = await Promise.all(
     settings.identities.filter((path) => existsSync(path)).map(identity),
   );
@@ -169,10 +189,12 @@ export async function offersFor(settings: SshSettings): Promise<Result<Offers>> 
             label: `the keys of ssh-agent (${settings.agent})`,
           },
         ];
+  const notes = found.flatMap((each) => noteOf(each, settings.agent) ?? []);
   const beyond = found.find((each) => each.kind === 'beyond');
   return ok({
     offers: settings.chosenIdentity ? [...keys, ...agent] : [...agent, ...keys],
-    notes: found.flatMap((each) => noteOf(each, settings.agent) ?? []),
+    notes: notes.map(({ text }) => text),
+    mends: notes.flatMap(({ mend }) => mend ?? []),
     beyond:
       beyond?.kind === 'beyond' && (beyond === chosen || keys.length + agent.length === 0)
         ? `the key ${beyond.path} ${beyond.why}`

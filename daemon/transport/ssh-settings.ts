@@ -131,13 +131,17 @@ export function settingsFrom(text: string, target: SshTarget): SshSettings {
     ...(all.get('globalknownhostsfile') ?? []),
   ];
   const alias = unlessNone(first('hostkeyalias'));
+  // ssh leaves a file out that is not there.
+  const chosen =
+    target.identityFile === undefined ? [] : [expandPath(homePath(target.identityFile), at)];
+  const identities = (all.get('identityfile') ?? [])
+    .filter((path) => path !== 'none')
+    .map((path) => expandPath(path, at));
   return {
     name: target.host,
     ...at,
     keyName: alias ?? (port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`),
-    identities: (all.get('identityfile') ?? [])
-      .filter((path) => path !== 'none')
-      .map((path) => expandPath(path, at)),
+    identities: [...new Set([...chosen, ...identities])],
     chosenIdentity: target.identityFile !== undefined,
     identitiesOnly: first('identitiesonly') === 'yes',
     agent: agentOf(first('identityagent'), at),

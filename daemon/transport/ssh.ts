@@ -19,6 +19,8 @@ const KEEPALIVE_MS = 10_000;
 const KEEPALIVE_MISSES = 3;
 /** For the worker to open a channel. */
 const CHANNEL_MS = 15_000;
+/** For the worker to tell how a script ended whose stream was closed here. */
+const END_MS = 5000;
 
 /** AES-GCM first: Node's OpenSSL does it in hardware, while the rest is 2 to 8 times slower. */
 const CIPHERS = [
@@ -114,7 +116,10 @@ function authenticationFailure(hop: Hop, tried: readonly string[]): Result<never
   const notes = offers.notes.length === 0 ? '' : `; ${offers.notes.join('; ')}`;
   return fail(
     `${settings.name} lets no key of ours in as ${settings.user}: ${keys}${notes}`,
-    `ssh-copy-id ${settings.user}@${settings.name}, or set identity_file for this worker`,
+    [
+      ...offers.mends,
+      `ssh-copy-id ${settings.user}@${settings.name}, or set identity_file for this worker`,
+    ].join('; or '),
   );
 }
 
@@ -132,7 +137,13 @@ function loggedIn(client: Client, hop: Hop, tried: readonly string[]): Promise<R
       if (error.level === 'agent') return;
       if (error.level === 'client-authentication') resolve(authenticationFailure(hop, tried));
       else if (error.level === 'client-socket') resolve(networkFailure(error, settings));
-      else resolve(fail(`SSH with ${settings.name} failed: ${error.message}`));
+      else
+        resolve(
+          fail(
+            `SSH with ${settings.name} failed: ${error.message}`,
+            `try: ssh -v -p ${settings.port} -l ${settings.user} -- ${settings.name}`,
+          ),
+        );
     });
     client.on('close', () => {
       const early = `${settings.host}:${settings.port} closed the connection while it was being set up`;
@@ -308,6 +319,9 @@ class SshReach implements Reach {
       channel.on('close', () => {
         stream.finish(true);
         resolve(end);
+      });
+      stream.once('close', () => {
+        setTimeout(resolve, END_MS, end).unref();
       });
     });
     return { stream, ended, stderr };

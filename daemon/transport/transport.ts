@@ -22,7 +22,10 @@ export type ScriptEnd = {
   readonly signal: string | undefined;
 };
 
-/** A script that runs on the worker: its stdio as one stream, its end, and the last 4 KiB of its stderr so far. */
+/**
+ * A script that runs on the worker: its stdio as one stream, its end, and the last 4 KiB of its stderr so far. `ended`
+ * resolves some seconds after the stream was closed here at the latest, whatever the script does.
+ */
 export type RemoteScript = {
   readonly stream: Duplex;
   readonly ended: Promise<ScriptEnd>;

@@ -95,6 +95,7 @@ function shellFailure(script: RemoteScript, end: ScriptEnd, failure: Failure): R
   const code = end.code === undefined || end.code === 0 ? '' : ` (exit code ${end.code})`;
   return fail(
     `the worker's shell did not answer${code}: ${failure.reason}${said === '' ? '' : `; ${shown(said)}`}`,
+    'its login shell (with ~/.bashrc and the like, or a ForceCommand of its sshd) must run what ssh asks for; try: ssh to it, with the command true',
   );
 }
 

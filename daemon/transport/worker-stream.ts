@@ -27,7 +27,7 @@ export class WorkerStream extends Duplex {
     this.#ends = ends;
     const { source, sink } = ends;
     source.on('data', (chunk: Buffer) => {
-      if (!this.push(chunk)) source.pause();
+      if (!this.destroyed && !this.push(chunk)) source.pause();
     });
     source.pause();
     source.on('end', () => {
@@ -95,6 +95,8 @@ export class WorkerStream extends Duplex {
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#blocked = undefined;
     this.#ends.close();
+    // What still comes is dropped: an ssh channel tells its end only when all before it was read.
+    this.#ends.source.resume();
     done(error);
   }
 }

@@ -42,6 +42,7 @@ async function wishOf(): Promise<{ wish: Wish; facts: AgentFacts }> {
   const wish: Wish = {
     match: { requirements: [{ kind: 'arch' }, { kind: 'libc' }, ...requirements], local },
     ...{ slots: 8, taken: new Set<string>(), returnMs: 0, worker: undefined, workers: undefined },
+    allowed: undefined,
     project: { allowed: undefined, blocked: [], preferred: undefined, minSpeed: undefined },
     weights: { speed: 0.35, slots: 0.25, affinity: 0.25, cost: 0.15 },
     ...{ hereMs: 10_000, tried: new Map<string, string>(), network: true, outputsKnown: false },

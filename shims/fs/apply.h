@@ -37,6 +37,19 @@ static void do_dir(struct applying *a, struct operation *o, int fd, const char *
   r->known = false;
 }
 
+/* A FIFO, or a socket that nobody listens on. */
+static void do_special(struct applying *a, struct operation *o, int fd, const char *temp, struct result *r) {
+  struct timespec times[2] = {{0, UTIME_OMIT}, timespec_of(o->mtime)};
+  if (mknodat(fd, temp, (o->content ? S_IFSOCK : S_IFIFO) | 0600, 0) < 0) {
+    failed(r, errno);
+  } else if (fchmodat(fd, temp, o->mode, 0) < 0 || utimensat(fd, temp, times, AT_SYMLINK_NOFOLLOW) < 0) {
+    failed(r, errno);
+    unlinkat(fd, temp, 0);
+  } else {
+    finish(a, o, fd, temp, r);
+  }
+}
+
 static void do_dir_meta(struct applying *a, struct operation *o, struct result *r) {
   divert(a, o);
   int fd = open_folder(a->root, o->path);
@@ -135,13 +148,13 @@ static void do_operation(struct applying *a, struct operation *o, struct result 
     failed(r, errno);
     return;
   }
-  if (o->op != 7) touch(a, a->parent, fd);
+  struct touched *t = o->op == 7 ? NULL : touch(a, a->parent, fd);
   temp_name(temp);
   int error = 0;
   struct timespec times[2] = {{0, UTIME_OMIT}, timespec_of(o->mtime)};
   switch (o->op) {
     case 1:
-      if ((error = write_temp(o, fd, temp)) == 0) finish(a, o, fd, temp, r);
+      if ((error = write_temp(t, o, fd, temp)) == 0) finish(a, o, fd, temp, r);
       break;
     case 2: {
       char *target = text_of(o->data);
@@ -155,6 +168,7 @@ static void do_operation(struct applying *a, struct operation *o, struct result 
     case 6: do_remove(a, o, fd, temp, r); break;
     case 7: do_meta(o, fd, r); break;
     case 9: do_aside(a, o, fd, temp, r); break;
+    case 10: do_special(a, o, fd, temp, r); break;
     default: error = EINVAL;
   }
   if (error) failed(r, error);
@@ -180,11 +194,12 @@ static bool take_operation(struct rch_reader *in, struct operation *o) {
     rch_take_u32(in);
   }
   o->mode = 0, o->mtime = 0, o->size = 0, o->content = 0, o->data = (bytes){NULL, 0}, o->moved = false;
-  if (o->op == 1 || o->op == 4 || o->op == 7) o->mode = rch_take_u32(in) & 07777;
-  if (o->op == 1 || o->op == 2 || o->op == 4 || o->op == 7) o->mtime = rch_take_i64(in);
-  if (o->op == 1) o->size = rch_take_u64(in), o->content = rch_take_u8(in);
+  if (o->op == 1 || o->op == 4 || o->op == 7 || o->op == 10) o->mode = rch_take_u32(in) & 07777;
+  if (o->op == 1 || o->op == 2 || o->op == 4 || o->op == 7 || o->op == 10) o->mtime = rch_take_i64(in);
+  if (o->op == 1) o->size = rch_take_u64(in);
+  if (o->op == 1 || o->op == 10) o->content = rch_take_u8(in);
   if (o->op == 1 || o->op == 2 || o->op == 5) o->data = rch_take_bytes(in);
-  return in->ok && o->op >= 1 && o->op <= 9 && o->content <= 3 && o->size <= INT64_MAX;
+  return in->ok && o->op >= 1 && o->op <= 10 && o->content <= (o->op == 10 ? 1 : 3) && o->size <= INT64_MAX;
 }
 
 static void put_result(struct rch_buffer *out, const struct result *r) {

@@ -74,59 +74,79 @@ static bool link_content(const struct operation *o, const char *content, int sou
   return false;
 }
 
-/* Whether a file is what the new one `made` would be with its content, mode and times: of its owner and file system, and
- * neither has anything (lists of access rights, labels, flags) that a folder hands on to what is made in it. */
-static bool is_alike(int file, int made) {
-  struct stat a, b;
-  int of_a = 0, of_b = 0;
-  if (fstat(file, &a) < 0 || fstat(made, &b) < 0 || a.st_nlink != 1) return false;
-  if (a.st_dev != b.st_dev || a.st_uid != b.st_uid || a.st_gid != b.st_gid) return false;
-  if (ioctl(file, FS_IOC_GETFLAGS, &of_a) < 0) of_a = 0;
-  if (ioctl(made, FS_IOC_GETFLAGS, &of_b) < 0) of_b = 0;
-  return of_a == of_b && flistxattr(file, NULL, 0) <= 0 && flistxattr(made, NULL, 0) <= 0;
+static void nature_of(int fd, struct nature *n) {
+  struct stat st;
+  *n = (struct nature){0};
+  if (fstat(fd, &st) < 0) return;
+  *n = (struct nature){.dev = st.st_dev, .uid = st.st_uid, .gid = st.st_gid};
+  if (ioctl(fd, FS_IOC_GETFLAGS, &n->flags) < 0) n->flags = 0;
+  n->bare = st.st_nlink == 1 && flistxattr(fd, NULL, 0) <= 0;
 }
 
-/* Puts the content itself over `temp`; false, and it is where it was. */
-static bool move_content(const struct operation *o, const char *content, int source, int fd, const char *temp) {
-  struct timespec times[2] = {{0, UTIME_OMIT}, timespec_of(o->mtime)};
-  return fchmod(source, o->mode) == 0 && futimens(source, times) == 0 && renameat(AT_FDCWD, content, fd, temp) == 0;
-}
-
-/* Writes a file's temporary. Returns 0 or an errno; then nothing is left. */
-static int write_temp(const struct operation *o, int fd, const char *temp) {
-  struct timespec times[2] = {{0, UTIME_OMIT}, timespec_of(o->mtime)};
-  int source = -1, error = 0;
-  char *path = NULL;
-  if (o->content) {
-    struct stat st;
-    path = text_of(o->data);
-    source = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (source < 0) error = errno;
-    else if (fstat(source, &st) < 0) error = errno;
-    else if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != o->size) error = EBADMSG;
-    if (error || (o->content == 2 && link_content(o, path, source, fd, temp))) {
-      if (source >= 0) close(source);
-      free(path);
-      return error;
-    }
-  } else if (o->data.n != o->size) {
-    return EBADMSG;
-  }
+/* Finds out what a new file in the folder is of itself: of whom, and what it has of the folder's. Once, as a name that
+ * is made and removed again costs as much as all the rest. */
+static void try_folder(struct touched *t, int source, int fd, const char *temp) {
   int to = openat(fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (to < 0) {
-    error = errno;
-  } else {
-    /* A clone takes no time either, and the content stays. */
-    bool cloned = o->content == 3 && ioctl(to, FICLONE, source) == 0;
-    bool moved = o->content == 3 && !cloned && (o->mode & 0400) && is_alike(source, to) && move_content(o, path, source, fd, temp);
-    if (!moved) {
-      int done = 0;
-      if (!cloned) done = source >= 0 ? copy_content(source, to, (off_t)o->size) : write_all(to, o->data.at, o->data.n, 0);
-      if (done < 0 || fchmod(to, o->mode) < 0 || futimens(to, times) < 0) error = errno;
-    }
-    if (close(to) < 0 && !error) error = errno;
-    if (error) unlinkat(fd, temp, 0);
-  }
+  if (to < 0) return;
+  nature_of(to, &t->made);
+  t->tried = true;
+  /* A clone takes no time either, and the content stays. */
+  if (ioctl(to, FICLONE, source) == 0) t->made.bare = false;
+  close(to);
+  unlinkat(fd, temp, 0);
+}
+
+/* Puts the content itself at `temp`, if a new file in that folder would be just like it; false, and nothing is there. */
+static bool move_content(struct touched *t, const struct operation *o, const char *content, int source, int fd,
+                         const char *temp) {
+  struct timespec times[2] = {{0, UTIME_OMIT}, timespec_of(o->mtime)};
+  struct nature its, *made = &t->made;
+  struct stat st, moved;
+  if (!t->tried) try_folder(t, source, fd, temp);
+  nature_of(source, &its);
+  if (!(o->mode & 0400) || !its.bare || !made->bare || its.dev != made->dev) return false;
+  if (its.uid != made->uid || its.gid != made->gid || its.flags != made->flags) return false;
+  if (fchmod(source, o->mode) < 0 || futimens(source, times) < 0 || fstat(source, &st) < 0) return false;
+  if (renameat(AT_FDCWD, content, fd, temp) < 0) return false;
+  if (fstatat(fd, temp, &moved, AT_SYMLINK_NOFOLLOW) == 0 && moved.st_ino == st.st_ino) return true;
+  /* The name had become another file's meanwhile. */
+  unlinkat(fd, temp, 0);
+  return false;
+}
+
+/* Opens the content that is to become a file. Returns 0 or an errno. */
+static int open_content(const struct operation *o, const char *content, int *source) {
+  struct stat st;
+  int fd = open(content, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK), error = 0;
+  if (fd < 0) return errno;
+  if (fstat(fd, &st) < 0) error = errno;
+  else if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != o->size) error = EBADMSG;
+  if (error) close(fd);
+  else *source = fd;
+  return error;
+}
+
+/* Makes a file at `temp` with what is in `source`, or else in the operation. Returns 0 or an errno; then nothing is left. */
+static int make_file(const struct operation *o, int source, int fd, const char *temp) {
+  struct timespec times[2] = {{0, UTIME_OMIT}, timespec_of(o->mtime)};
+  int to = openat(fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), done = 0, error = 0;
+  if (to < 0) return errno;
+  if (source < 0) done = write_all(to, o->data.at, o->data.n, 0);
+  else if (o->content != 3 || ioctl(to, FICLONE, source) < 0) done = copy_content(source, to, (off_t)o->size);
+  if (done < 0 || fchmod(to, o->mode) < 0 || futimens(to, times) < 0) error = errno;
+  if (close(to) < 0 && !error) error = errno;
+  if (error) unlinkat(fd, temp, 0);
+  return error;
+}
+
+/* Writes a file's temporary in the folder `t`, which is open as `fd`. Returns 0 or an errno; then nothing is left. */
+static int write_temp(struct touched *t, const struct operation *o, int fd, const char *temp) {
+  if (!o->content) return o->data.n == o->size ? make_file(o, -1, fd, temp) : EBADMSG;
+  char *path = text_of(o->data);
+  int source = -1, error = open_content(o, path, &source);
+  bool there = !error && ((o->content == 2 && link_content(o, path, source, fd, temp)) ||
+                          (o->content == 3 && move_content(t, o, path, source, fd, temp)));
+  if (!error && !there) error = make_file(o, source, fd, temp);
   if (source >= 0) close(source);
   free(path);
   return error;

@@ -7,11 +7,21 @@
 
 #include "base.h"
 
+/* What a file is besides its name, content, mode and times; `bare`: one name, no lists of access rights, labels and the like. */
+struct nature {
+  dev_t dev;
+  uid_t uid;
+  gid_t gid;
+  int flags;
+  bool bare;
+};
 /* A folder in which something was made or removed: its mtime goes back to what it was. */
 struct touched {
   char *path;
   struct stat st;
   bool opened, settled;
+  bool tried;         /* `made` is known */
+  struct nature made; /* of a new file in it; not bare where a content is better cloned than moved */
 };
 /* What would have come below `from`, which is no folder here, is kept below `to`. */
 struct diverted {
@@ -142,15 +152,15 @@ static struct touched *find_touched(struct applying *a, const char *path, bool m
 }
 
 /* Before the first change in a folder: remembers its times, and lets us write in it for a while. */
-static void touch(struct applying *a, const char *path, int fd) {
-  struct stat st;
-  if (fstat(fd, &st) < 0) return;
+static struct touched *touch(struct applying *a, const char *path, int fd) {
   struct touched *t = find_touched(a, path, true);
-  if (t->st.st_ino == st.st_ino && t->st.st_dev == st.st_dev) return;
+  struct stat st;
+  if (fstat(fd, &st) < 0 || (t->st.st_ino == st.st_ino && t->st.st_dev == st.st_dev)) return t;
   t->st = st;
-  t->settled = false;
+  t->settled = t->tried = false;
   t->opened = (st.st_mode & 0300) != 0300 && geteuid() != 0;
   if (t->opened) set_by_fd(fd, (st.st_mode & 07777) | 0700, ns(st.st_mtim));
+  return t;
 }
 
 static void close_parent(struct applying *a) {

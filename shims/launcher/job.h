@@ -19,6 +19,7 @@
 #include "ask.h"
 #include "daemon.h"
 #include "input.h"
+#include "locks.h"
 #include "output.h"
 
 /* A link says something every 2 s: one that is silent for so long is given up. (Tests shorten both.) */
@@ -80,7 +81,7 @@ static void job_release(void) {
 
 /* In launcher.c: asks the front once more, after a link that started nothing; and runs here without asking anybody. */
 static _Noreturn void ask_again(void);
-static _Noreturn void run_unleased(struct wire *front);
+static _Noreturn void run_unleased(struct wire *front, const char *why);
 
 /* Before `started` only: the link is closed first, so that nothing starts there any more. */
 static _Noreturn void job_run_here(void) {
@@ -107,7 +108,7 @@ static _Noreturn void job_unlinked(void) {
     job_goes_elsewhere();
   }
   job_release();
-  run_unleased(NULL);
+  run_unleased(NULL, "the daemon lost the worker twice");
 }
 
 static _Noreturn void job_lost(struct rch_bytes why) {
@@ -175,6 +176,7 @@ static void signals_take(void) {
   }
   blocked = taken;
   sigaddset(&blocked, SIGPIPE);
+  sigaddset(&blocked, SIGXFSZ);
   sigprocmask(SIG_BLOCK, &blocked, NULL);
   job.signals = high_fd(signalfd(-1, &taken, SFD_NONBLOCK | SFD_CLOEXEC));
 }
@@ -316,20 +318,6 @@ static bool job_running_frame(const struct frame *frame) {
     default:
       return false;
   }
-}
-
-/*
- * Opens a file to be locked: missing, it is made, with its folder where the grandparent exists. -1: there is nothing
- * to hold (no such place, a read-only one).
- */
-static int open_lock(const char *path) {
-  char folder[PATH_MAX];
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (fd < 0 && errno == ENOENT && strlen(path) < sizeof folder) {
-    strcpy(folder, path);
-    if (cut_last(folder) && mkdir(folder, 0777) == 0) fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  }
-  return high_fd(fd);
 }
 
 /* Holds all locks of a list beside those held; false when one is busy: the tool itself shall say so, here. */

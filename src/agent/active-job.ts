@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, messageOf, never, type Result } from '../base/result.ts';
 import type { AgentMessage } from '../protocol/agent.ts';
-import type { RefusalKind } from '../protocol/jobs.ts';
+import { MOST_SPECIALS, type JobUsage, type RefusalKind } from '../protocol/jobs.ts';
 import type { RunMessage } from '../protocol/run.ts';
 import { EndKind } from '../protocol/shim.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
@@ -209,6 +209,7 @@ export class ActiveJob {
     const lease = await this.#takeSlots();
     if (lease === undefined)
       return { kind: 'busy', reason: `${this.#needs.slots.used} slots are in use here` };
+    await this.#closeFolders();
     if (this.#over) {
       this.#needs.slots.give(lease);
       return gone;
@@ -218,6 +219,12 @@ export class ActiveJob {
     this.#advance({ type: 'admitted' });
     this.#start(sandbox, lease);
     return undefined;
+  }
+
+  /** Not under the eyes of jobs beside it, whose results may still be on their way. */
+  async #closeFolders(): Promise<void> {
+    for (const { root } of this.plan.roots)
+      if (root.turns.holders === 1) await root.inOrder(() => root.closeFolders());
   }
 
   /** Given up while it waited. */
@@ -409,7 +416,8 @@ export class ActiveJob {
     }
     const { tail } = this.streams;
     const usage = usageOf(this.plan, { started, end, tail, tooMuch: this.#left.tooMuch });
-    const json = Buffer.from(JSON.stringify(usage));
+    const specials = this.results.flatMap((result) => result.specials).slice(0, MOST_SPECIALS);
+    const json = Buffer.from(JSON.stringify({ ...usage, specials } satisfies JobUsage));
     this.#send({ type: 'ended', job, kind: end.kind, value: end.value, json });
   }
 

@@ -11,7 +11,7 @@ import { FsHelper } from '../tree/fs-helper.ts';
 import { Hasher } from '../tree/hash.ts';
 import { Store } from '../tree/store.ts';
 import { benchmark } from './benchmark.ts';
-import { collect, type Collected, heldBytes } from './collect.ts';
+import { asked, boundOf, collect, type Collected, heldBytes, pressed, usually } from './collect.ts';
 import { Contents } from './contents.ts';
 import { emptyTrash, sweepFolder, type AgentFolder } from './folder.ts';
 import { Jobs, type JobsNeeds } from './jobs.ts';
@@ -132,7 +132,7 @@ export class Agent {
     past.left(await sweepOrphans(needs.folder, needs.log));
     await emptyTrash(needs.folder);
     await sweepFolder(needs.folder);
-    const hasher = new Hasher();
+    const hasher = new Hasher({ own: true });
     const store = await Store.open({ folder: needs.folder.store, hasher });
     if (!store.ok) return store;
     const agent = new Agent(needs, store.value, hasher, past);
@@ -285,23 +285,33 @@ export class Agent {
   async collect(bytes: number): Promise<Collected> {
     await this.#collecting;
     const limit = bytes === 0 ? this.#limit() : bytes;
-    return collect(limit, true, this.#collectNeeds());
+    return collect(limit, asked, this.#collectNeeds());
   }
 
-  /** Collects in the background once the bound is exceeded. */
+  /** Collects in the background once the bound is exceeded, or the disk gets short. */
   maybeCollect(): void {
-    const limit = this.#limit();
-    if (this.#collecting !== undefined || heldBytes(this.#collectNeeds()) <= limit) return;
-    this.#collecting = collect(limit, false, this.#collectNeeds())
-      .then(({ contents, trees, results, held }) => {
-        this.log(`collected ${contents + trees + results} bytes, ${held} are held`);
-      })
+    this.#collecting ??= this.#collectOverflow()
       .catch((thrown: unknown) => {
         this.log(`collecting: ${String(thrown)}`);
       })
       .finally(() => {
         this.#collecting = undefined;
       });
+  }
+
+  async #collectOverflow(): Promise<void> {
+    // What went aside is on its way out.
+    await this.#tidying;
+    const free = await diskFreeOf(this.#needs.folder.path);
+    const before = heldBytes(this.#collectNeeds());
+    const limit = boundOf(this.#limit(), before, free);
+    if (before <= limit) return;
+    const safe = free < LEAST_DISK ? pressed : usually;
+    const { contents, trees, results, held } = await collect(limit, safe, this.#collectNeeds());
+    const freed = contents + trees + results;
+    if (freed === 0) return;
+    this.log(`collected ${freed} bytes, ${held} are held`);
+    await this.#tellState();
   }
 
   /** Ends all jobs and connections. */
@@ -353,6 +363,7 @@ export class Agent {
     }
     const free = await diskFreeOf(this.#needs.folder.path);
     if (Math.abs(free - this.#diskFree) > DISK_MOVED * this.#diskFree) await this.#tellState();
+    this.maybeCollect();
   }
 
   #tellVitals(session: Session): void {

@@ -100,8 +100,9 @@ async function sendWay(content: Content, way: Way, by: OutNeeds): Promise<Result
   const read =
     end === offset
       ? ok(await give({ kind: 'bytes', data: Buffer.alloc(0) }))
-      : await readParts({ path: content.path, start: offset, size: end, piece, data }, (part) =>
-          giveAll(stretches.push(part)),
+      : await readParts(
+          { path: content.path, own: true, start: offset, size: end, piece, data },
+          (part) => giveAll(stretches.push(part)),
         );
   if (!read.ok) return read;
   return read.value && (await giveAll(stretches.flush()))

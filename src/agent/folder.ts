@@ -12,11 +12,18 @@
  * log/           agent.log
  * ```
  */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { chmod, lstat, readdir, rm } from 'node:fs/promises';
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { fail, messageOf, ok, type Result } from '../base/result.ts';
+
+const execute = promisify(execFile);
+
+/** Names that are removed by one process. */
+const MOST_REMOVED = 1000;
 
 export type AgentFolder = {
   readonly path: string;
@@ -98,8 +105,14 @@ async function empty(path: string): Promise<void> {
   }
 }
 
-/** Finishes removals that an earlier agent began. */
+/** Removes what went aside, also before an earlier agent ended. */
 export async function emptyTrash(folder: AgentFolder): Promise<void> {
+  const names = readdirSync(folder.trash);
+  // Whole build folders: rm(1) needs a third of the time for them, and none of this process.
+  for (let at = 0; at < names.length; at += MOST_REMOVED)
+    await execute('/bin/rm', ['-rf', '--', ...names.slice(at, at + MOST_REMOVED)], {
+      cwd: folder.trash,
+    }).catch(() => undefined);
   for (const name of readdirSync(folder.trash)) await empty(join(folder.trash, name));
 }
 

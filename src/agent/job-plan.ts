@@ -1,5 +1,6 @@
 /** Checks what a link wants run against what is here, before anything is done for it. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { posix } from 'node:path';
 import { ok, type Failure, type Result } from '../base/result.ts';
 import { RootPolicy, type AgentMessage } from '../protocol/agent.ts';
 import { jobSpec, type JobSpec, type RefusalKind } from '../protocol/jobs.ts';
@@ -132,9 +133,45 @@ export function hasProgram(plan: JobPlan, path: RawPath): boolean {
 
 /** Whether the job sees something at the absolute `path`, in a root or of this machine. */
 export function isVisible(plan: JobPlan, path: RawPath): boolean {
-  if (rootAt(plan, path) !== undefined) return true;
+  const root = rootAt(plan, path);
+  // Of a root that is only read, some parts alone may have been carried; a project is here as its owner has it.
+  if (root !== undefined)
+    return !root.readOnly || root.root.agreed.has(path.slice(root.path.length + 1));
   if ([...plan.spec.hide, '/tmp', '/var/tmp'].some((folder) => isBelow(path, folder))) return false;
   return existsSync(Buffer.from(path, 'latin1'));
+}
+
+/** As many symlinks as Linux follows (path_resolution(7)). */
+const MOST_LINKS = 40;
+
+/** Where a symlink in a root of the job leads; undefined for what is none. */
+function leadsTo(plan: JobPlan, path: RawPath): RawPath | undefined {
+  const root = rootAt(plan, path);
+  const entry = root?.root.agreed.get(path.slice(root.path.length + 1));
+  if (entry?.kind !== 'symlink') return undefined;
+  return entry.target.startsWith('/') ? entry.target : `${posix.dirname(path)}/${entry.target}`;
+}
+
+/** An absolute path without `.` and `..`; where a `..` stands behind a symlink, it leads up from where that leads. */
+export function resolvedIn(plan: JobPlan, path: RawPath): RawPath {
+  let links = 0;
+  const parts = path.split('/').reverse();
+  let at = '';
+  for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') {
+      at += `/${part}`;
+      continue;
+    }
+    const target = links < MOST_LINKS ? leadsTo(plan, at) : undefined;
+    if (target === undefined) at = at.slice(0, Math.max(0, at.lastIndexOf('/')));
+    else {
+      links += 1;
+      parts.push('..', ...target.split('/').reverse());
+      at = '';
+    }
+  }
+  return at === '' ? '/' : at;
 }
 
 /** The value of a variable in `NAME=value` bytes, latin1. */

@@ -3,8 +3,8 @@
  * empties caches, purges old files, mends a file system); a job that ran in such a tree would return what they did.
  */
 import { RootPolicy } from '../protocol/agent.ts';
-import { sameEntry } from '../tree/diff.ts';
-import type { Entry, Manifest, RawPath } from '../tree/manifest.ts';
+import { beneath, sameEntry } from '../tree/diff.ts';
+import type { Manifest, RawPath } from '../tree/manifest.ts';
 import { shown } from '../tree/paths.ts';
 import type { ActiveJob } from './active-job.ts';
 import { isBelow, within } from './caches.ts';
@@ -61,7 +61,8 @@ async function damageOf(root: Root, { roots }: Beside): Promise<string | undefin
   const snapshot = await root.tree.refresh({ patient: true, quiet });
   if (!snapshot.ok) return snapshot.failure.reason;
   const { agreed } = root;
-  const { manifest } = snapshot.value;
+  const { manifest, refused } = snapshot.value;
+  await root.clear(refused);
   const covered = coveredIn(root, roots);
   const change = diffOnce(agreed, manifest).find(({ op, path }) => {
     if (op === 'gone') return true;
@@ -70,12 +71,6 @@ async function damageOf(root: Root, { roots }: Beside): Promise<string | undefin
     return root.policy !== RootPolicy.readOnly || !sameBeneath(agreed, manifest, path);
   });
   return change === undefined ? undefined : `${shown(change.path)} was changed by somebody else`;
-}
-
-/** What a name stands for: of a file with several, the file. */
-function beneath(manifest: Manifest, path: RawPath): Entry | undefined {
-  const entry = manifest.get(path);
-  return entry?.kind === 'hardlink' ? manifest.get(entry.to) : entry;
 }
 
 /** Files of a read-only root may be the store's own: equal ones are then names of one. */

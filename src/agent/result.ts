@@ -2,16 +2,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fail, ok, type Result } from '../base/result.ts';
 import { applyChanges, diff, sameEntry } from '../tree/diff.ts';
+import type { Special } from '../protocol/jobs.ts';
 import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Change, Entry, Hash, Manifest, RawPath } from '../tree/manifest.ts';
 import { packChanges } from '../tree/packed.ts';
 import { absolute, shown } from '../tree/paths.ts';
-import type { StampRule } from '../tree/stamps.ts';
+import { stamp, type StampRule } from '../tree/stamps.ts';
 import type { Snapshot } from '../tree/tree.ts';
 import type { Content } from './blobs-out.ts';
 import { isBelow, isBelowAny } from './caches.ts';
 import { COARSE_CLOCK } from './clock.ts';
 import type { Root } from './root.ts';
+import { removeSpecials, specialsSince } from './specials.ts';
 import { stampTree } from './stamping.ts';
 import { filesWrittenBelow } from './writers.ts';
 
@@ -23,6 +25,7 @@ export type RootResult = {
   readonly changes: readonly Change[];
   /** The changes as they travel. */
   readonly parts: readonly Buffer[];
+  readonly specials: readonly Special[];
   readonly doubts: number;
   settled: boolean;
 };
@@ -119,6 +122,22 @@ async function standsStill(changes: readonly Change[], of: Collecting): Promise<
   return ok(undefined);
 }
 
+/**
+ * The FIFOs and sockets that the run left; none stays in the tree. Beside other jobs nobody knows whose they are, or whether
+ * they are in use.
+ */
+async function takeSpecials({ refused }: Snapshot, of: Collecting): Promise<Special[]> {
+  if (!of.alone || refused.length === 0) return [];
+  const { helper } = of;
+  const { key, treePath } = of.root;
+  const made = await specialsSince(of.from, refused, { helper, root: treePath });
+  await removeSpecials(helper, treePath, refused);
+  const rule = shiftRule(of);
+  return made
+    .filter(({ path }) => !isBelowAny(path, of.caches) && !isBelowAny(path, of.covered))
+    .map((each) => ({ ...each, root: key, mtime: stamp(each.mtime, rule).toString() }));
+}
+
 /** Scans the root after a run. */
 export async function collectResult(of: Collecting): Promise<Result<RootResult>> {
   const { doubts, tree } = of.root;
@@ -148,6 +167,7 @@ export async function collectResult(of: Collecting): Promise<Result<RootResult>>
     till: of.till + of.shift,
     changes,
     parts: packChanges(changes),
+    specials: await takeSpecials(snapshot.value, of),
     doubts,
     settled: false,
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { FsHelper } from '../tree/fs-helper.ts';
 import type { Hasher } from '../tree/hash.ts';
 import type { Change, Manifest, RawPath } from '../tree/manifest.ts';
-import { Tree } from '../tree/tree.ts';
+import { type Snapshot, Tree } from '../tree/tree.ts';
 import {
   appendChanges,
   newMeta,
@@ -14,6 +14,7 @@ import {
   writeManifest,
   writeMeta,
 } from './root-files.ts';
+import { removeSpecials } from './specials.ts';
 import { Turns } from './turns.ts';
 
 export type RootTools = { readonly helper: FsHelper; readonly hasher: Hasher };
@@ -130,8 +131,19 @@ export class Root {
       root: this.treePath,
       cacheFile: join(this.folder, 'stats'),
       skip: this.#meta.caches,
+      own: true,
     });
     return this.#tree;
+  }
+
+  /** Removes what no manifest knows of, and a scan found (Snapshot.refused). */
+  clear(refused: Snapshot['refused']): Promise<void> {
+    return removeSpecials(this.#tools.helper, this.treePath, refused);
+  }
+
+  /** In the tree's turn, before a tool comes to it: folders that were opened for a look are as they were left again. */
+  async closeFolders(): Promise<void> {
+    await this.#tree?.closeFolders();
   }
 
   /** Makes anew what somebody else may have removed of it; true where they did. Not for a tree at its own path. */
@@ -228,6 +240,8 @@ export class Root {
     const tree = this.#tree;
     this.#agreed = undefined;
     this.#tree = undefined;
+    // By the next one nobody knows any more that they were opened.
+    await tree?.closeFolders();
     await tree?.close();
   }
 

@@ -1,11 +1,12 @@
 /** The streams of one job between `rch-run` and whoever listens: what the launcher has not acknowledged is kept. */
+import { Tail } from '../base/tail.ts';
 import type { AgentMessage } from '../protocol/agent.ts';
 import type { RunMessage } from '../protocol/run.ts';
 import { OutStream } from '../protocol/shim.ts';
 import { Output } from './output.ts';
 import type { Listener } from './owner.ts';
 
-/** Bytes of the end of stderr (or the terminal) that are kept to learn from. */
+/** Bytes of the end of each stream that are kept to learn from. */
 const TAIL_BYTES = 8 * 1024;
 
 type FromLink = Extract<
@@ -45,16 +46,23 @@ export class Streams {
   #signals = 0;
   #modes: Buffer | undefined;
   #stopped: number | undefined;
-  #tail = Buffer.alloc(0);
+  /** In the order in which they are read: what is said on stderr or the terminal counts as the last. */
+  readonly #tails = new Map<number, Tail>([
+    [OutStream.stdout, new Tail(TAIL_BYTES)],
+    [OutStream.stderr, new Tail(TAIL_BYTES)],
+    [OutStream.terminal, new Tail(TAIL_BYTES)],
+  ]);
 
   constructor(job: Buffer, toRun: (message: RunMessage) => void) {
     this.#job = job;
     this.#toRun = toRun;
   }
 
-  /** The end of what the tool said on stderr or its terminal, latin1. */
+  /** The ends of what the tool said, latin1: test frameworks complain on stdout, and stderr may be the same pipe. */
   get tail(): string {
-    return this.#tail.toString('latin1');
+    return [...this.#tails.values()]
+      .map((tail) => tail.since(0).data.toString('latin1'))
+      .join('\n');
   }
 
   /** Everything goes there from now on. */
@@ -143,8 +151,7 @@ export class Streams {
   #out(stream: number, data: Buffer): void {
     const output = this.#outputs.get(stream);
     if (output === undefined) return;
-    if (stream !== OutStream.stdout)
-      this.#tail = Buffer.concat([this.#tail, data]).subarray(-TAIL_BYTES);
+    this.#tails.get(stream)?.add(data);
     const piece = output.add(data);
     this.#send({ type: 'out', job: this.#job, stream, ...piece });
   }

@@ -129,6 +129,7 @@ async function actualOf(root: Root, helper: FsHelper): Promise<Result<Manifest, 
   const snapshot = await root.tree.refresh();
   if (!snapshot.ok) return refused('internal', snapshot.failure);
   const { manifest, leftovers } = snapshot.value;
+  await root.clear(snapshot.value.refused);
   await removeLeftovers(helper, root.treePath, leftovers);
   return ok(manifest);
 }
@@ -334,6 +335,7 @@ async function place(
       return ok({ type: 'mismatch', at: 0n, reason: refusal.reason });
     return { ok: false, failure: refusal };
   }
+  for (const { path } of plan.changes) tree.replaced(path);
   for (const { path, entry, identity } of placed.value.placed) tree.adopt(path, entry, identity);
   root.dropCaches(plan.ended);
   if (request.whole) root.replace(to, plan.manifest, doubts);

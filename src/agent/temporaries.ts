@@ -93,7 +93,7 @@ export async function collectTemporaries(
     const mounts = mountsIn(needs.plan, path);
     const skip = [...mounts, ...recordsIn(needs.plan, path)];
     if (isUntouched(root, skip)) continue;
-    const tree = Tree.open({ helper: needs.helper, hasher: needs.hasher, root, skip });
+    const tree = Tree.open({ helper: needs.helper, hasher: needs.hasher, root, skip, own: true });
     const snapshot = await tree.refresh();
     await tree.close();
     if (!snapshot.ok) continue;

@@ -49,15 +49,15 @@ export function layoutFor(environment: Environment, home?: string): Layout {
   };
 }
 
-/** What the installer remembered in `lib`, or undefined when the program does not run from an installation. */
-function remembered(lib: string): { config: string; state: string; cache: string } | undefined {
-  let text: string;
+type Remembered = Pick<Layout, 'config' | 'state' | 'cache'>;
+
+function rememberedIn(text: string): Remembered | undefined {
+  let value: unknown;
   try {
-    text = readFileSync(join(lib, 'layout.json'), 'utf8');
+    value = JSON.parse(text);
   } catch {
     return undefined;
   }
-  const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null) return undefined;
   if (!('config' in value) || !('state' in value) || !('cache' in value)) return undefined;
   const { config, state, cache } = value;
@@ -67,8 +67,25 @@ function remembered(lib: string): { config: string; state: string; cache: string
 }
 
 /**
+ * What the installer remembered in `lib`, or undefined when the program does not run from an installation. Throws for
+ * a file that makes no sense: other folders than those of the install would be taken for empty ones.
+ */
+function remembered(lib: string): Remembered | undefined {
+  const file = join(lib, 'layout.json');
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+  const known = rememberedIn(text);
+  if (known === undefined) throw new Error(`${file} is damaged: install rch again (./install.sh)`);
+  return known;
+}
+
+/**
  * The layout of the program that runs: that of its installation, else (run from a build) that of the
- * environment. A variable XDG_*_HOME that is set wins over what the installer remembered.
+ * environment. A variable XDG_*_HOME that is set wins over what the installer remembered. Throws where that is damaged.
  */
 export function layoutOf(environment: Environment, moduleUrl: string): Layout {
   const lib = dirname(fileURLToPath(moduleUrl));

@@ -66,3 +66,13 @@ export function watcherOf(pid: number, ppid: number): string | undefined {
   const parent = readOr(`/proc/${ppid}/comm`).trim();
   return parent === 'perf' ? parent : undefined;
 }
+
+/** O_CLOEXEC as /proc writes flags, in octal (proc_pid_fdinfo(5)). */
+const CLOSED_ON_EXEC = 0o2000000;
+
+/** Whether what the process runs would find that descriptor open. */
+export function inheritable(pid: number, descriptor: string): boolean {
+  if (!/^\d+$/.test(descriptor)) return false;
+  const flags = /^flags:\s*(\d+)$/m.exec(readOr(`/proc/${pid}/fdinfo/${descriptor}`))?.[1];
+  return flags !== undefined && (Number.parseInt(flags, 8) & CLOSED_ON_EXEC) === 0;
+}

@@ -8,7 +8,8 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { fail, type Result } from '../base/result.ts';
+import { fail, messageOf, type Result } from '../base/result.ts';
+import { loadConfig } from '../config/load.ts';
 import { LineFilter, type Filter } from './line-filter.ts';
 import type { Context } from './report.ts';
 
@@ -86,27 +87,55 @@ function forwarding(
   });
 }
 
+/** A worker that the command line names and nobody knows. */
+function unknownWorker({ layout, env }: Context, asked: ExecOptions['asked']): string | undefined {
+  const named = [asked['RCH_WORKER'] ?? '', ...(asked['RCH_WORKERS'] ?? '').split(',')];
+  const config = loadConfig(layout, env);
+  // A configuration that cannot be read keeps the command here, and says so.
+  if (!config.ok) return undefined;
+  const known = new Set(config.value.config.workers.map(({ id }) => id));
+  return named.map((each) => each.trim()).find((each) => each !== '' && !known.has(each));
+}
+
+/** As shells end, and say it. `why`: ENOENT, or words. */
+function notRun(program: string, why: string): Result<never> {
+  const missing = why === 'ENOENT';
+  process.exitCode = missing ? NOT_FOUND : NOT_EXECUTABLE;
+  return missing
+    ? fail(`${program}: command not found`, 'give a program that is on PATH, or its path')
+    : fail(`${program}: ${why}`);
+}
+
 /** Comes back only when the command could not be run. */
 export async function exec(
-  { layout, env }: Context,
+  context: Context,
   argv: readonly string[],
   options: ExecOptions,
 ): Promise<Result<never>> {
+  const { layout, env } = context;
   const [program, ...rest] = argv;
   if (program === undefined) return fail('there is no command to run', 'rch exec -- make -j8');
+  const unknown = unknownWorker(context, options.asked);
+  if (unknown !== undefined) return fail(`there is no worker ${unknown}`, 'rch workers list');
   const PATH = `${layout.shims}:${env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'}`;
   const workers = options.prefix ? new WorkerFile() : undefined;
   const told = workers === undefined ? {} : { RCH_WORKER_FILE: workers.file };
   const alters = options.prefix || options.filter !== 'all';
   const stdio: StdioOptions = alters ? ['inherit', 'pipe', 'pipe'] : 'inherit';
-  const child = spawn(program, rest, { stdio, env: { ...options.asked, ...env, ...told, PATH } });
+  if (program === '') return notRun("''", 'ENOENT');
+  let child: ChildProcess;
+  try {
+    child = spawn(program, rest, { stdio, env: { ...options.asked, ...env, ...told, PATH } });
+  } catch (thrown) {
+    // What is not told as an event: arguments that are too long for execve(2).
+    return notRun(program, messageOf(thrown));
+  }
   const written = Promise.all(forwarding(child, options.filter, workers));
   for (const signal of passed) process.on(signal, () => child.kill(signal));
   for (const signal of shared) process.on(signal, () => undefined);
   return new Promise((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
-      process.exitCode = error.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE;
-      resolve(fail(`${program}: ${error.code === 'ENOENT' ? 'command not found' : error.message}`));
+      resolve(notRun(program, error.code === 'ENOENT' ? error.code : error.message));
     });
     child.once('exit', (code, signal) => {
       void written.then(() => {

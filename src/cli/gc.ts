@@ -3,6 +3,7 @@ import { ok } from '../base/result.ts';
 import { ensureDaemon } from '../client/daemon-process.ts';
 import type { Collected } from '../protocol/ipc.ts';
 import { size } from './render/text.ts';
+import { cutOff } from './workers/cut-off.ts';
 import { exitCodes, type Context, type Outcome } from './report.ts';
 
 type Row = Collected & { worker: string; freed: number; error: string };
@@ -22,6 +23,8 @@ export async function collect(
     const known = await client.value.call('workers', {}, { timeoutMs: 10_000 });
     if (!known.ok) return known;
     const connected = known.value.filter((each) => each.state === 'connected');
+    const cut = worker === undefined ? undefined : cutOff(worker, known.value);
+    if (cut !== undefined) return cut;
     const ids = worker === undefined ? connected.map((each) => each.id) : [worker];
     const rows: Row[] = [];
     for (const id of ids) {

@@ -6,7 +6,7 @@ import { ensureDaemon } from '../client/daemon-process.ts';
 import type { ParamsOf } from '../protocol/methods.ts';
 import { historyText } from './render/history.ts';
 import { timelineText } from './render/timeline.ts';
-import type { Context, Outcome } from './report.ts';
+import { misused, type Context, type Outcome } from './report.ts';
 
 export type HistoryWishes = {
   readonly n: number;
@@ -18,22 +18,19 @@ export type HistoryWishes = {
   readonly failed: boolean;
 };
 
+const SINCE = 'rch history --since 2h, or --since 2026-11-23';
+
 const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 } as const;
 
 /** `30m`, `2h`, `3d`, or a date as ISO 8601 has it; a day without a time is one of here. ISO 8601 comes out. */
 export function sinceOf(text: string, now: Date): Result<string> {
   const back = /^(\d+(?:\.\d+)?)([smhdw])$/.exec(text);
-  if (back !== null) {
-    const unit = back[2] as keyof typeof unitMs;
-    return ok(new Date(now.getTime() - Number(back[1]) * unitMs[unit]).toISOString());
-  }
   const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text;
-  const at = /^\d{4}-\d{2}-\d{2}T/.test(day) ? Date.parse(day) : Number.NaN;
-  if (Number.isNaN(at))
-    return fail(
-      `--since ${text} is neither a time ago nor a date`,
-      'rch history --since 2h, or --since 2026-11-23',
-    );
+  const date = /^\d{4}-\d{2}-\d{2}T/.test(day) ? Date.parse(day) : Number.NaN;
+  const at =
+    back === null ? date : now.getTime() - Number(back[1]) * unitMs[back[2] as keyof typeof unitMs];
+  if (Number.isNaN(new Date(at).getTime()))
+    return fail(`--since ${text} is neither a time ago nor a date`, SINCE);
   return ok(new Date(at).toISOString());
 }
 
@@ -45,7 +42,7 @@ function placeOf(folder: string | undefined): Pick<ParamsOf<'history'>, 'folder'
 
 export async function history({ layout }: Context, wishes: HistoryWishes): Promise<Outcome> {
   const since = wishes.since === undefined ? undefined : sinceOf(wishes.since, new Date());
-  if (since?.ok === false) return since;
+  if (since?.ok === false) return misused(since.failure.reason, SINCE);
   const client = await ensureDaemon(layout, { explicit: false });
   if (!client.ok) return client;
   const { n, slow, failed, folder } = wishes;

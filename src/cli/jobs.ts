@@ -4,7 +4,7 @@ import { ensureDaemon } from '../client/daemon-process.ts';
 import type { JobsReply } from '../protocol/methods.ts';
 import { shortId } from './render/record.ts';
 import { clip, duration, printable, table } from './render/text.ts';
-import type { Context, Look, Outcome } from './report.ts';
+import { misused, type Context, type Look, type Outcome } from './report.ts';
 
 function jobsText({ running, kept }: JobsReply, { width }: Look): string {
   const parts: string[] = [];
@@ -46,6 +46,7 @@ export async function jobs({ layout }: Context): Promise<Outcome> {
 }
 
 export async function fetchJob({ layout }: Context, job: string): Promise<Outcome> {
+  if (job === '') return misused('which job?', 'rch jobs');
   const client = await ensureDaemon(layout);
   if (!client.ok) return client;
   const reply = await client.value.call('fetch', { job });

@@ -43,7 +43,10 @@ async function followFrom(file: string, context: Context, wishes: LogWishes): Pr
 export async function logs(context: Context, wishes: LogWishes): Promise<Outcome> {
   const file = logFileOf(context);
   if (!existsSync(file) && !existsSync(`${file}.1`))
-    return fail(`there is no log yet: ${file}`, 'rch daemon start');
+    return fail(
+      `there is no log yet: ${file}`,
+      'rch daemon start; where it runs: rch doctor daemon',
+    );
   if (wishes.follow) {
     await followFrom(file, context, wishes);
     process.exit(exitCodes.done);

@@ -2,47 +2,33 @@
 import type { Command } from 'commander';
 import { createColors } from 'picocolors';
 import { layoutOf } from '../base/layout.ts';
-import type { Failure } from '../base/result.ts';
+import { printFailure, wantsColor } from './failure.ts';
 import { exitCodes, type Context, type Outcome } from './report.ts';
 
 export type Options = Readonly<Record<string, unknown>>;
 export type Run = (context: Context, options: Options, args: readonly string[]) => Promise<Outcome>;
 
-/** NO_COLOR (no-color.org), FORCE_COLOR, --no-color; else colours on a terminal. `isTTY`: undefined is none. */
-function wantsColor(
-  env: Context['env'],
-  options: Options,
-  { isTTY }: { readonly isTTY?: boolean },
-): boolean {
-  if (options['color'] === false) return false;
-  if ((env['NO_COLOR'] ?? '') !== '') return false;
-  if ((env['FORCE_COLOR'] ?? '') !== '') return env['FORCE_COLOR'] !== '0';
-  // Never undefined: picocolors would then decide, and colours whatever a CI reads.
-  return isTTY === true && env['TERM'] !== 'dumb';
+/** Nothing is cut for a reader that has no columns, nor for a terminal that does not know its own. */
+function widthOf({ isTTY, columns }: NodeJS.WriteStream): number {
+  return isTTY && columns > 0 ? columns : Infinity;
 }
 
 function contextFor(moduleUrl: string, options: Options): Context {
   const json = options['json'] === true;
-  const colors = createColors(!json && wantsColor(process.env, options, process.stdout));
+  const colors = createColors(
+    !json && options['color'] !== false && wantsColor(process.env, process.stdout),
+  );
   return {
     layout: layoutOf(process.env, moduleUrl),
     env: process.env,
     version: process.env['RCH_BUILD_VERSION'] ?? '0.0.0',
     json,
     verbose: options['verbose'] === true,
-    look: { colors, width: process.stdout.isTTY ? process.stdout.columns : 100 },
+    look: { colors, width: widthOf(process.stdout) },
     note: (text) => {
       if (!json && options['quiet'] !== true) process.stderr.write(`${text}\n`);
     },
   };
-}
-
-function printFailure(context: Context, failure: Failure): void {
-  if (context.json) process.stdout.write(`${JSON.stringify({ error: failure }, null, 2)}\n`);
-  const red = createColors(wantsColor(context.env, {}, process.stderr)).red;
-  process.stderr.write(`${red('rch:')} ${failure.reason}\n`);
-  if (failure.next !== undefined && failure.next !== '')
-    process.stderr.write(`     next: ${failure.next}\n`);
 }
 
 /** For -v: what a report of a fault should hold. */
@@ -66,7 +52,7 @@ export function perform(moduleUrl: string, run: Run): (...all: unknown[]) => Pro
     if (context.verbose) printCircumstances(context, begun);
     if (!outcome.ok) {
       printFailure(context, outcome.failure);
-      process.exitCode ??= exitCodes.failed;
+      process.exitCode ??= outcome.failure.exit ?? exitCodes.failed;
       return;
     }
     const { facts, text, exit } = outcome.value;

@@ -1,5 +1,5 @@
 /** `rch config …` and `rch trust`: options and help. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { leaf, type Bind } from './leaf.ts';
 import type { Options } from './perform.ts';
 import type { Asked } from './config/scope.ts';
@@ -7,8 +7,8 @@ import type { Asked } from './config/scope.ts';
 /** Which file is meant. */
 function scoped(command: Command): Command {
   return command
-    .option('--user', 'your own file')
-    .option('--project', "the project's .rch/config.toml")
+    .addOption(new Option('--user', 'your own file').conflicts(['project', 'system']))
+    .addOption(new Option('--project', "the project's .rch/config.toml").conflicts('system'))
     .option('--system', '/etc/rch/config.toml');
 }
 

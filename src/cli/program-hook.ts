@@ -19,7 +19,12 @@ const scopeOf = (options: Options): Scope =>
 function scoped(command: Command): Command {
   return command
     .addOption(agentOption())
-    .option('--project', 'the settings of the project in this folder, not those of the user')
+    .addOption(
+      new Option(
+        '--project',
+        'the settings of the project in this folder, not those of the user',
+      ).conflicts('local'),
+    )
     .option('--local', "the project's settings.local.json, which is yours alone");
 }
 

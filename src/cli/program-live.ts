@@ -1,12 +1,6 @@
 /** `rch top` and `rch dashboard` on the command line. */
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { leaf, wholeNumber, type Bind } from './leaf.ts';
-
-function portNumber(text: string): number {
-  const port = wholeNumber(1)(text);
-  if (port > 65_535) throw new InvalidArgumentError('It must be at most 65535.');
-  return port;
-}
 
 const aboutDashboard = `
 The page is served on 127.0.0.1 alone, to whoever has the link, which holds a key that is made anew each time. It shows
@@ -21,7 +15,11 @@ export function liveCommands(program: Command, bind: Bind): void {
   ).action(bind(async (context) => (await import('./top/top.ts')).top(context)));
   leaf(program, 'dashboard', 'the same as a web page: prints the link')
     .option('--open', 'show it in the browser of this desktop too')
-    .option('--port <number>', 'on this port, if it is not up yet', portNumber, 0)
+    .option(
+      '--port <number>',
+      'on this port, if it is not up yet; by default any that is free',
+      wholeNumber(1, 65_535),
+    )
     .option('--stop', 'end the page')
     .addHelpText('after', aboutDashboard)
     .action(
@@ -29,7 +27,7 @@ export function liveCommands(program: Command, bind: Bind): void {
         (await import('./dashboard.ts')).dashboard(context, {
           open: options['open'] === true,
           stop: options['stop'] === true,
-          port: Number(options['port']),
+          port: Number(options['port'] ?? 0),
         }),
       ),
     );

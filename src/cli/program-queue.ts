@@ -1,6 +1,6 @@
 /** `rch queue` and `rch cancel` on the command line. */
 import type { Command } from 'commander';
-import { fail } from '../base/result.ts';
+import { misused } from './report.ts';
 import { leaf, type Bind } from './leaf.ts';
 
 const queueNotes = `
@@ -22,7 +22,7 @@ export function queueCommands(program: Command, bind: Bind): void {
     .action(
       bind(async (context, options, [job]) => {
         if ((options['all'] === true) === (job !== undefined))
-          return fail('name one job, or say --all', 'rch queue; rch status --jobs');
+          return misused('name one job, or say --all', 'rch queue; rch status --jobs');
         return (await import('./queue.ts')).cancel(context, job);
       }),
     );

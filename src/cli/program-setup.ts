@@ -1,6 +1,6 @@
 /** `rch workers discover|probe|setup|sync`: options and help. */
 import type { Command } from 'commander';
-import { leaf, type Bind } from './leaf.ts';
+import { leaf, refusing, type Bind } from './leaf.ts';
 
 const listOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : []);
 
@@ -21,7 +21,16 @@ function discoverCommand(workers: Command, bind: Bind): void {
 }
 
 function setupCommand(workers: Command, bind: Bind): void {
-  leaf(workers, 'setup <id>', 'install there what it lacks, by its own package manager')
+  const setup = leaf(
+    workers,
+    'setup <id>',
+    'install there what it lacks, by its own package manager',
+  );
+  refusing(setup, (options) =>
+    options['only'] === true && options['with'] === undefined
+      ? '--only needs --with, which names the tools or packages'
+      : undefined,
+  )
     .option('--with <names>', 'these tools or packages too, separated by commas')
     .option('--only', 'of what builds need, only what --with names')
     .option('--dry-run', 'only show the plan')

@@ -1,7 +1,7 @@
 /** `rch shim …`: options and help. */
 import { Option, type Command } from 'commander';
 import { leaf, type Bind } from './leaf.ts';
-import type { Shell } from './shim/profiles.ts';
+import type { Shell } from './shim/block.ts';
 
 const shellNames = ['bash', 'zsh', 'fish', 'sh'] as const satisfies readonly Shell[];
 

@@ -9,9 +9,9 @@ const text = (value: unknown): string | undefined =>
 function addCommand(workers: Command, bind: Bind): void {
   leaf(workers, 'add [command...]', 'add a worker to workers.toml')
     .requiredOption('--id <name>', 'what to call it here')
-    .option('--host <host>', 'a name, an address, or a Host of your ssh_config')
+    .option('--host <host>', 'a name, an address, or a Host of your ssh_config; USER@HOST is both')
     .option('--user <name>', 'the account there')
-    .option('--port <number>', 'of its sshd', wholeNumber(1))
+    .option('--port <number>', 'of its sshd', wholeNumber(1, 65_535))
     .option('--identity-file <file>', 'the private key to use')
     .option('--slots <count>', 'how many cores to use there; by default all', wholeNumber(1))
     .option('--priority <number>', 'higher is preferred', wholeNumber(0))

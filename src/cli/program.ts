@@ -2,11 +2,12 @@
 import { Command, Option } from 'commander';
 import { requestVariables } from '../config/request.ts';
 import { addExamples } from './examples.ts';
-import { common, leaf, wholeNumber, type Bind } from './leaf.ts';
+import { common, leaf, refusing, wholeNumber, type Bind } from './leaf.ts';
 import { filters } from './line-filter.ts';
 import { perform, type Options } from './perform.ts';
 import { configCommands } from './program-config.ts';
 import { doctorCommand } from './program-doctor.ts';
+import { helpCommands, hintAtMeant } from './misspelled.ts';
 import { helpingCommands } from './program-help.ts';
 import { liveCommands } from './program-live.ts';
 import { workersCommands } from './program-workers.ts';
@@ -95,14 +96,16 @@ function doingCommands(program: Command, bind: Bind): void {
         .default('all'),
     )
     .option('--prefix', 'begin each line with the worker that its command runs on, or [local]')
-    .option('--worker <id>', 'on that worker or here')
+    .addOption(new Option('--worker <id>', 'on that worker or here').conflicts('workers'))
     .option('--workers <ids>', 'on one of these (A,B) or here')
-    .option('--force-remote', 'skip the weighing of cost')
+    .addOption(new Option('--force-remote', 'skip the weighing of cost').conflicts('localOnly'))
     .option('--local-only', 'here, but counted among the heavy builds of this machine')
     .option('--dry-run', 'show what would happen, and run here')
-    .option('--compression <level>', 'zstd level of what is sent, 1 to 19', wholeNumber(1))
+    .option('--compression <level>', 'zstd level of what is sent, 1 to 19', wholeNumber(1, 19))
     .option('--no-cache', 'read every file anew')
-    .option('--notice <when>', 'auto, never or always')
+    .addOption(
+      new Option('--notice <when>', 'of what was done').choices(['auto', 'never', 'always']),
+    )
     .option('-v, --verbose', 'each decision and phase on standard error')
     .action(
       bind(async (context, options, args) =>
@@ -127,10 +130,15 @@ function keepingCommands(program: Command, bind: Bind): void {
         (await import('./demo/demo.ts')).demo(context, options['keep'] === true),
       ),
     );
-  leaf(
+  const gc = leaf(
     program,
     'gc [worker]',
     'make room on workers (all without a name): contents, trees, old results and logs, as far as nothing uses them',
+  );
+  refusing(gc, ({ worker }, [named]) =>
+    named === undefined || typeof worker !== 'string' || worker === named
+      ? undefined
+      : `two workers are named, ${named} and ${worker}; call it for each, or for all without a name`,
   )
     .option('--worker <id>', 'the same as the name')
     .option(
@@ -189,6 +197,8 @@ export function programFor(moduleUrl: string): Command {
   doctorCommand(program, bind);
   configCommands(program, bind);
   helpingCommands(program, bind);
+  helpCommands(program, bind);
   addExamples(program);
+  hintAtMeant(program);
   return program;
 }

@@ -1,11 +1,11 @@
 /** What a command of ours found out: facts for scripts, and the same in words for people. */
 import type { createColors } from 'picocolors';
 import type { Layout } from '../base/layout.ts';
-import type { Result } from '../base/result.ts';
+import type { Failure, Result } from '../base/result.ts';
 
 export type Colors = ReturnType<typeof createColors>;
 
-/** How a report may look. `width` in columns. */
+/** How a report may look. `width` in columns; Infinity where standard output is no terminal. */
 export type Look = { readonly colors: Colors; readonly width: number };
 
 export type Report = {
@@ -17,7 +17,18 @@ export type Report = {
   readonly exit?: number;
 };
 
-export type Outcome = Result<Report>;
+/** `exit`: by default 1. */
+export type CommandFailure = Failure & { readonly exit?: number };
+
+export type Outcome = Result<Report, CommandFailure>;
+
+/** The command line says too little, or what makes no sense. */
+export function misused(
+  reason: string,
+  next: string,
+): { readonly ok: false; readonly failure: CommandFailure } {
+  return { ok: false, failure: { reason, next, exit: exitCodes.usage } };
+}
 
 /** What every command is given. */
 export type Context = {

@@ -1,6 +1,7 @@
 /** Walks a schema: the keys it knows at a path, for suggestions, and every setting with what it says of itself. */
 import { z } from 'zod';
 import { snakeOf, type KnownKeys } from './problems.ts';
+import type { TomlValue } from './toml-value.ts';
 
 /** The schema under defaults, optionals and refinements. */
 function bare(schema: z.core.$ZodType): z.core.$ZodType {
@@ -58,6 +59,8 @@ export type Setting = {
   /** src/config/key.ts */
   readonly plan: string | undefined;
   readonly shown: string | undefined;
+  /** src/config/key.ts */
+  readonly example: TomlValue | undefined;
 };
 
 function kindOf(schema: z.core.$ZodType): ValueKind {
@@ -103,6 +106,7 @@ export function settingsIn(schema: z.core.$ZodType, path: readonly string[] = []
       meaning: textOf(notes['description']) ?? '',
       plan: textOf(notes['plan']),
       shown: textOf(notes['shown']),
+      example: notes['example'] as TomlValue | undefined,
     },
   ];
 }

@@ -1,6 +1,6 @@
 /** One file of configuration, read and checked by itself, so that each problem has its place. Never throws. */
 import { constants, lstatSync, statSync } from 'node:fs';
-import { cosmiconfigSync, type PublicExplorerSync } from 'cosmiconfig';
+import { cosmiconfigSync, defaultLoadersSync, type PublicExplorerSync } from 'cosmiconfig';
 import { parse, TomlError } from 'smol-toml';
 import type { z } from 'zod';
 import { messageOf } from '../base/result.ts';
@@ -23,6 +23,17 @@ type Loaded = { readonly text: string; readonly table: unknown };
 
 let explorer: PublicExplorerSync | undefined;
 
+/** The text is kept for places in messages; `$import` of cosmiconfig is never seen, as it looks at the top. */
+const asToml = (_: string, text: string): Loaded => ({ text, table: parse(text) });
+
+/**
+ * A file is TOML whatever it is called: the loaders that cosmiconfig would choose by the name, of which those for `.js`
+ * execute the file, are all replaced.
+ */
+const loaders = Object.fromEntries(
+  [...Object.keys(defaultLoadersSync), 'default'].map((extension) => [extension, asToml]),
+);
+
 /**
  * cosmiconfig with TOML alone. When made, it looks for settings of its own in the current folder, where
  * .config/config.js of a cloned repository would be executed: so it is made in `/`.
@@ -39,8 +50,9 @@ function tomlExplorer(): PublicExplorerSync {
   try {
     explorer = cosmiconfigSync('rch', {
       searchPlaces: ['config.toml'],
-      // The text is kept for places in messages; `$import` of cosmiconfig is never seen, as it looks at the top.
-      loaders: { '.toml': (_, text): Loaded => ({ text, table: parse(text) }) },
+      loaders,
+      // Of a file called package.* too, all counts.
+      packageProp: [],
       cache: false,
       searchStrategy: 'none',
     });
@@ -50,8 +62,11 @@ function tomlExplorer(): PublicExplorerSync {
   return explorer;
 }
 
+const codeOf = (thrown: unknown): unknown =>
+  thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+
 function isMissing(thrown: unknown): boolean {
-  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  const code = codeOf(thrown);
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
@@ -60,7 +75,9 @@ function unreadable(file: string, thrown: unknown): Problem {
     const message = thrown.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? '';
     return { file, line: thrown.line, column: thrown.column, key: '', message };
   }
-  return { file, line: 0, column: 0, key: '', message: messageOf(thrown) };
+  const forbidden = codeOf(thrown) === 'EACCES' || codeOf(thrown) === 'EPERM';
+  const message = forbidden ? 'you have no permission to read it' : messageOf(thrown);
+  return { file, line: 0, column: 0, key: '', message };
 }
 
 type Prepare = (table: unknown) => unknown;
@@ -74,7 +91,7 @@ function check<S extends z.ZodType>(
 ): Layer<z.infer<S>> {
   const { text } = loaded;
   const raw = camelKeys(loaded.table) as Table;
-  const checked = schema.safeParse(prepare(raw));
+  const checked = schema.safeParse(prepare(raw), { reportInput: true });
   if (checked.success) return { file, text, raw, value: checked.data, problems: [] };
   const problems = problemsOf(checked.error, { file, text, known: knownKeys(schema) });
   return { file, text, raw, value: undefined, problems };
@@ -100,22 +117,21 @@ export type LayerOptions = {
   readonly foreign?: boolean;
 };
 
-/** Reads and checks a file. */
+/** Reads and checks a file, whatever is in it. */
 export function readLayer<S extends z.ZodType>(
   file: string,
   schema: S,
   { prepare = asItIs, foreign = false }: LayerOptions = {},
 ): Layer<z.infer<S>> {
-  let loaded: Loaded;
   try {
     mustBePlain(file, foreign);
     const result = tomlExplorer().load(file);
-    loaded = (result?.config as Loaded | undefined) ?? { text: '', table: {} };
+    const loaded = (result?.config as Loaded | undefined) ?? { text: '', table: {} };
+    return check(file, loaded, schema, prepare);
   } catch (thrown) {
     const problems = isMissing(thrown) ? [] : [unreadable(file, thrown)];
     return { file, text: '', raw: undefined, value: undefined, problems };
   }
-  return check(file, loaded, schema, prepare);
 }
 
 /** Checks a text as if it stood in the file. */

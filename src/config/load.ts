@@ -4,7 +4,7 @@
  * variables of the request. Never throws.
  */
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { configFile, workersFile, type Layout } from '../base/layout.ts';
 import { ok, type Failure, type Result } from '../base/result.ts';
 import { demoWorker } from './demo.ts';
@@ -119,10 +119,12 @@ export type Layers = {
 
 /** Where the files say that workers are written down: `workers.config_file`. */
 function workersPlace(layout: Layout, env: Environment, layers: readonly Layer<unknown>[]): string {
-  for (const { raw } of layers) {
+  for (const { file, raw } of layers) {
     const pool = raw?.['workers'];
     const named = isTable(pool) ? pool['configFile'] : undefined;
-    if (typeof named === 'string' && named !== '') return expandHome(named, env);
+    // One that does not begin at `/` lies beside the file that names it, wherever a command is called.
+    if (typeof named === 'string' && named !== '')
+      return resolve(dirname(file), expandHome(named, env));
   }
   return workersFile(layout);
 }
@@ -161,25 +163,29 @@ export function mergeLayers(layers: Layers, layout: Layout, env: Environment): C
   const { system, user, workers, project, environment } = layers;
   const files = filesOf(layers);
   const problems = [...files.flatMap((layer) => layer.problems), ...environment.problems];
-  if (problems.length > 0)
+  if (problems.length > 0) {
+    const mend =
+      problems.length === environment.problems.length
+        ? 'set the variable right, or unset it'
+        : 'mend the file (rch config edit)';
     return {
       ok: false,
       failure: {
         reason: problems.map(describe).join('\n'),
-        next: 'mend the file (rch config edit); until then every command runs here',
+        next: `${mend}; until then every command runs here`,
         problems,
       },
     };
+  }
   const demo = demoWorker(layout);
   const parsed = configSchema.parse({
     ...mergedSettings([system.raw, user.raw, environment.raw]),
     workers: [...(workers.value?.workers ?? []), ...(demo === undefined ? [] : [demo])],
   });
-  const config = { ...parsed, project: { ...parsed.project, allowedWorkers: parsed.pool.allowed } };
   const whole =
     project?.value === undefined
-      ? config
-      : withProject(config, project.value, isTrusted(layout, project.file, project.text));
+      ? parsed
+      : withProject(parsed, project.value, isTrusted(layout, project.file, project.text));
   return ok({
     config: expandAll(whole, env),
     files: files.filter((layer) => layer.raw !== undefined).map((layer) => layer.file),

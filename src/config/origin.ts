@@ -3,6 +3,7 @@ import type { ConfigOutcome, Layers } from './load.ts';
 import type { Layer, Table } from './layers.ts';
 import { settingsIn, type Setting } from './known.ts';
 import { snakeOf } from './problems.ts';
+import { allowedWorkers } from './project-layer.ts';
 import { projectFile } from './project-schema.ts';
 import { settingsFile, type Config } from './schema.ts';
 import { placeOf, placesIn } from './toml-lines.ts';
@@ -88,7 +89,7 @@ function originsOf(setting: Setting, layers: Layers): Origin[] {
 
 /** The value in the merged configuration, in which [workers] of files is `pool`. */
 function mergedValue(config: Config, { name, path }: Setting): unknown {
-  if (name === 'workers.allowed') return config.project.allowedWorkers;
+  if (name === 'workers.allowed') return allowedWorkers(config);
   return valueIn(config, path[0] === 'workers' ? ['pool', ...path.slice(1)] : path);
 }
 

@@ -14,11 +14,22 @@ export type Problem = {
   readonly message: string;
 };
 
+/** `file:line:column`, as far as it is known. */
+export function placeText({ file, line, column }: Omit<Problem, 'key' | 'message'>): string {
+  return line > 0 ? `${file}:${line}${column > 0 ? `:${column}` : ''}` : file;
+}
+
+/** As replies and `--json` have it. */
+export function told({ message, ...place }: Problem): Omit<Problem, 'message'> & {
+  readonly reason: string;
+} {
+  return { ...place, reason: message };
+}
+
 /** `file:line:column: key: message`. */
 export function describe(problem: Problem): string {
-  const place = problem.line > 0 ? `:${problem.line}:${problem.column}` : '';
   const key = problem.key === '' ? '' : `${problem.key}: `;
-  return `${problem.file}${place}: ${key}${problem.message}`;
+  return `${placeText(problem)}: ${key}${problem.message}`;
 }
 
 /** A name of the program in the file's spelling; one of the user's own (CC) begins with a capital and stays. */
@@ -42,12 +53,23 @@ function dotted(path: readonly (string | number)[]): string {
 /** The keys a strict object schema knows at `path`, in the file's spelling. */
 export type KnownKeys = (path: readonly PropertyKey[]) => readonly string[];
 
+/** The types of zod in the words of TOML. */
+const typeNames: Readonly<Record<string, string>> = {
+  int: 'a whole number',
+  array: 'a list',
+  object: 'a table',
+  record: 'a table',
+};
+
+/** Wants `reportInput`, without which a value that is missing looks like a wrong one. */
 function messageFor(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_value':
       return `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`;
     case 'invalid_type':
-      return `must be a ${issue.expected === 'int' ? 'whole number' : issue.expected}`;
+      return issue.input === undefined
+        ? 'is missing'
+        : `must be ${typeNames[issue.expected] ?? `a ${issue.expected}`}`;
     case 'too_small':
       return `must be ${issue.inclusive === true ? 'at least' : 'more than'} ${issue.minimum}${issue.origin === 'string' ? ' character' : ''}`;
     case 'too_big':

@@ -42,12 +42,9 @@ function excluded(
 }
 
 /** Workers that both the user and the project allow; undefined: all. */
-function allowed(
-  ours: readonly string[] | undefined,
-  theirs: readonly string[] | undefined,
-): string[] | undefined {
-  if (theirs === undefined) return ours === undefined ? undefined : [...ours];
-  return theirs.filter((id) => ours === undefined || ours.includes(id));
+export function allowedWorkers({ pool, project }: Config): readonly string[] | undefined {
+  const [ours, theirs] = [pool.allowed, project.allowedWorkers];
+  return theirs === undefined ? ours : theirs.filter((id) => ours?.includes(id) ?? true);
 }
 
 function lower(one: Priority, other: Priority | undefined): Priority {
@@ -73,7 +70,7 @@ export function withProject(config: Config, file: ProjectConfig, trusted: boolea
       id: project.project.id,
       name: project.project.name,
       blockedWorkers: project.workers.blocked,
-      allowedWorkers: allowed(config.pool.allowed, project.workers.allowed),
+      allowedWorkers: project.workers.allowed,
       preferredWorker: project.workers.preferred,
       minSpeedScore: project.workers.minSpeedScore,
       untrusted: trusted ? [] : keysInNeed(file),

@@ -48,6 +48,6 @@ export function replaceFile(
     renameSync(fresh, real);
     return ok(undefined);
   } catch (thrown) {
-    return fail(`${file} cannot be written: ${messageOf(thrown)}`);
+    return fail(`${file} cannot be written: ${messageOf(thrown)}`, `ls -ld ${dirname(file)}`);
   }
 }

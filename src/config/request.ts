@@ -1,5 +1,5 @@
 /** The RCH_ variables of one request: they belong to the caller's environment, never to the daemon's. */
-import { fail, ok, type Result } from '../base/result.ts';
+import { ok, type Failure, type Result } from '../base/result.ts';
 import { notices, type Notice } from './schema.ts';
 import { priorities, type Priority } from './waiting-schema.ts';
 
@@ -72,8 +72,11 @@ export function isOn(value: string | undefined): boolean {
   return (value ?? '') !== '' && switchOf(value) !== false;
 }
 
+/** A value that cannot be understood; `understood` is what the others say. */
+export type RequestMistake = Failure & { readonly understood: RequestSettings };
+
 /** Reads them all; a value that cannot be understood is a failure that names the variable. */
-export function requestSettings(env: Environment): Result<RequestSettings> {
+export function requestSettings(env: Environment): Result<RequestSettings, RequestMistake> {
   const wrong: string[] = [];
   const flag = (name: string): boolean | undefined => {
     const value = env[name];
@@ -114,5 +117,6 @@ export function requestSettings(env: Environment): Result<RequestSettings> {
     compression: level === undefined ? undefined : Number(level),
     noCache: flag('RCH_NO_CACHE'),
   };
-  return wrong.length === 0 ? ok(settings) : fail(wrong.join('; '));
+  if (wrong.length === 0) return ok(settings);
+  return { ok: false, failure: { reason: wrong.join('; '), understood: settings } };
 }

@@ -3,9 +3,11 @@
  * The same schemas check what a file says (by way of load.ts) and what a process hands another as JSON. Each setting is
  * wrapped in `key`, with its meaning; test/config/walk.test.ts asks for a proof that it changes something.
  */
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { commandKinds, kindKey } from '../base/command-kinds.ts';
+import { commandKinds, kindKey, usualConfidence } from '../base/command-kinds.ts';
 import { logLevels } from '../base/log-levels.ts';
+import { commandLimit, MOST_MB, storeLimit } from './bounds.ts';
 import { defaultWithhold, defaultWithholdPatterns } from './environment.ts';
 import { key } from './key.ts';
 import { metrics, traces } from './seeing-schema.ts';
@@ -63,6 +65,7 @@ const settings = {
       logFile: key(z.string().min(1).optional(), "the daemon's log; XDG's place for state", {
         plan: '`~/.local/share/rch/rch.log`',
         shown: '`~/.local/state/rch/log/rchd.log`',
+        example: '~/.local/state/rch/log/rchd.log',
       }),
       logMaxSizeMb: key(
         z.number().min(0.01).max(10_000).default(10),
@@ -97,6 +100,7 @@ const settings = {
         {
           plan: '`/tmp/rch.pid`',
           shown: 'none',
+          example: '~/.local/state/rch/rchd.pid',
         },
       ),
     })
@@ -119,16 +123,16 @@ const settings = {
         { plan: 'same' },
       ),
       maxTransferSizeMb: key(
-        z.number().positive().default(20_000),
+        z.number().positive().max(MOST_MB).default(20_000),
         "a larger project runs here; the plan's bound would keep ordinary ones here, as build folders count",
         { plan: '`500`' },
       ),
       maxGitSizeMb: key(
-        z.number().nonnegative().default(500),
+        z.number().nonnegative().max(MOST_MB).default(500),
         "above it git's objects are not carried whole, see below",
       ),
       timeoutSec: key(
-        z.number().int().min(0).default(0),
+        commandLimit.default(0),
         'a command whose project is not on the worker after so many seconds goes to the next, or runs here; 0: never. A first upload may take long',
         { plan: '`300`' },
       ),
@@ -174,6 +178,7 @@ const settings = {
               kindKey(kind),
               key(confidence.optional(), `how sure the classification of \`${kind}\` is`, {
                 shown: 'by kind',
+                example: usualConfidence[kind],
               }),
             ]),
           ),
@@ -189,7 +194,7 @@ const settings = {
   execution: z
     .strictObject({
       timeoutSec: key(
-        z.number().int().min(0).default(0),
+        commandLimit.default(0),
         'ends a remote command after so many seconds; 0: never, as a limit kills builds that would have ended',
         { plan: '`3600`' },
       ),
@@ -213,7 +218,7 @@ const settings = {
       cores: key(
         cores.optional(),
         'cores that a command asks for which does not say how many it uses',
-        { plan: 'in a project', shown: 'those of this machine' },
+        { plan: 'in a project', shown: 'those of this machine', example: availableParallelism() },
       ),
     })
     .prefault({}),
@@ -284,7 +289,7 @@ const settings = {
       url: key(
         z.url({ protocol: /^https?$/ }).optional(),
         'a cloud_benchmarker to ask for scores instead of measuring: the newest of the last 7 days, which alone count then',
-        { plan: 'in code', shown: 'none' },
+        { plan: 'in code', shown: 'none', example: 'http://benchmarks.example:8080' },
       ),
     })
     .prefault({}),
@@ -311,7 +316,7 @@ const settings = {
     .prefault({}),
   store: z
     .strictObject({
-      limitGb: key(z.number().positive().default(20), 'what an agent may keep on its worker, GB'),
+      limitGb: key(storeLimit.default(20), 'what an agent may keep on its worker, GB'),
     })
     .prefault({}),
   workers: z
@@ -319,10 +324,12 @@ const settings = {
       configFile: key(z.string().min(1).optional(), 'where your workers are written down', {
         plan: 'same',
         shown: '`workers.toml` beside `config.toml`',
+        example: '~/.config/rch/workers.toml',
       }),
       allowed: key(z.array(workerId).optional(), 'only these are used', {
         plan: 'in code',
         shown: 'all',
+        example: ['css'],
       }),
     })
     .prefault({}),

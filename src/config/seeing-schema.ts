@@ -31,7 +31,7 @@ export const traces = z
     otlpEndpoint: key(
       z.url({ protocol: /^https?$/ }).optional(),
       'an OpenTelemetry collector that gets a trace of each job, such as `http://127.0.0.1:4318`; the `OTEL_` variables of a command come first',
-      { shown: 'none' },
+      { shown: 'none', example: 'http://127.0.0.1:4318' },
     ),
   })
   .prefault({});

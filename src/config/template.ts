@@ -11,26 +11,31 @@ const heads = {
   system: ['# Settings of rch for every user of this machine.'],
 } as const;
 
-/** What could stand there where there is no default. */
-function exampleOf({ kind, initial }: Setting): string {
-  if (initial !== undefined) return tomlValue(initial as TomlValue);
-  if (kind === 'list') return '[]';
-  if (kind === 'number') return '1';
-  return kind === 'boolean' ? 'false' : '""';
+/** Values by the names of settings. */
+export type Examples = Readonly<Record<string, TomlValue>>;
+
+/** The default; where there is none, what holds here without the setting, else what the schema has for an example. */
+function exampleOf({ name, initial, example }: Setting, here: Examples): string {
+  return tomlValue((initial as TomlValue | undefined) ?? here[name] ?? example ?? '');
 }
 
-export function templateOf(settings: readonly Setting[], scope: keyof typeof heads): string {
+/** `here`: what some settings would say that have no default, to leave everything as it is on this machine. */
+export function templateOf(
+  settings: readonly Setting[],
+  scope: keyof typeof heads,
+  here: Examples = {},
+): string {
   const lines: string[] = [...heads[scope]];
   let section = '';
   for (const setting of bySection(settings, ({ name }) => name)) {
     const parts = setting.name.split('.');
     const name = parts.pop() ?? '';
-    const here = parts.join('.');
-    if (here !== section) lines.push('', `[${here}]`);
-    section = here;
+    const table = parts.join('.');
+    if (table !== section) lines.push('', `[${table}]`);
+    section = table;
     const meaning = setting.meaning.replaceAll('`', '');
     if (setting.kind === 'table') lines.push(`# ${meaning}:`, `# ${name} = { NAME = "value" }`);
-    else lines.push(`# ${meaning}`, `# ${name} = ${exampleOf(setting)}`);
+    else lines.push(`# ${meaning}`, `# ${name} = ${exampleOf(setting, here)}`);
   }
   return `${lines.join('\n')}\n`;
 }

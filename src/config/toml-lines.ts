@@ -150,14 +150,20 @@ export function placesIn(text: string): KeyPlace[] {
   return places;
 }
 
-/** The place of the longest part of `path` that the text has a line for. */
+/**
+ * The place of the longest part of `path` that the text has a line for: its own, else the first of what lies below it, as
+ * `[[a]]` and `[a.b]` stand for `a` too.
+ */
 export function placeOf(
   places: readonly KeyPlace[],
   path: readonly (string | number)[],
 ): KeyPlace | undefined {
   for (let length = path.length; length > 0; length--) {
     const wanted = JSON.stringify(path.slice(0, length));
-    const found = places.find((place) => JSON.stringify(place.path) === wanted);
+    const below = (place: KeyPlace): boolean =>
+      JSON.stringify(place.path.slice(0, length)) === wanted;
+    const found =
+      places.find((place) => place.path.length === length && below(place)) ?? places.find(below);
     if (found !== undefined) return found;
   }
   return undefined;

@@ -1,4 +1,5 @@
 /** The settings of those who wait: for room on a worker, or for their turn here. */
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { key } from './key.ts';
 
@@ -34,6 +35,7 @@ export const local = z
   .strictObject({
     maxCores: key(cores.optional(), 'cores that heavy commands here may keep busy together', {
       shown: 'all',
+      example: availableParallelism(),
     }),
   })
   .prefault({});

@@ -1,5 +1,6 @@
 /** What workers.toml may hold: the machines that commands may run on. */
 import { z } from 'zod';
+import { storeLimit } from './bounds.ts';
 import { key } from './key.ts';
 
 const names = z.array(z.string().min(1));
@@ -58,7 +59,7 @@ export const workerConfig = z
     enabled: key(z.boolean().default(true), 'false: it is not used'),
     tags: key(names.default([]), 'words that `rch workers list` shows'),
     storeLimitGb: key(
-      z.number().positive().optional(),
+      storeLimit.optional(),
       'bytes of content and trees the agent keeps there, in GB (10^9)',
       { shown: '`store.limit_gb`' },
     ),

@@ -1,5 +1,5 @@
 /** Which files of the system are there: what a compiler or a build would find on one machine and not on another. */
-import { readdir, stat } from 'node:fs/promises';
+import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 
 /** Of these paths, which lead to something. */
 export async function filesAt(paths: readonly string[]): Promise<Record<string, boolean>> {
@@ -10,6 +10,24 @@ export async function filesAt(paths: readonly string[]): Promise<Record<string, 
         () => true,
         () => false,
       );
+    }),
+  );
+  return found;
+}
+
+/** Where those of these paths lead that are symlinks to something, by realpath(3); latin1. */
+export async function linksAt(paths: readonly string[]): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  await Promise.all(
+    paths.map(async (path) => {
+      const bytes = Buffer.from(path, 'latin1');
+      const isLink = await lstat(bytes).then(
+        (info) => info.isSymbolicLink(),
+        () => false,
+      );
+      if (!isLink) return;
+      const real = await realpath(bytes, 'buffer').catch(() => undefined);
+      if (real !== undefined) found[path] = real.toString('latin1');
     }),
   );
   return found;

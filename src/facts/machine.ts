@@ -3,7 +3,7 @@ import { readFile, statfs } from 'node:fs/promises';
 import { availableParallelism, hostname, machine, release, totalmem } from 'node:os';
 import type { MachineFacts } from '../protocol/facts.ts';
 import { libcOf } from './libc.ts';
-import { filesAt, shadows } from './files.ts';
+import { filesAt, linksAt, shadows } from './files.ts';
 import { PackageList } from './packages.ts';
 import { ToolBox } from './tools.ts';
 
@@ -58,6 +58,7 @@ export class MachineProbe {
     const search = { path: options.path, skip: options.skip ?? [] };
     this.#libc ??= await libcOf(options.path);
     const tools = asked.filter((name) => !name.startsWith('/'));
+    const paths = await filesAt(asked.filter((name) => name.startsWith('/')));
     const cpu = parseCpu(await textOf('/proc/cpuinfo'));
     const osRelease = (await textOf('/etc/os-release')) || (await textOf('/usr/lib/os-release'));
     return {
@@ -73,7 +74,9 @@ export class MachineProbe {
       cpuFlags: cpu.flags,
       ...(await this.#packages.take(options.path)),
       tools: await this.#tools.take(tools, search),
-      paths: await filesAt(asked.filter((name) => name.startsWith('/'))),
+      paths,
+      // Most of what is asked for is nowhere, and leads nowhere.
+      links: await linksAt(Object.keys(paths).filter((path) => paths[path])),
       shadows: await shadows(),
     };
   }

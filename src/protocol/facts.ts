@@ -41,6 +41,8 @@ export const machineFacts = z.object({
   tools: z.array(toolFacts),
   /** Of the paths that were asked for (latin1), whether something is there. */
   paths: z.record(z.string(), z.boolean()).optional(),
+  /** Where those lead that are symlinks: realpath(3), latin1. */
+  links: z.record(z.string(), z.string()).optional(),
   /** What in /usr/local hides a package's header or library: `PATH SIZE`, or `PATH/` of a folder. */
   shadows: z.array(z.string()).optional(),
 });

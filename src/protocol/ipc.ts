@@ -14,7 +14,7 @@ export const plannedRoot = z.object({
   skip: z.array(raw),
   /** For readOnly roots of which only a part is carried (CARGO_HOME's locked crates): the relative paths; empty means all. */
   only: z.array(raw),
-  /** Relative folders that a worker starts without and then shares (cargo's target). */
+  /** Relative folders (cargo's target) in which a worker starts without what cargo made, and then shares it. */
   cold: z.array(raw),
   /**
    * The root is a git object store that is too large to be carried: what stands in for it there is made from this
@@ -52,6 +52,8 @@ export const plannedJob = z.object({
   umask: z.number(),
   streams: z.tuple([z.number(), z.number(), z.number()]),
   joined: z.boolean(),
+  /** Inodes (`inodeOf`) of the files that its output goes to. */
+  outputFiles: z.array(z.string()).default([]),
   window: z.object({ rows: z.number(), cols: z.number(), xpixel: z.number(), ypixel: z.number() }),
   /** base64 */
   termios: z.string(),
@@ -131,6 +133,7 @@ export const lastingPlan = plannedJob.pick({
   timeoutMs: true,
   launcher: true,
   outputs: true,
+  outputFiles: true,
   waitedMs: true,
   catchExec: true,
 });
@@ -218,8 +221,8 @@ export const jobOutcome = z.discriminatedUnion('kind', [
     /** Whether it speaks against the worker: not where the project, this machine or another's work there is in the way. */
     fault: z.boolean().default(true),
   }),
-  /** By `rch cancel`: the launcher ended as if it had been interrupted. */
-  z.object({ kind: z.literal('cancelled') }),
+  /** By `rch cancel`: the launcher ended as if it had been interrupted; by `signal`, which the worker could not be told of, by that. */
+  z.object({ kind: z.literal('cancelled'), signal: z.number().optional() }),
   /** The launcher went away before the end. */
   z.object({ kind: z.literal('abandoned') }),
   /**

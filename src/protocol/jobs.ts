@@ -73,6 +73,19 @@ export const jobSpec = z.object({
 });
 export type JobSpec = z.infer<typeof jobSpec>;
 
+/** No more are told, nor taken. */
+export const MOST_SPECIALS = 1000;
+
+/** A FIFO or a socket that a job left. `root`: its key; `path`: latin1, below it; `mtime`: ns. */
+const special = z.object({
+  root: z.string(),
+  path: z.string(),
+  kind: z.enum(['fifo', 'socket']),
+  mode: z.number().int(),
+  mtime: z.string().regex(/^-?\d{1,19}$/),
+});
+export type Special = z.infer<typeof special>;
+
 /** The `json` of `ended`. Times in ms, memory in KiB. */
 export const jobUsage = z.object({
   wallMs: z.number(),
@@ -83,5 +96,7 @@ export const jobUsage = z.object({
   deniedPath: z.string(),
   /** Absolute paths outside the roots that a tool which failed did not find. */
   missingPaths: z.array(z.string()).max(16).default([]),
+  /** What it left in project roots and no manifest knows of. */
+  specials: z.array(special).max(MOST_SPECIALS).optional(),
 });
 export type JobUsage = z.infer<typeof jobUsage>;

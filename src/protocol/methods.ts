@@ -156,10 +156,11 @@ export const workerStatus = z.object({
 });
 export type WorkerStatus = z.infer<typeof workerStatus>;
 
-/** A mistake in a configuration file; `line` is 0 when it is not known. */
+/** A mistake in a configuration file; `line` and `column` are 0 when they are not known. */
 export const configProblem = z.object({
   file: z.string(),
   line: z.number(),
+  column: z.number().default(0),
   key: z.string(),
   reason: z.string(),
 });
@@ -207,6 +208,8 @@ export const statusReply = z.object({
       .default([]),
   }),
   log: z.string(),
+  /** Why lines of the log are not written; '' while they are. */
+  logTrouble: z.string().default(''),
   workers: z.array(workerStatus),
   /** Remote jobs that run now. */
   jobs: z.array(

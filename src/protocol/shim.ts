@@ -2,7 +2,7 @@
 import type { MessageOf } from './codec.ts';
 
 /** Raised when a message changes its meaning; the front answers `local` to any other number. */
-export const SHIM_PROTOCOL = 3;
+export const SHIM_PROTOCOL = 4;
 
 /** What a descriptor of the caller is, as the launcher found it by fstat(2) and isatty(3). */
 export const StreamKind = {
@@ -114,9 +114,10 @@ export const shimMessages = {
 
   /**
    * Before the answer, run this here as a child on the caller's own descriptors (cargo fetch, so that the worker
-   * needs no internet), then say `firstDone` and wait on. When it fails, its end is the launcher's end.
+   * needs no internet), then say `firstDone` and wait on. When it fails, its end is the launcher's end; with
+   * `mayFail` only when a signal ended it.
    */
-  first: { number: 20, fields: { path: 'bytes', argv: 'bytesList' } },
+  first: { number: 20, fields: { path: 'bytes', argv: 'bytesList', mayFail: 'bool' } },
   /** To `hookQuestion`, within a few ms. */
   hookAnswer: { number: 21, fields: { wrap: 'bool' } },
   /** Before `local`, also from a link: heavy commands here keep to these CPUs (local.max_cores). */

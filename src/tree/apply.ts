@@ -11,6 +11,7 @@
  * 7 meta:     u32 mode, i64 mtime
  * 8 stat:     nothing
  * 9 aside:    nothing
+ * 10 special: u32 mode, i64 mtime, u8 kind (0 FIFO, 1 socket)
  * ```
  * Results of an `applied` message, one an operation: u8 outcome (0 done, 1 conflict, 2 failed, 3 skipped), u32 errno,
  * u8 has stat, stat or nothing, u32 length, path of the version kept beside (empty: none).
@@ -78,6 +79,19 @@ export type Operation =
 /** It goes with all that is in it to the folder that `rch-fs` was given for that; only in trees that are ours. */
 export type Aside = { readonly op: 'aside'; readonly path: RawPath };
 
+/** A FIFO, or a socket that nobody listens on; no manifest and no journal knows of them. */
+export type MakeSpecial = {
+  readonly op: 'special';
+  readonly path: RawPath;
+  readonly guard: Guard;
+  readonly kind: 'fifo' | 'socket';
+  readonly mode: number;
+  readonly mtime: bigint;
+};
+
+/** All that an `apply` may do. */
+export type AnyOperation = Operation | Aside | MakeSpecial;
+
 export type OperationResult =
   /** `identity`: of what is now at the path (none for a removal). */
   | { readonly outcome: 'done'; readonly identity: Identity | undefined }
@@ -97,13 +111,14 @@ const Op = {
   meta: 7,
   stat: 8,
   aside: 9,
+  special: 10,
 } as const;
 export const ContentKind = { inline: 0, copy: 1, link: 2, move: 3 } as const;
 /** Bytes of the fixed fields of any operation, at most. */
 const FIXED = 128;
 
 /** Bytes an operation takes when packed, at most. */
-export function operationBytes(operation: Operation | Aside): number {
+export function operationBytes(operation: AnyOperation): number {
   const base = FIXED + operation.path.length;
   switch (operation.op) {
     case 'file':
@@ -123,6 +138,7 @@ export function operationBytes(operation: Operation | Aside): number {
     case 'meta':
     case 'stat':
     case 'aside':
+    case 'special':
       return base;
     default:
       return never(operation);
@@ -144,7 +160,7 @@ function putMeta(buffer: Buffer, meta: { mode: number; mtime: bigint }, at: numb
   return buffer.writeBigInt64LE(meta.mtime, buffer.writeUInt32LE(meta.mode, at));
 }
 
-function putOperation(buffer: Buffer, operation: Operation | Aside, start: number): number {
+function putOperation(buffer: Buffer, operation: AnyOperation, start: number): number {
   let at = buffer.writeUInt8(Op[operation.op], start);
   at = putText(buffer, operation.path, at);
   at = putGuard(buffer, 'guard' in operation ? operation.guard : 'none', at);
@@ -165,6 +181,8 @@ function putOperation(buffer: Buffer, operation: Operation | Aside, start: numbe
     case 'dirMeta':
     case 'meta':
       return putMeta(buffer, operation, at);
+    case 'special':
+      return buffer.writeUInt8(operation.kind === 'fifo' ? 0 : 1, putMeta(buffer, operation, at));
     case 'dir':
     case 'remove':
     case 'stat':
@@ -176,7 +194,7 @@ function putOperation(buffer: Buffer, operation: Operation | Aside, start: numbe
 }
 
 /** Packs operations for one `apply` message. */
-export function packOperations(operations: readonly (Operation | Aside)[]): Buffer {
+export function packOperations(operations: readonly AnyOperation[]): Buffer {
   const most = operations.reduce((sum, operation) => sum + operationBytes(operation), 0);
   const buffer = Buffer.allocUnsafe(most);
   let at = 0;

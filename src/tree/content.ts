@@ -1,8 +1,10 @@
 /** Reads a file's content for sending, and proves that it is the one that was promised. */
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import * as fs from 'node:fs';
+import { open } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { Blake3Hasher } from '@napi-rs/blake-hash';
 import { type Failure, messageOf, ok, type Result } from '../base/result.ts';
+import { openOwn } from './hash-one.ts';
 import { hashZeros, isZero, type Range, runAt } from './holes.ts';
 import type { Hash } from './manifest.ts';
 
@@ -45,7 +47,7 @@ type Stretched = {
 
 /** A file's parts in order; zeros that follow each other come as one. False: `sink` wants no more. */
 async function pass(
-  handle: FileHandle,
+  handle: Source,
   of: Stretched,
   sink: (part: Part) => Promise<boolean>,
 ): Promise<Result<boolean, ContentFailure>> {
@@ -85,14 +87,38 @@ function after(part: Part, at: number, from: number): Part | undefined {
   return known < part.length ? { kind: 'zeros', length: part.length - known } : undefined;
 }
 
+/** What is read of an open file. */
+type Source = {
+  readonly read: (
+    block: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+  ) => Promise<{ readonly bytesRead: number }>;
+  readonly close: () => Promise<void>;
+};
+
+function sourceOf(fd: number): Source {
+  const close = promisify(fs.close);
+  const read = promisify(fs.read);
+  return {
+    read: (block, offset, length, position) => read(fd, block, offset, length, position),
+    close: () => close(fd),
+  };
+}
+
 async function opened<T>(
-  path: Buffer,
-  use: (handle: FileHandle) => Promise<Result<T, ContentFailure>>,
+  { path, own = false }: { readonly path: Buffer; readonly own?: boolean | undefined },
+  use: (handle: Source) => Promise<Result<T, ContentFailure>>,
 ): Promise<Result<T, ContentFailure>> {
-  let handle: FileHandle;
+  let handle: Source;
   try {
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    handle = await open(path, flags);
+    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+    handle = await open(path, flags).catch((thrown: unknown) => {
+      if (!own || (thrown as NodeJS.ErrnoException).code !== 'EACCES') throw thrown;
+      return sourceOf(openOwn(fs, path));
+    });
   } catch (thrown) {
     const code = (thrown as NodeJS.ErrnoException).code ?? '';
     if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code)) return changed('the file is gone');
@@ -105,12 +131,15 @@ async function opened<T>(
   }
 }
 
-/** Hands a stretch of a file to `sink` in order, until it returns false; the value is whether it never did. */
+/**
+ * Hands a stretch of a file to `sink` in order, until it returns false; the value is whether it never did. `own`: it is ours,
+ * and read though its mode forbids it (openOwn).
+ */
 export function readParts(
-  of: Stretched & { readonly path: Buffer },
+  of: Stretched & { readonly path: Buffer; readonly own?: boolean },
   sink: (part: Part) => Promise<boolean>,
 ): Promise<Result<boolean, ContentFailure>> {
-  return opened(of.path, (handle) => pass(handle, of, sink));
+  return opened(of, (handle) => pass(handle, of, sink));
 }
 
 /**
@@ -122,7 +151,7 @@ export function readContent(
   request: ContentRequest,
   sink: Sink,
 ): Promise<Result<void, ContentFailure>> {
-  return opened(request.path, async (handle) => {
+  return opened(request, async (handle) => {
     const hasher = new Blake3Hasher();
     const { from = 0 } = request;
     let at = 0;

@@ -86,3 +86,9 @@ export function checkManifest(manifest: Manifest): Result<void> {
   }
   return ok(undefined);
 }
+
+/** What a name stands for: of a file with several, the file. */
+export function beneath(manifest: Manifest, path: RawPath): Entry | undefined {
+  const entry = manifest.get(path);
+  return entry?.kind === 'hardlink' ? manifest.get(entry.to) : entry;
+}

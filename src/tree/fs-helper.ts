@@ -8,8 +8,7 @@ import { encode } from '../protocol/codec.ts';
 import { FrameReader, MAX_FRAME } from '../protocol/frames.ts';
 import { type FsMessage, fsMessages } from '../protocol/fs.ts';
 import {
-  type Aside,
-  type Operation,
+  type AnyOperation,
   operationBytes,
   type OperationResult,
   packOperations,
@@ -147,7 +146,7 @@ export class FsHelper {
    */
   async apply(
     root: Buffer,
-    operations: readonly (Operation | Aside)[],
+    operations: readonly AnyOperation[],
     options: ApplyOptions = {},
   ): Promise<Result<OperationResult[]>> {
     const results: OperationResult[] = [];
@@ -196,7 +195,7 @@ export class FsHelper {
 
   #applyBatch(
     root: Buffer,
-    operations: readonly (Operation | Aside)[],
+    operations: readonly AnyOperation[],
     options: ApplyOptions,
   ): Promise<Result<OperationResult[]>> {
     return this.#call<OperationResult[]>(

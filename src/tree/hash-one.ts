@@ -1,6 +1,6 @@
 /**
- * BLAKE3 of one file, by plain synchronous calls. The source text of hashOne also runs in worker threads
- * (hash.ts), where nothing is imported: all it needs comes in through its arguments.
+ * BLAKE3 of one file, by plain synchronous calls. The source text of these functions also runs in worker
+ * threads (hash-threads.ts), where nothing is imported: all they need comes in through their arguments.
  */
 import type * as FileSystem from 'node:fs';
 
@@ -14,6 +14,8 @@ export type Numbers = readonly [bigint, bigint, bigint, bigint, bigint, bigint];
 
 export type Tools = {
   readonly fs: typeof FileSystem;
+  readonly openOwn: typeof openOwn;
+  readonly openHeld: typeof openHeld;
   readonly blake: Blake;
   /** What is read into. */
   readonly block: Buffer;
@@ -26,6 +28,8 @@ export type HashOneRequest = {
   readonly path: Buffer;
   /** What the file must be; undefined: whatever is there. */
   readonly want: Numbers | undefined;
+  /** Where its owner, who we are, may not read it, it is opened all the same. */
+  readonly own: boolean;
   /** A file that only grows is taken as it was at first (a log somebody writes all the time). */
   readonly growing: boolean;
   /** Where it holds data (src/tree/holes.ts), when that was looked up: the rest is zeros and not read. */
@@ -38,30 +42,72 @@ export type HashOneOutcome =
   | { readonly outcome: 'gone' }
   | { readonly outcome: 'unreadable'; readonly code: string };
 
+/**
+ * Opens for reading what its owner may not read (mode 0): its mode is another for a moment, so that its ctime changes. Throws
+ * where it is no file of ours.
+ */
+export function openOwn(fs: typeof FileSystem, path: Buffer): number {
+  const O_PATH = 0o10000000;
+  const pinned = fs.openSync(path, O_PATH | fs.constants.O_NOFOLLOW);
+  try {
+    const { mode, uid } = fs.fstatSync(pinned);
+    const isFile = (mode & fs.constants.S_IFMT) === fs.constants.S_IFREG;
+    if (!isFile || uid !== process.geteuid?.())
+      throw Object.assign(new Error('it is no file of ours'), { code: 'EACCES' });
+    // What it was opened as stands for it, whatever its name means by now.
+    const itself = `/proc/self/fd/${pinned}`;
+    fs.chmodSync(itself, (mode & 0o7777) | 0o400);
+    try {
+      return fs.openSync(itself, fs.constants.O_RDONLY);
+    } finally {
+      fs.chmodSync(itself, mode & 0o7777);
+    }
+  } finally {
+    fs.closeSync(pinned);
+  }
+}
+
+/** Opens a file; what it opens is added to `held`, the file last. The value is whether its mode forbade it. */
+export function openHeld(
+  { fs, openOwn: force }: Pick<Tools, 'fs' | 'openOwn'>,
+  { path, own }: Pick<HashOneRequest, 'path' | 'own'>,
+  held: number[],
+): boolean {
+  const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+  let rest = path;
+  // open(2) takes 4095 bytes: a longer path is opened folder by folder.
+  while (rest.length > 4000) {
+    const cut = rest.lastIndexOf(0x2f, 4000);
+    held.push(fs.openSync(rest.subarray(0, cut), fs.constants.O_DIRECTORY));
+    rest = Buffer.concat([Buffer.from(`/proc/self/fd/${held.at(-1) ?? 0}`), rest.subarray(cut)]);
+  }
+  try {
+    held.push(fs.openSync(rest, flags));
+    return false;
+  } catch (thrown) {
+    if (!own || (thrown as NodeJS.ErrnoException).code !== 'EACCES') throw thrown;
+    held.push(force(fs, rest));
+    return true;
+  }
+}
+
 /** Opens, reads and hashes; `changed` when the file is not what was wanted, before or after it was read. */
 export function hashOne(tools: Tools, request: HashOneRequest): HashOneOutcome {
   const { fs, blake, block, zeros } = tools;
-  const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
   const held: number[] = [];
-  /** open(2) takes 4095 bytes: a longer path is opened folder by folder. */
-  const open = (path: Buffer): number => {
-    let rest = path;
-    while (rest.length > 4000) {
-      const cut = rest.lastIndexOf(0x2f, 4000);
-      held.push(fs.openSync(rest.subarray(0, cut), fs.constants.O_DIRECTORY));
-      rest = Buffer.concat([Buffer.from(`/proc/self/fd/${held.at(-1) ?? 0}`), rest.subarray(cut)]);
-    }
-    return held[held.push(fs.openSync(rest, flags)) - 1] ?? -1;
-  };
+  let forced = false;
   const stat = (fd: number): Numbers => {
     const st = fs.fstatSync(fd, { bigint: true });
     return [st.dev, st.ino, st.size, st.mtimeNs, st.ctimeNs, st.mode & 0o7777n];
   };
-  const same = (a: Numbers, b: Numbers): boolean => a.every((value, i) => value === b[i]);
+  const ctime = 4;
+  const same = (a: Numbers, b: Numbers): boolean =>
+    a.every((value, i) => value === b[i] || (forced && i === ctime));
   const grew = (a: Numbers, b: Numbers): boolean =>
     request.growing && a[0] === b[0] && a[1] === b[1] && b[2] > a[2];
   try {
-    const fd = open(request.path);
+    forced = tools.openHeld(tools, request, held);
+    const fd = held.at(-1) ?? -1;
     const before = stat(fd);
     const first = request.want ?? before;
     if (!same(first, before) && !grew(first, before)) return { outcome: 'changed' };

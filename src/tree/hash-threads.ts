@@ -3,7 +3,13 @@ import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { hashOne, type HashOneOutcome, type HashOneRequest } from './hash-one.ts';
+import {
+  hashOne,
+  openHeld,
+  openOwn,
+  type HashOneOutcome,
+  type HashOneRequest,
+} from './hash-one.ts';
 
 /** Work for one thread: several files, so that the messages cost little. */
 type Batch = readonly HashOneRequest[];
@@ -34,6 +40,8 @@ const tools = {
   zeros: Buffer.alloc(workerData.block),
 };
 const hashOne = ${hashOne.toString()};
+tools.openOwn = ${openOwn.toString()};
+tools.openHeld = ${openHeld.toString()};
 parentPort.on('message', (batch) => {
   parentPort.postMessage(batch.map((item) => hashOne(tools, { ...item, path: Buffer.from(item.path) })));
 });`;

@@ -3,7 +3,13 @@ import * as fs from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { blake3, Blake3Hasher } from '@napi-rs/blake-hash';
 import { fail, ok, type Result } from '../base/result.ts';
-import { hashOne, type HashOneOutcome, type HashOneRequest } from './hash-one.ts';
+import {
+  hashOne,
+  openHeld,
+  openOwn,
+  type HashOneOutcome,
+  type HashOneRequest,
+} from './hash-one.ts';
 import { HashThreads } from './hash-threads.ts';
 import type { Range } from './holes.ts';
 import type { Hash, RawPath } from './manifest.ts';
@@ -53,12 +59,17 @@ function cut(requests: readonly HashOneRequest[], sizes: readonly number[]): Has
 /** Hashes files and counts them. Close it at the end: its threads end by themselves only after some seconds. */
 export class Hasher {
   readonly #threads: HashThreads;
+  readonly #own: boolean;
   #block: Buffer | undefined;
   #files = 0;
   #bytes = 0;
 
-  /** `threads`: at most so many (default: one a core, four at most). */
-  constructor(options: { threads?: number } = {}) {
+  /**
+   * `threads`: at most so many (default: one a core, four at most). `own`: also files that their owner may not read, as far
+   * as that is us (openOwn); only for trees that are ours.
+   */
+  constructor(options: { threads?: number; own?: boolean } = {}) {
+    this.#own = options.own ?? false;
     this.#threads = new HashThreads(options.threads ?? Math.min(4, availableParallelism()));
   }
 
@@ -80,7 +91,7 @@ export class Hasher {
     const work = requests.map(({ path, identity: i, data }): HashOneRequest => {
       const mode = BigInt(i.mode);
       const want = [i.dev, i.ino, BigInt(i.size), i.mtime, i.ctime, mode] as const;
-      return { path: absolute(root, path), want, growing, data };
+      return { path: absolute(root, path), want, growing, own: this.#own, data };
     });
     const sizes = requests.map((request) => request.identity.size);
     return this.#run(work, sizes);
@@ -94,7 +105,10 @@ export class Hasher {
     } catch (thrown) {
       return fail((thrown as Error).message);
     }
-    const outcomes = await this.#run([{ path, want: undefined, growing: false }], [size]);
+    const outcomes = await this.#run(
+      [{ path, want: undefined, growing: false, own: this.#own }],
+      [size],
+    );
     const outcome = outcomes[0];
     if (outcome?.outcome === 'hashed') return ok({ hash: outcome.hash, size: outcome.size });
     const why = outcome?.outcome === 'unreadable' ? outcome.code : outcome?.outcome;
@@ -112,7 +126,14 @@ export class Hasher {
     const outcomes: HashOutcome[] = [];
     if (work.length <= INLINE.files && total <= INLINE.bytes) {
       this.#block ??= Buffer.allocUnsafeSlow(BLOCK);
-      const tools = { fs, blake: { blake3, Blake3Hasher }, block: this.#block, zeros };
+      const tools = {
+        fs,
+        openOwn,
+        openHeld,
+        blake: { blake3, Blake3Hasher },
+        block: this.#block,
+        zeros,
+      };
       for (const request of work) outcomes.push(hashOne(tools, request));
     } else {
       const batches = cut(work, sizes).map((batch) => this.#threads.run(batch));

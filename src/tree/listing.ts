@@ -18,11 +18,13 @@ type Known = {
   readonly racy?: boolean;
 };
 
-const inodeOf = (identity: Identity): string =>
+/** A file by its inode, as one string. */
+export const inodeOf = (identity: Pick<Identity, 'dev' | 'ino'>): string =>
   `${identity.dev.toString()}:${identity.ino.toString()}`;
 
 /** The paths of a root as last seen. */
 export class Listing {
+  readonly #modeOf: (path: RawPath, identity: Identity) => number;
   readonly #seen = new Map<RawPath, Seen>();
   /** Names in this root of each inode that has several anywhere. */
   readonly #names = new Map<string, Set<RawPath>>();
@@ -33,6 +35,11 @@ export class Listing {
   readonly specials = new Map<RawPath, SpecialKind>();
   readonly unreadable = new Map<RawPath, number>();
   readonly leftovers = new Set<RawPath>();
+
+  /** `modeOf`: the mode of a folder in the manifest. */
+  constructor(modeOf: (path: RawPath, identity: Identity) => number) {
+    this.#modeOf = modeOf;
+  }
 
   /**
    * A scan begins. What was adopted before differs from what the scan before saw, so this one tells of it; what it
@@ -141,7 +148,7 @@ export class Listing {
     const seen = this.#seen.get(path);
     if (seen === undefined) return undefined;
     const { mode, mtime, size } = seen.identity;
-    if (seen.kind === 'dir') return { kind: 'dir', mode, mtime };
+    if (seen.kind === 'dir') return { kind: 'dir', mode: this.#modeOf(path, seen.identity), mtime };
     if (seen.kind === 'symlink') return { kind: 'symlink', target: seen.target, mtime };
     const first = this.#fileOf(path);
     if (first !== path) return { kind: 'hardlink', to: first };

@@ -8,6 +8,8 @@ import type { Hash } from './manifest.ts';
 
 /** What is looked at as a whole: shorter runs of zeros are written. */
 const GRAIN = 64 << 10;
+/** Bytes read at once at least: what says that it is empty may hold more. */
+const LEAST_READ = 4096;
 const zeros = Buffer.alloc(GRAIN);
 
 const isZero = (data: Buffer): boolean => data.equals(zeros.subarray(0, data.length));
@@ -45,7 +47,10 @@ export async function copySparse(
     source = await open(from, 'r');
     target = await open(to, 'wx', 0o400);
     const hasher = new Blake3Hasher();
-    const block = Buffer.allocUnsafe(PIECE);
+    // A byte more, so that a small file is read, and found to be over, at once.
+    const block = Buffer.allocUnsafe(
+      Math.min(PIECE, Math.max(LEAST_READ, (await source.stat()).size + 1)),
+    );
     let size = 0;
     for (;;) {
       const { bytesRead } = await source.read(block, 0, block.length, size);

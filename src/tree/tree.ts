@@ -1,5 +1,6 @@
 /** A root on this machine: its manifest as it stands now, found by a scan that hashes only what changed. */
 import { fail, ok, type Result } from '../base/result.ts';
+import { ClosedFolders } from './closed-folders.ts';
 import { orderChanges, sameEntry } from './diff.ts';
 import { errnoText, type FsHelper } from './fs-helper.ts';
 import type { Hasher, HashRequest } from './hash.ts';
@@ -21,6 +22,8 @@ export type TreeOptions = {
   readonly only?: readonly RawPath[];
   /** Where the hashes survive a restart. */
   readonly cacheFile?: string;
+  /** It is ours alone: folders that their owner may not read are opened for as long as we are at it (closeFolders). */
+  readonly own?: boolean;
 };
 
 export type Snapshot = {
@@ -56,6 +59,8 @@ const GROWING_FROM = 2;
 /** Files below this, bytes, are read without a question after their holes. */
 const WORTH_MAPPING = 16 << 20;
 const SAVE_AFTER_MS = 2_000;
+/** Folders that are closed one in the other; each takes a scan. */
+const MOST_CLOSED = 200;
 
 type Totals = { readonly newest: bigint; readonly bytes: number };
 
@@ -75,7 +80,8 @@ export class Tree {
   readonly root: Buffer;
   readonly #options: TreeOptions;
   readonly #number: number;
-  readonly #listing = new Listing();
+  readonly #closed: ClosedFolders;
+  readonly #listing = new Listing((path, identity) => this.#closed.modeOf(path, identity));
   #recalled: Map<RawPath, Known>;
   #manifest: Manifest = new Map();
   #totals: Totals = { newest: 0n, bytes: 0 };
@@ -91,6 +97,7 @@ export class Tree {
     this.#options = options;
     this.#skip = options.skip ?? [];
     this.#number = options.helper.newTree();
+    this.#closed = new ClosedFolders(options.helper, options.root);
     this.#recalled =
       options.cacheFile === undefined
         ? new Map<RawPath, Known>()
@@ -145,6 +152,16 @@ export class Tree {
     this.#saveLater();
   }
 
+  /** After placing: whatever was at `path`, a folder that was opened or not, what is there now is as it is. */
+  replaced(path: RawPath): void {
+    this.#closed.replaced(path);
+  }
+
+  /** Folders that were opened get their modes again; the next refresh opens them anew. Not beside a refresh. */
+  closeFolders(): Promise<void> {
+    return this.#closed.close();
+  }
+
   /** Writes the cache file if it is out of date. */
   async save(): Promise<Result<void>> {
     clearTimeout(this.#timer);
@@ -183,8 +200,19 @@ export class Tree {
     return fail(`${shown(restless)} keeps changing while it is read`);
   }
 
-  /** One scan taken over; the value is when it began. */
+  /** One scan taken over, and where the tree is ours as many more as open all of it; the value is when it began. */
   async #scan(quiet: boolean): Promise<Result<bigint>> {
+    let scanned = await this.#scanOnce(quiet);
+    for (let closed = 0; !scanned.ok && this.#options.own === true; closed++) {
+      const opened =
+        closed < MOST_CLOSED && (await this.#closed.open(this.#listing.unreadable.keys()));
+      if (!opened) break;
+      scanned = await this.#scanOnce(false);
+    }
+    return scanned;
+  }
+
+  async #scanOnce(quiet: boolean): Promise<Result<bigint>> {
     const { helper, only = [] } = this.#options;
     this.#listing.scanning();
     const delta = await helper.scan(this.#number, this.root, {

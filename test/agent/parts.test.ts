@@ -1,6 +1,7 @@
+import { posix } from 'node:path';
 import { expect, test } from 'vitest';
 import { endedCaches, isBelowAny, keptCaches } from '../../src/agent/caches.ts';
-import { deniedPath } from '../../src/agent/denied.ts';
+import { deniedPath, missingPaths } from '../../src/agent/denied.ts';
 import { environmentChange, variable } from '../../src/agent/job-plan.ts';
 import {
   bubblewrapArguments,
@@ -256,8 +257,45 @@ test('a path that a tool was denied is found in what it said', () => {
     ['sh: 1: cannot create /p/x: Permission denied\n', ''],
     ['sh: 1: cannot create /etc/x: Permission denied\nmake: *** [all] Error 2\n', '/etc/x'],
     ['failed to create "/home/a/.cache/x" (os error 30)', '/home/a/.cache/x'],
+    ["cp: cannot create regular file '../../out/x': Read-only file system\n", '/out/x'],
+    ["make: Entering directory '/p/a/b'\nmkdir: ../../../q: Read-only file system\n", '/q'],
+    ['touch: ../x: Permission denied\n', ''],
   ] as const)
-    expect(deniedPath(text, inRoot), text).toBe(path);
+    expect(
+      deniedPath(text, {
+        cwd: '/p/sub',
+        resolved: (path) => posix.normalize(path),
+        passes: inRoot,
+      }),
+      text,
+    ).toBe(path);
+});
+
+test('paths that a tool did not find are told, also those that lead out of its project', () => {
+  const told = (text: string): string[] =>
+    missingPaths(text, {
+      cwd: '/p',
+      resolved: (path) => posix.normalize(path),
+      passes: (path) => path.startsWith('/p/'),
+    });
+  expect(told('x.c:1:10: fatal error: ../o/deep.h: No such file or directory\n')).toEqual([
+    '/o/deep.h',
+  ]);
+  expect(told('src/x.c:1:10: fatal error: ../../o/deep.h: No such file or directory\n')).toContain(
+    '/o/deep.h',
+  );
+  expect(
+    told(
+      "make[1]: Entering directory '/p/a'\nmake[1]: ../../sib/m.mk: No such file or directory\n",
+    ),
+  ).toContain('/sib/m.mk');
+  expect(told("error: couldn't read `src/../../sib/q.h`: No such file (os error 2)\n")).toEqual([
+    '/sib/q.h',
+  ]);
+  expect(told("error: couldn't read `/p/../inc/t`: No such file (os error 2)\n")).toEqual([
+    '/inc/t',
+  ]);
+  expect(told('cc: error: x.c: No such file or directory\n')).toEqual([]);
 });
 
 test('the environment of a caught program is told as its difference', () => {

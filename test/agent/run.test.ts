@@ -272,6 +272,35 @@ test('a read-only root cannot be written, and a denied path outside is told', as
   expect(existsSync('/usr/rch-test')).toBe(false);
 });
 
+test('what a test of its own /tmp says of permission is no path that was denied', async () => {
+  await synced({});
+  const end = await ran('mkdir /tmp/q && echo "open /tmp/q/f: Permission denied"; false');
+  const usage = jobUsage.parse(JSON.parse(end.end?.json.toString() ?? ''));
+  expect(usage.deniedPath).toBe('');
+});
+
+test('paths that are not there are told, on whichever stream the tool names them and by way of links', async () => {
+  await synced({ in: dir(), out: { kind: 'symlink', target: '../o/deep', mtime: MTIME } });
+  const part = await peer.syncWhole(
+    { path: '/home/caller/lib', root: 'lib', policy: 1, to: 9n },
+    manifestOf({ a: file('1') }),
+    ['1'],
+  );
+  expect(part).toMatchObject({ type: 'synced' });
+  const both = [...roots, { root: 'lib', path: '/home/caller/lib', policy: 1, epoch: '9' }];
+  const said = ['home/caller/q', 'home/caller/p/in/../../r', 'home/caller/p/in/../s'];
+  // As the kernel goes: up from where the link leads.
+  const all = [...said, 'home/caller/p/out/../t'].map((path) => `\`/${path}\`: not found`);
+  const end = await ran('cat ../x; cat ../y 2>&1; cat ../lib/a ../lib/b no; echo "$SAID"; false', {
+    env: ['PATH=/usr/bin:/bin', `SAID=${all.join('\n')}`],
+    spec: { roots: both },
+  });
+  const { missingPaths } = jobUsage.parse(JSON.parse(end.end?.json.toString() ?? ''));
+  expect(missingPaths.toSorted()).toEqual(
+    ['lib/b', 'o/t', 'q', 'r', 'x', 'y'].map((name) => `/home/caller/${name}`),
+  );
+});
+
 test('what the tool leaves in its /tmp is offered, but for what cargo notes in a home below it', async () => {
   await synced({});
   const left = async (text: string, env: string[]): Promise<string[]> => {

@@ -1,7 +1,14 @@
 import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { parseStat, processStat, startTimeOf, watcherOf } from '../../src/base/processes.ts';
+import {
+  inheritable,
+  parseStat,
+  processStat,
+  startTimeOf,
+  watcherOf,
+} from '../../src/base/processes.ts';
 
 /** Fields 3 to 22 of proc_pid_stat(5): state, ppid, then 17 others, then the start time. */
 const rest = (state: string): string =>
@@ -24,6 +31,18 @@ test('this process is alive, and one that cannot be is not', () => {
   expect(processStat(process.pid)?.ppid).toBe(process.ppid);
   expect(startTimeOf(process.pid)).toBeTypeOf('bigint');
   expect(startTimeOf(2 ** 22 + 1)).toBeUndefined();
+});
+
+test('a descriptor is handed on unless it is closed on exec', async () => {
+  const fd = openSync('/dev/null', 'r');
+  // Node opens with O_CLOEXEC.
+  expect(inheritable(process.pid, String(fd))).toBe(false);
+  const child = spawn('sleep', ['600'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+  closeSync(fd);
+  await once(child, 'spawn');
+  expect(inheritable(child.pid ?? 0, '3')).toBe(true);
+  for (const none of ['4', 'x', '../3']) expect(inheritable(child.pid ?? 0, none)).toBe(false);
+  child.kill('SIGKILL');
 });
 
 test('a tracer is seen, and nobody where there is none', async () => {

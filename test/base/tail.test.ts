@@ -35,3 +35,14 @@ test('a break is told to whoever read up to it, and nothing from before it is gi
   expect([data.toString(), skipped]).toEqual(['two', true]);
   expect(tail.since(tail.total)).toMatchObject({ skipped: false });
 });
+
+test('of a stream an end of another size is held as well', () => {
+  const all = Array.from({ length: 4000 }, (_, at) => `line ${at}\n`).join('');
+  for (const step of [1, 7, 5000, all.length]) {
+    const tail = new Tail(8192);
+    const text = (): string => tail.since(0).data.toString('latin1');
+    expect(text()).toBe('');
+    for (let at = 0; at < all.length; at += step) tail.add(Buffer.from(all.slice(at, at + step)));
+    expect(text(), String(step)).toBe(all.slice(-8192));
+  }
+});

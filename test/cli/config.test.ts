@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createColors } from 'picocolors';
@@ -99,6 +99,96 @@ describe('rch config', () => {
     expect(said.code).toBe(1);
     expect(said.out).toContain('did you mean "verbose"?');
     writeFileSync(line.config('config.toml'), '');
+  });
+
+  it('makes a file of the user whose every line, its # taken away, leaves all as it is', async () => {
+    const own = line.config('config.toml');
+    rmSync(own);
+    expect((await say('config', 'init', '--user')).code).toBe(0);
+    const text = readFileSync(own, 'utf8');
+    expect(text).toContain(`# config_file = "${line.config('workers.toml')}"\n`);
+    expect(text).toContain('# allowed = ["css"]\n');
+    writeFileSync(own, text.replace(/^# (?=[a-z_]+ = )/gm, ''));
+    expect((await say('config', 'validate')).out).not.toMatch(/^(wrong|warning)/m);
+    expect(await line.facts(['status'])).toMatchObject({ workers: [{ id: 'css' }] });
+    writeFileSync(own, '');
+  });
+
+  it('warns of a worker that nobody has, by the file that names it', async () => {
+    const own = line.config('config.toml');
+    const set = await say('config', 'set', '--user', 'workers.allowed', 'cs');
+    expect(set.code).toBe(0);
+    const words = 'no worker is called "cs", so that every command runs here; did you mean "css"?';
+    expect(set.out).toContain(`\nwarning: ${words}\n`);
+    await say('config', 'set', '--project', 'workers.blocked', 'css', 'csx');
+    const valid = await say('config', 'validate');
+    expect(valid.code).toBe(0);
+    expect(valid.out).toContain(`right   ${own}\nwarning ${own}:2:1: workers.allowed: ${words}\n`);
+    const theirs = `${file}:2:1: workers.blocked: no worker is called "csx"; did you mean "css"?\n`;
+    expect(valid.out).toContain(`warning ${theirs}`);
+    expect((await say('config', 'validate', file)).out).toContain(`warning ${theirs}`);
+    const status = await say('status');
+    expect(status.out).toContain(`config: ${own}:2:1: workers.allowed: ${words}\n`);
+    expect(status.out).toContain(`config: ${theirs}`);
+    const { checks } = JSON.parse((await say('doctor', 'config', '--json')).out) as {
+      checks: { id: string; state: string; why: string }[];
+    };
+    expect(checks.filter(({ id }) => id === 'config.names')).toMatchObject([
+      { state: 'warn', why: `${own}:2:1: workers.allowed: ${words}` },
+      { state: 'warn', why: theirs.trimEnd() },
+    ]);
+    await say('config', 'reset', '--project');
+    writeFileSync(own, '');
+  });
+
+  it('says that a key of a project waits for trust, until it is trusted', async () => {
+    const word = /^warning: it has no effect until you run rch trust$/m;
+    const set = (key: string, value: string) => say('config', 'set', '--project', key, value);
+    expect((await set('workers.preferred', 'css')).out).toMatch(word);
+    expect((await set('hooks.post_compile', './x')).out).toMatch(word);
+    expect((await set('execution.env.CC', 'gcc')).out).toMatch(word);
+    expect((await set('execution.timeout_sec', '9')).out).not.toMatch(word);
+    await say('config', 'reset', '--project');
+  });
+
+  it('knows a file of workers by its place and by what is in it, and misses one that is named', async () => {
+    const own = line.config('config.toml');
+    const fleet = join(line.world.home, 'fleet.toml');
+    writeFileSync(fleet, '[[workers]]\nid = "css"\nhost = "h"\n');
+    expect(await say('config', 'validate', fleet)).toMatchObject({
+      code: 0,
+      out: `right   ${fleet}\n`,
+    });
+    writeFileSync(own, `[workers]\nconfig_file = "${fleet}"\n`);
+    writeFileSync(fleet, '[[worker]]\n');
+    expect((await say('config', 'validate', fleet)).out).toContain('did you mean "workers"?');
+    rmSync(fleet);
+    const said = await say('config', 'validate');
+    expect(said.code).toBe(1);
+    const wrong = `${own}:2:1: workers.config_file: there is no file ${fleet}\n`;
+    expect(said.out).toContain(`wrong   ${wrong}`);
+    expect((await say('status')).out).toContain(`config: ${wrong}`);
+    // The first worker makes it.
+    const add = ['workers', 'add', '--id', 'b', '--transport', 'command', '--', 'sh'];
+    expect((await say(...add)).code).toBe(0);
+    expect((await say('config', 'validate')).code).toBe(0);
+    writeFileSync(own, '[workers]\nconfig_file = "../../fleet.toml"\n');
+    expect((await say('workers', 'list')).out).toMatch(/^b /m);
+    writeFileSync(own, '');
+  });
+
+  it('shows as changed only what is not as by default', async () => {
+    const own = line.config('config.toml');
+    writeFileSync(own, '[transfer]\ncompression_level = 3\n[general]\nverbose = true\n');
+    expect((await say('config', 'show', '--changed')).out).toBe('[general]\nverbose = true\n');
+    writeFileSync(own, '');
+  });
+
+  it('does not wait for keys where there is no terminal', async () => {
+    const said = await line.say(['config', 'edit', '--user'], { EDITOR: '', VISUAL: '' }, project);
+    expect(said.code).toBe(1);
+    expect(said.err).toContain('there is no terminal to edit');
+    expect(said.err).toContain('rch config set KEY VALUE');
   });
 });
 

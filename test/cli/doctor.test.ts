@@ -19,6 +19,7 @@ import { judgeWorker } from '../../src/cli/doctor/worker.ts';
 import { foldersInFront } from '../../src/cli/shim/in-front.ts';
 import type { MachineFacts } from '../../src/protocol/facts.ts';
 import type { WorkerStatus } from '../../src/protocol/methods.ts';
+import { differences, snapshot } from '../rig/tree-snapshot.ts';
 import { Line } from './rig.ts';
 
 type Row = {
@@ -111,6 +112,27 @@ describe('the installation', () => {
     expect(await doctor(['installation', '--fix'])).toMatchObject({ ok: true });
   });
 
+  it('fails where others may change a program or a folder, which --fix closes', async () => {
+    const native = join(lib, 'native');
+    const program = join(lib, 'rch.mjs');
+    chmodSync(native, 0o777);
+    chmodSync(program, 0o664);
+    const told = await doctor(['installation']);
+    expect(told.by('installation.modes')).toMatchObject({
+      state: 'fail',
+      mend: 'rch doctor installation --fix',
+      fixable: true,
+    });
+    expect(told.by('installation.modes')?.why).toContain(`${program} (0664)`);
+    expect(told.by('installation.modes')?.why).toContain(`${native} (0777)`);
+    expect(await doctor(['installation', '--fix'])).toMatchObject({
+      ok: true,
+      fixed: [{ id: 'installation.modes', done: true }],
+    });
+    expect(statSync(native).mode & 0o777).toBe(0o755);
+    expect(statSync(program).mode & 0o777).toBe(0o644);
+  });
+
   it('fails with a launcher or a daemon of another version, and with a program that is missing', async () => {
     const other = join(lib, 'rch-other.mjs');
     const { version } = (await line.facts(['version'])) as { version: string };
@@ -182,7 +204,48 @@ describe('PATH', () => {
       mend: 'rch shim install --shell fish',
     });
     expect(told.by('path.variables')).toMatchObject({ state: 'warn', mend: 'unset RCH_BYPASS' });
+    const variables = async (name: string, value: string): Promise<string | undefined> =>
+      (await doctor(['path'], { [name]: value })).by('path.variables')?.why;
+    expect(await variables('RCH_BYPAS', '1')).toContain('did you mean RCH_BYPASS?');
+    expect(await variables('RCH_PRIORITY', 'urgent')).toMatch(/urgent: must be .*runs here/);
+    expect(await variables('RCH_SOMETHING_ELSE', '1')).toContain('none');
     writeFileSync(file, before);
+  });
+
+  it('leaves nothing behind of a fish that was never used', async () => {
+    const fresh = join(line.world.root, 'fresh');
+    mkdirSync(fresh);
+    for (const made of ['.config', '.config/fish/conf.d']) {
+      mkdirSync(join(fresh, made), { recursive: true });
+      const before = snapshot(fresh);
+      const told = await doctor(['path'], { HOME: fresh });
+      expect(told.by('path.fish')?.state).toBe('pass');
+      expect(differences(before, snapshot(fresh))).toEqual([]);
+    }
+  });
+
+  it('reads the settings of fish where they are, universal variables included', async () => {
+    const settings = join(home, '.config', 'fish');
+    const folder = foreign('.config', 'fish', 'bin');
+    const written = join(settings, 'config.fish');
+    writeFileSync(written, 'source (status dirname)/more.fish\n');
+    writeFileSync(
+      join(settings, 'more.fish'),
+      'set -p PATH $__fish_config_dir/bin\nset -U seen 1\n',
+    );
+    const before = snapshot(settings);
+    const told = await doctor(['path']);
+    expect(told.by('path.fish')?.why).toBe(`${folder} stands before the shims, with cargo`);
+    expect(differences(before, snapshot(settings))).toEqual([]);
+    rmSync(join(settings, 'more.fish'));
+    const other = foreign('elsewhere');
+    writeFileSync(written, '');
+    writeFileSync(join(settings, 'fish_variables'), `# VERSION: 3.0\nSETUVAR mine:${other}\n`);
+    expect((await doctor(['path'])).by('path.fish')?.state).toBe('pass');
+    writeFileSync(written, 'set -p PATH $mine\n');
+    expect((await doctor(['path'])).by('path.fish')?.why).toContain(other);
+    for (const file of [written, join(settings, 'fish_variables')]) rmSync(file);
+    rmSync(folder, { recursive: true });
   });
 
   it('names the .envrc of direnv in front of this shell', async () => {
@@ -293,6 +356,21 @@ describe('the daemon', () => {
     expect(failures(mended)).toEqual([]);
     expect(mended.fixed).toMatchObject([{ id: 'daemon.running', done: true }]);
     expect(mended.by('worker.here.compile')?.state).toBe('pass');
+  });
+
+  it('fails while nothing can be written to its log', async () => {
+    const file = join(home, 'no-folder');
+    writeFileSync(file, '');
+    await line.say(['config', 'set', '--user', 'general.log_file', join(file, 'log')]);
+    await line.say(['daemon', 'restart']);
+    await line.say(['status']);
+    const told = await doctor(['daemon']);
+    expect(told.code).toBe(1);
+    expect(told.by('daemon.log')?.why).toMatch(/nothing is written to it: \S+no-folder\/log: /);
+    expect((await line.say(['status'])).out).toMatch(/log: \S+no-folder\/log: /);
+    await line.say(['config', 'unset', '--user', 'general.log_file']);
+    await line.say(['daemon', 'restart']);
+    expect((await doctor(['daemon'])).by('daemon.log')?.state).toBe('pass');
   });
 
   it('fails when others can reach its folder, which --fix closes', async () => {

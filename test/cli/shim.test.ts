@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -75,6 +76,15 @@ describe('links', () => {
     expect(said.out).toContain(`${folder} (mise) stands before the shims on this PATH, with make;`);
   });
 
+  it('of a tool that is nowhere are made with a warning', async () => {
+    const args = ['shim', 'install', '--no-profile', '--tool', 'no-such-tool', 'make'];
+    expect((await line.say(args)).out).toContain(
+      'no-such-tool is nowhere on PATH: its shim says "command not found" until it is',
+    );
+    expect(await line.facts(args)).toMatchObject({ absent: ['no-such-tool'] });
+    expect(lstatSync(join(line.shims, 'no-such-tool')).isSymbolicLink()).toBe(true);
+  });
+
   it('refuse a name that is no name', async () => {
     const said = await line.say(['shim', 'install', '--no-profile', '--tool', '../x']);
     expect(said).toMatchObject({ code: 1 });
@@ -137,6 +147,69 @@ describe('profiles', () => {
     expect(lstatSync(join(home, '.bashrc')).isSymbolicLink()).toBe(true);
     expect(readFileSync(join(home, 'dotfiles/bashrc'), 'utf8')).toContain(line.shims);
     expect(lstatSync(join(home, 'dotfiles/bashrc')).mode & 0o777).toBe(0o600);
+  });
+
+  it('keep every line of their user where lines of ours were changed, and say where', async () => {
+    const file = join(home, '.bashrc');
+    await line.say(['shim', 'install', '--shell', 'bash']);
+    const whole = readFileSync(file, 'utf8');
+    const mine = 'export MINE=1\nalias keep=me\n';
+    for (const changed of [
+      whole.replace(/^# <<<.*\n/m, '') + mine,
+      whole.replace(/^# >>>.*\n/m, '') + mine,
+      whole.replace(/^esac\n/m, `esac\n${mine}`),
+      whole.replace(/^# <<<.*\n/m, mine) + whole,
+    ]) {
+      writeFileSync(file, changed);
+      for (const verb of [['install', '--shell', 'bash'], ['uninstall']]) {
+        const said = await line.say(['shim', ...verb]);
+        expect(said.code).toBe(1);
+        expect(said.out).toMatch(
+          /could not change .*\.bashrc: lines of ours .*\(line \d+\).*by hand/,
+        );
+        expect(readFileSync(file, 'utf8')).toBe(changed);
+      }
+    }
+  });
+
+  it.each(['bash', 'fish'])(
+    'of %s give up every block, also with the line ends of other systems',
+    async (shell) => {
+      const name = shell === 'bash' ? '.bashrc' : '.config/fish/conf.d/rch.fish';
+      const file = join(home, name);
+      mkdirSync(join(file, '..'), { recursive: true });
+      writeFileSync(file, 'set a b');
+      await line.say(['shim', 'install', '--shell', shell]);
+      const once = readFileSync(file, 'utf8');
+      const block = once.slice(once.indexOf('# >>>'));
+      writeFileSync(file, `${once}${block}`.replaceAll('\n', ' \r\n'));
+      expect((await line.say(['shim', 'uninstall'])).code).toBe(0);
+      expect(readFileSync(file, 'utf8')).toBe('set a b ');
+      writeFileSync(file, `${once}${block}${block}mine\n`.replaceAll('\n', '\r\n'));
+      expect((await line.say(['shim', 'install', '--shell', shell])).code).toBe(0);
+      expect(readFileSync(file, 'latin1').split('# >>>')).toHaveLength(2);
+      expect((await line.say(['shim', 'uninstall'])).code).toBe(0);
+      expect(readFileSync(file, 'utf8')).toBe('set a b\r\nmine\r\n');
+    },
+  );
+
+  it('are made where a link leads, and gone after uninstall; the link stays', async () => {
+    const file = join(home, '.bashrc');
+    rmSync(file);
+    symlinkSync('dotfiles/shell/bashrc', file);
+    await line.say(['shim', 'install', '--shell', 'bash']);
+    expect(readlinkSync(file)).toBe('dotfiles/shell/bashrc');
+    expect(readFileSync(join(home, 'dotfiles/shell/bashrc'), 'utf8')).toContain(line.shims);
+    expect((await line.say(['shim', 'uninstall'])).code).toBe(0);
+    expect(readlinkSync(file)).toBe('dotfiles/shell/bashrc');
+    expect(existsSync(join(home, 'dotfiles'))).toBe(false);
+  });
+
+  it('keep their mode, whatever the umask', async () => {
+    const file = join(home, '.bashrc');
+    chmodSync(file, 0o664);
+    await line.say(['shim', 'install', '--shell', 'bash']);
+    expect(lstatSync(file).mode & 0o777).toBe(0o664);
   });
 
   it('are left alone with --no-profile', async () => {

@@ -36,7 +36,7 @@ it('gc frees what a build left on the worker, and tells what and how much', asyn
 it('gc of a worker that nobody knows says which there are', async () => {
   const said = await line.say(['gc', '--worker', 'nobody']);
   expect(said.code).not.toBe(0);
-  expect(said.err).toContain('no worker is called nobody: there are here');
+  expect(said.err).toContain('no worker is called "nobody": there are here');
 });
 
 it('benchmark measures a worker, and its score is shown from then on', async () => {
@@ -45,4 +45,17 @@ it('benchmark measures a worker, and its score is shown from then on', async () 
   expect(said.out).toMatch(/here +\d+\.\d/);
   const { workers } = (await line.facts(['status'])) as { workers: { speed: number | null }[] };
   expect(workers).toMatchObject([{ id: 'here', speed: expect.any(Number) as number }]);
+});
+
+it('gc and benchmark name the worker that is not connected, and what to do', async () => {
+  const add = ['workers', 'add', '--id', 'dead', '--transport', 'command', '--', 'false'];
+  expect((await line.say(add)).code).toBe(0);
+  for (const words of [
+    ['gc', 'dead'],
+    ['workers', 'benchmark', 'dead'],
+  ]) {
+    const said = await line.say(words);
+    expect(said.code).toBe(1);
+    expect(said.err).toMatch(/^rch: dead is not connected: .+\n +next: .+/);
+  }
 });

@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -47,6 +47,15 @@ describe('workers.toml', () => {
     expect(workersToml()).toBe(before);
   });
 
+  it('stays in the file when others are added at the same moment', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    const add = (id: string): string[] => ['workers', 'add', '--id', id, '--transport', 'command'];
+    const all = await Promise.all(names.map((id) => line.say([...add(id), '--', 'true'])));
+    expect(all.map(({ code }) => code)).toEqual(names.map(() => 0));
+    const listed = (await line.facts(['workers', 'list'])) as { id: string }[];
+    expect(listed.map(({ id }) => id).toSorted()).toEqual(['a', 'b', 'c', 'css', 'd', 'e']);
+  });
+
   it('is told to a running daemon at once', async () => {
     await line.say(['daemon', 'start']);
     await line.say(['workers', 'add', '--id', 'here', '--transport', 'embedded']);
@@ -63,13 +72,80 @@ describe('workers.toml', () => {
       ['--id', 'a', '--host', 'h', '--identity-file', '/no/such'],
       'there is no identity file /no/such',
     ],
+    [
+      ['--id', 'a', '--transport', 'embedded', '--host', 'foo'],
+      'an embedded worker is a process of this machine: it takes no --host',
+    ],
+    [['--id', 'a', '--transport', 'command', '--user', 'u', '--', 'true'], 'takes no --user'],
     [['--id', 'a', '--host=-oProxyCommand=x'], '"-oProxyCommand=x" is not a host'],
+    [['--id', 'a', '--host', 'h', '--user', 'a b;c'], '"a b;c" cannot be an account'],
+    [
+      ['--id', 'a', '--host', 'me@h', '--user', 'you'],
+      '--host me@h names the account me, and --user you',
+    ],
+    [['--id', 'a', '--host', 'me@'], 'an ssh worker needs --host'],
   ])('is not changed by %j', async (args, reason) => {
     const before = workersToml();
     const said = await line.say(['workers', 'add', ...args]);
     expect(said.code).toBe(1);
     expect(said.err).toContain(reason);
     expect(workersToml()).toBe(before);
+  });
+
+  it('takes USER@HOST apart, and a port that can be one', async () => {
+    const fake = join(line.world.root, 'bin');
+    mkdirSync(fake);
+    // The host shows a key at once.
+    writeFileSync(
+      join(fake, 'ssh'),
+      `#!/bin/sh
+for word; do
+  case $word in
+    -G) printf 'hostname 10.77.3.2\\nport 22\\n'; exit ;;
+    UserKnownHostsFile=*) echo '10.77.3.2 ssh-ed25519 AAAA' > "\${word#*=}" ;;
+  esac
+done
+exit 255
+`,
+      { mode: 0o755 },
+    );
+    const env = { PATH: `${fake}:${line.world.env['PATH'] ?? ''}` };
+    const add = (...args: string[]) =>
+      line.say(['workers', 'add', '--id', 'a', '--accept-host-key', ...args], env);
+    expect((await add('--host', '10.77.3.2', '--port', '99999')).code).toBe(2);
+    expect((await add('--host', 'me@10.77.3.2', '--user', 'me')).code).toBe(0);
+    expect(workersToml()).toContain('host = "10.77.3.2"\nuser = "me"\n');
+  });
+
+  it('says that a jump host is refused, not that it closed the connection', async () => {
+    const fake = join(line.world.root, 'bin');
+    mkdirSync(fake);
+    writeFileSync(
+      join(fake, 'ssh'),
+      `#!/bin/sh
+[ "$1" = -G ] && { echo hostname h; exit; }
+printf 'Host key verification failed.\\r\\nConnection closed by UNKNOWN port 65535\\r\\n' >&2
+exit 255
+`,
+      { mode: 0o755 },
+    );
+    const said = await line.say(['workers', 'add', '--id', 'a', '--host', 'h'], {
+      PATH: `${fake}:${line.world.env['PATH'] ?? ''}`,
+    });
+    expect(said.err).toContain('the key of a jump host is not known, or has changed');
+    expect(said.err).toContain('next: try: ssh -- h');
+  });
+
+  it('refuses a public key as the identity file, and names the private one', async () => {
+    const key = join(line.world.root, 'id_ed25519.pub');
+    writeFileSync(key, 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA me@here\n', { mode: 0o644 });
+    const add = ['workers', 'add', '--id', 'a', '--host', 'h', '--identity-file', key];
+    const said = await line.say(add);
+    expect(said.code).toBe(1);
+    expect(said.err).toContain(`${key} is a public key`);
+    expect(said.err).toContain(
+      `next: give the private key, which is usually beside it: ${key.slice(0, -4)}\n`,
+    );
   });
 
   it('refuses an identity file that others may read', async () => {
@@ -89,6 +165,13 @@ describe('workers.toml', () => {
     expect(said.err).toContain(`${key} has mode 0640`);
     expect(said.err).toContain(`chmod 600 '${key}'`);
   });
+});
+
+it('says that there is no Rust here to bring to a worker', async () => {
+  await line.say(['workers', 'add', '--id', 'here', '--transport', 'embedded']);
+  const said = await line.say(['workers', 'sync', 'here', '--rust'], { PATH: '/nowhere' });
+  expect(said).toMatchObject({ code: 1, out: '' });
+  expect(said.err).toContain('there is no Rust here that could be brought to workers');
 });
 
 it('says who is known when a worker is not', async () => {

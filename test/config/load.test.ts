@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe as group, expect, it } from 'vitest';
@@ -133,6 +134,59 @@ group('layers', () => {
     }).toThrow('ENOENT');
   });
 
+  it('reads every file as TOML, whatever it is called, and executes none', () => {
+    const trap = join(home, 'trapped');
+    const code = `require('fs').writeFileSync(${JSON.stringify(trap)}, '')\n`;
+    for (const name of [
+      'w.js',
+      'w.cjs',
+      'w.mjs',
+      'w.ts',
+      'w.json',
+      'w.yaml',
+      'w.yml',
+      'w.rc',
+      'w',
+    ]) {
+      const file = write(join(home, name), code);
+      user(`[workers]\nconfig_file = "${file}"\n`);
+      expect(refused()[0], name).toContain(`${file}:1:`);
+      write(file, '[[workers]]\nid = "css"\nhost = "h"\n');
+      expect(loaded().workers, name).toHaveLength(1);
+    }
+    const whole = write(join(home, 'package.toml'), '[generall]\n');
+    user(`[workers]\nconfig_file = "${whole}"\n`);
+    expect(refused()[0]).toContain(`${whole}:1:1: generall: there is no such key`);
+    expect(existsSync(trap)).toBe(false);
+  });
+
+  it('names the line in whatever is no TOML, and never throws', () => {
+    const file = join(home, 'fleet');
+    user(`[workers]\nconfig_file = "${file}"\n`);
+    const texts = [
+      'workers\n',
+      '{"workers": []}\n',
+      '- a\n- b\n',
+      'root:x:0:0:root:/root:/bin/bash\n',
+      'null\n',
+      '42\n',
+      'x = 1_\n',
+      `x = ${'['.repeat(5000)}`,
+      'x = 99999999999999999999\n',
+    ];
+    for (const text of texts) {
+      write(file, text);
+      expect(refused()[0], text.slice(0, 40)).toContain(`${file}:1:`);
+    }
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+        writeFileSync(file, bytes);
+        const outcome = loadConfig(layout, env);
+        return outcome.ok || outcome.failure.reason.includes(`${file}:`);
+      }),
+    );
+  });
+
   it('follows no $import', () => {
     write(join(home, 'other.toml'), '[general]\nenabled = false\n');
     const file = user(`"$import" = "${join(home, 'other.toml')}"\n`);
@@ -177,11 +231,44 @@ group('problems', () => {
     ]);
   });
 
+  it('refuses limits that no timer or message holds', () => {
+    const file = user(
+      '[execution]\ntimeout_sec = 10000000\n[transfer]\ntimeout_sec = 2147484\nmax_transfer_size_mb = 1e308\n[store]\nlimit_gb = 1e300\n',
+    );
+    expect(refused()).toEqual([
+      `${file}:2:1: execution.timeout_sec: must be at most 1728000`,
+      `${file}:4:1: transfer.timeout_sec: must be at most 1728000`,
+      `${file}:5:1: transfer.max_transfer_size_mb: must be at most 1000000000`,
+      `${file}:7:1: store.limit_gb: must be at most 1000000`,
+    ]);
+  });
+
   it('suggests the nearest key for one that is not known', () => {
     const file = user('[transfer]\ncompresion_level = 4\n[generall]\nenabled = true\n');
     expect(refused()).toEqual([
       `${file}:2:1: transfer.compresion_level: there is no such key; did you mean "compression_level"?`,
       `${file}:3:1: generall: there is no such key; did you mean "general"?`,
+    ]);
+  });
+
+  it('names the line of a table whose name is wrong, and of one that lacks something', () => {
+    const file = fleet('# mine\n\n[[worker]]\nid = "a"\n');
+    expect(refused()).toEqual([
+      `${file}:3:1: worker: there is no such key; did you mean "workers"?`,
+    ]);
+    fleet('[[workers]]\nhost = "h"\n\n[[workers]]\nhost = "i"\nid = 3\n');
+    expect(refused()).toEqual([
+      `${file}:1:1: workers[0].id: is missing`,
+      `${file}:6:1: workers[1].id: must be a string`,
+    ]);
+    fleet('workers = 3\n');
+    expect(refused()).toEqual([`${file}:1:1: workers: must be a list`]);
+    fleet('');
+    const own = user('general = 3\nexecution.env = [1]\n[transferr.exclude]\npatterns = []\n');
+    expect(refused()).toEqual([
+      `${own}:1:1: general: must be a table`,
+      `${own}:2:1: execution.env: must be a table`,
+      `${own}:3:1: transferr: there is no such key; did you mean "transfer"?`,
     ]);
   });
 
@@ -209,6 +296,8 @@ group('problems', () => {
   it('says which variable of the environment makes no sense', () => {
     env['RCH_ENABLED'] = 'perhaps';
     expect(refused()).toEqual(['environment: RCH_ENABLED=perhaps: must be 1 or 0']);
+    const outcome = loadConfig(layout, env);
+    expect(outcome.ok ? '' : outcome.failure.next).toMatch(/^set the variable right, or unset it/);
   });
 
   it('is a failure, not an exception, when a file cannot be read', () => {

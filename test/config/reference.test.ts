@@ -1,12 +1,17 @@
 /** The README's tables of settings are what the schemas say. `rch config keys --markdown` prints them anew. */
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'smol-toml';
 import { describe, expect, it } from 'vitest';
+import { commandKinds, kindKey, usualConfidence } from '../../src/base/command-kinds.ts';
 import { settingsIn } from '../../src/config/known.ts';
 import { projectFile } from '../../src/config/project-schema.ts';
 import { configTables } from '../../src/config/reference.ts';
 import { requestVariables } from '../../src/config/request.ts';
-import { settingsFile } from '../../src/config/schema.ts';
+import { withProject } from '../../src/config/project-layer.ts';
+import { camelKeys, snakeOf } from '../../src/config/problems.ts';
+import { defaultConfig, settingsFile } from '../../src/config/schema.ts';
 import { templateOf } from '../../src/config/template.ts';
 import { workerConfig } from '../../src/config/worker-schema.ts';
 import { checkText } from '../../src/config/layers.ts';
@@ -47,6 +52,14 @@ it('every setting says what it means', () => {
   expect(all.filter(({ meaning }) => meaning === '').map(({ name }) => name)).toEqual([]);
 });
 
+/** How sure the classification of a kind is that `classify.confidence.KIND` is about. */
+function usual(name: string): number | undefined {
+  const kind = commandKinds.find(
+    (each) => `classify.confidence.${snakeOf(kindKey(each))}` === name,
+  );
+  return kind === undefined ? undefined : usualConfidence[kind];
+}
+
 it('a fresh file is right as it is, and with every key of it set', () => {
   for (const [schema, scope] of [
     [settingsFile, 'user'],
@@ -54,7 +67,39 @@ it('a fresh file is right as it is, and with every key of it set', () => {
   ] as const) {
     const text = templateOf(settingsIn(schema), scope);
     expect(checkText('f', text, schema)).toEqual([]);
-    const set = text.replace(/^# (?=[a-z_]+ = (?!""|1$|false$))/gm, '');
+    const line = /^# (?=[a-z_]+ = )/;
+    const rows = text.split('\n');
+    const settable = [...rows.keys()].filter((at) => line.test(rows[at] ?? ''));
+    expect(settable).toHaveLength(settingsIn(schema).length);
+    for (const at of settable) {
+      const one = rows.with(at, (rows[at] ?? '').replace(line, ''));
+      expect(checkText('f', one.join('\n'), schema), rows[at]).toEqual([]);
+    }
+    const set = rows.map((row) => row.replace(line, '')).join('\n');
     expect(checkText('f', set, schema)).toEqual([]);
   }
+});
+
+/** Without a default there may be no value that changes nothing. */
+const meant =
+  /^(general\.log_file|daemon\.pid_file|benchmark\.url|workers\.|traces\.|execution\.env)/;
+
+it('a key of a fresh file changes nothing by being set as it stands there', () => {
+  for (const { name, initial, example } of settingsIn(settingsFile))
+    if (initial === undefined && !meant.test(name))
+      expect(example, name).toBe(usual(name) ?? availableParallelism());
+  const before = defaultConfig();
+  const text = templateOf(
+    settingsIn(projectFile).filter(
+      ({ name }) => !/^(project\.|workers\.|hooks\.|execution\.env)/.test(name),
+    ),
+    'project',
+  ).replace(/^# (?=[a-z_]+ = )/gm, '');
+  const file = projectFile.parse(camelKeys(parse(text)));
+  const cores = { ...before.execution, cores: availableParallelism() };
+  const plain = withProject(before, projectFile.parse({}), true);
+  expect(withProject(before, file, true)).toEqual({
+    ...plain,
+    execution: cores,
+  });
 });

@@ -146,6 +146,18 @@ describe('a compiler called by others', () => {
     );
   });
 
+  it('stays here when a recipe writes to a descriptor of the caller beyond the first three', async () => {
+    const folder = nest.project('descriptor', {
+      'x.c': tinyC,
+      Makefile: 'x.o: x.c\n\tcc -c x.c -o x.o\n\techo made >&3\n',
+    });
+    await nest.run(['sh', '-c', 'exec make 3>note'], folder, { env: there });
+    expect(readFileSync(join(folder, 'note'), 'utf8')).toBe('made\n');
+    const [row] = await nest.world.history(1);
+    expect(row).toMatchObject({ decision: 'local' });
+    expect(row?.reason).toBe('the build uses descriptor 3 of its caller, which no worker has');
+  });
+
   it('stays here under strace, which would see nothing of it elsewhere', async () => {
     const folder = nest.project('traced', { 'x.c': tinyC });
     const log = join(nest.base, 'trace');

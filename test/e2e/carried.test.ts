@@ -193,7 +193,7 @@ describe('a target folder outside the project', () => {
     const cargo = (shims: boolean): Promise<Ended> =>
       world.run(['cargo', 'build', '--offline'], { cwd: folder, env, shims });
     expect((await cargo(false)).code).toBe(0);
-    fs.writeFileSync(join(target, 'large'), randomBytes(5_000_000));
+    fs.writeFileSync(join(target, 'debug/large'), randomBytes(5_000_000));
     fs.writeFileSync(join(folder, 'src/main.rs'), 'fn main() { println!("2"); }\n');
     const ended = await cargo(true);
     const [row] = await world.history(1);
@@ -204,6 +204,6 @@ describe('a target folder outside the project', () => {
     const fresh = await cargo(false);
     expect(fresh.stderr.toString()).toContain('Finished');
     expect(fresh.stderr.toString()).not.toContain('Compiling');
-    expect(fs.statSync(join(target, 'large')).size).toBe(5_000_000);
+    expect(fs.statSync(join(target, 'debug/large')).size).toBe(5_000_000);
   });
 });

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { JobsReply } from '../../src/protocol/methods.ts';
@@ -264,6 +265,33 @@ describe.skipIf(noFleet !== undefined)('a build that is interrupted', () => {
     writeFileSync(join(folder, 'change'), randomBytes(20_000_000));
     expect(await right()).toBeLessThan(bytes / 10);
   });
+
+  it.each(['once', 'and again at once'])(
+    'ends by a signal also while its worker hears nothing: %s',
+    async (how) => {
+      const folder = scene.project(`deaf-${how.length}`, slow);
+      const build = await begin(folder);
+      await order({ frozen: true });
+      const began = performance.now();
+      process.kill(-build.pid, 'SIGINT');
+      if (how !== 'once') {
+        await new Promise((resolve) => {
+          setTimeout(resolve, 1500);
+        });
+        process.kill(-build.pid, 'SIGINT');
+      }
+      const end = await within(build.end, 'ending');
+      const took = performance.now() - began;
+      await order({ frozen: false });
+      expect([end.code, end.signal], words(end)).toEqual([null, 'SIGINT']);
+      expect(took).toBeLessThan(how === 'once' ? 15_000 : 4500);
+      expect(existsSync(join(folder, 'x'))).toBe(false);
+      const [row] = await scene.world.history(1);
+      expect(row).toMatchObject({ decision: 'remote', signal: constants.signals.SIGINT });
+      expect(row?.reason).toContain('could not be reached');
+      await goneThere();
+    },
+  );
 
   it('gives up a job, with 102 and no file touched, when its worker does not come back', async () => {
     scene.world.writeConfig('config.toml', '[execution]\nresume_timeout_sec = 3\n');

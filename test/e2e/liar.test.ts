@@ -1,20 +1,13 @@
 /** A worker that lies about what a job changed: nothing outside the root is touched, and the command ends with 102. */
 import { execFileSync } from 'node:child_process';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { endProcessesOf } from '../rig/processes.ts';
 import { ended as endOf, World } from '../rig/world.ts';
 import { write } from './projects.ts';
 import { tiny, within, words } from './trouble.ts';
@@ -23,20 +16,6 @@ const fixture = join(dirname(dirname(fileURLToPath(import.meta.url))), 'fixtures
 
 let world: World;
 let base: string;
-
-/** Agents of this world's home: they outlive their connection, as they should. */
-function agents(): number[] {
-  return readdirSync('/proc').flatMap((name) => {
-    if (!/^\d+$/.test(name)) return [];
-    try {
-      const words = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
-      const ours = words.some((word) => word.endsWith('rch-wkr.mjs')) && words.includes('serve');
-      return ours && words.some((word) => word.startsWith(`${world.home}/`)) ? [Number(name)] : [];
-    } catch {
-      return [];
-    }
-  });
-}
 
 beforeAll(async () => {
   base = mkdtempSync(join(tmpdir(), 'rch-liar-'));
@@ -57,9 +36,9 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  const left = agents();
+  await world.rch(['daemon', 'stop']);
+  await endProcessesOf(world.home);
   await world.dispose();
-  for (const pid of left) process.kill(pid, 'SIGTERM');
   rmSync(base, { recursive: true, force: true });
 });
 
@@ -93,6 +72,7 @@ describe('a worker that lies', () => {
     ['another program', /a program that is not of this command/],
     ['another root', /returns files into \/etc/],
     ['a root of its own', /returns files into /],
+    ['a FIFO outside', /\.\./],
     ['a long past', /more files than it changed/],
   ])('by %s leaves all as it was', async (lie, reason) => {
     const scene = join(base, lie.replaceAll(' ', '-'));

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { layoutFor } from '../../src/base/layout.ts';
 import { DaemonClient } from '../../src/client/daemon-client.ts';
 import type { JobsReply } from '../../src/protocol/methods.ts';
@@ -71,6 +71,11 @@ class Talking {
     await within(hear(), 'the answer');
   }
 
+  /** Nobody waits for it any more. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
   /** Its launcher stands still, or goes on. */
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {
     this.#child.kill(name);
@@ -116,6 +121,10 @@ async function linkPid(before = 0): Promise<number> {
 async function talking(name: string): Promise<{ folder: string; build: Talking }> {
   const folder = scene.project(name, echo);
   const build = new Talking(folder);
+  // A test that is tried again finds its folder free.
+  onTestFinished(() => {
+    build.kill();
+  });
   build.say('first');
   await build.heard();
   return { folder, build };
@@ -286,6 +295,36 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     await within(scene.world.rch(['workers', 'probe', 'worker1']));
   });
 
+  it('goes on when the daemon ends while its worker is out of use, is elsewhere, or cannot be read', async () => {
+    const { folder, build } = await talking('left');
+    const workers = scene.fleet.workersToml();
+    const elsewhere = scene.fleet.workersToml(() => ({ host: '127.0.0.1', port: 1 }));
+    const goesOn = async (word: string): Promise<void> => {
+      build.say(word);
+      await build.heard();
+    };
+    scene.world.writeConfig('workers.toml', '');
+    await workerGone();
+    await scene.world.rch(['daemon', 'restart']);
+    await goesOn('restarted');
+    process.kill(await daemonPid(), 'SIGKILL');
+    await goesOn('killed');
+    scene.world.writeConfig('workers.toml', '[[workers]\n');
+    await scene.world.rch(['daemon', 'restart']);
+    await goesOn('unread');
+    scene.world.writeConfig('workers.toml', workers);
+    await within(scene.world.rch(['workers', 'probe', 'worker1']));
+    await goesOn('back');
+    scene.world.writeConfig('workers.toml', elsewhere);
+    await scene.world.rch(['daemon', 'restart']);
+    await goesOn('elsewhere');
+    await build.over();
+    expect(readFileSync(join(folder, 'runs'), 'utf8')).toBe('ran\n');
+    scene.world.writeConfig('workers.toml', workers);
+    await within(scene.world.rch(['workers', 'probe', 'worker1']));
+    await scene.buildsThere(scene.project('after-left'));
+  });
+
   it('goes on when rch is upgraded under it, and builds after it have the new agent', async () => {
     const agents = async (): Promise<string[]> => {
       const list = await scene.fleet.inside(scene.worker, 'ps', '-eo', 'args');
@@ -298,7 +337,11 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     await scene.world.rch(['daemon', 'restart']);
     build.say('after');
     await build.heard();
-    expect(await agents()).toEqual(before);
+    // The new one looks whether it is needed, and goes.
+    await until(
+      async () => (await agents()).join() === before.join(),
+      'was the agent of before the only one',
+    );
     await build.over();
     await ranOnce(folder);
     await until(async () => {
@@ -462,6 +505,32 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     scene.world.writeConfig('config.toml', '');
     await scene.world.start();
     expect(await scene.last()).toMatchObject({ decision: 'remote', exit: null });
+  });
+
+  it('brings a file under all of its names when it is fetched after the disk was full', async () => {
+    const folder = join(scene.base, 'names');
+    mkdirSync(folder);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3000000', 'tmpfs', folder]);
+    try {
+      write(folder, {
+        Makefile:
+          'all:\n\t@mkdir -p out; cat seed > out/one; ln -f out/one out/two; head -c $(SIZE) /dev/zero | tr "\\0" x > out/big; cp seed out/zz\n',
+        seed: 'old\n',
+      });
+      expect((await scene.build(folder, ['make', 'SIZE=1000'])).ended.code).toBe(0);
+      writeFileSync(join(folder, 'seed'), 'new\n');
+      const { ended: end } = await scene.build(folder, ['make', 'SIZE=4000000']);
+      expect(end.code, words(end)).toBe(102);
+      const [, id = ''] = /rch jobs fetch ([0-9a-f]{8})\n/.exec(end.stderr.toString()) ?? [];
+      execFileSync('mount', ['-o', 'remount,size=90000000', folder]);
+      await within(scene.world.rch(['jobs', 'fetch', id]));
+      for (const name of ['one', 'two', 'zz'])
+        expect(readFileSync(join(folder, 'out', name), 'utf8'), name).toBe('new\n');
+      expect(statSync(join(folder, 'out/one')).ino).toBe(statSync(join(folder, 'out/two')).ino);
+      expect(readdirSync(join(folder, 'out')).sort()).toEqual(['big', 'one', 'two', 'zz']);
+    } finally {
+      execFileSync('umount', ['-l', folder]);
+    }
   });
 
   it('keeps results that cannot come back, and brings them when they are fetched', async () => {

@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -53,6 +54,29 @@ async function ranThere(n: number): Promise<readonly HistoryRow[]> {
   for (const row of rows) expect(row, row.reason).toMatchObject({ decision: 'remote' });
   return rows;
 }
+
+it('keeps the times of its results apart where the output goes to a file in the project', async () => {
+  const folder = project('logged', {
+    Makefile: 'two: one\n\t@sleep 0.3; touch two\none:\n\t@echo begins; touch one\n',
+  });
+  const all = await run(folder, ['sh', '-c', 'make > build.log 2>&1']);
+  expect(words(all)).toBe('');
+  await ranThere(1);
+  expect(readFileSync(join(folder, 'build.log'), 'utf8')).toBe('begins\n');
+  const [one, two] = ['one', 'two'].map((name) => statSync(join(folder, name)).mtimeMs);
+  expect(Number(two) - Number(one)).toBeGreaterThan(250);
+});
+
+it('goes on though a file is dated in the future, as it does here', async () => {
+  const folder = project('future', { Makefile: 'x:\n\t@echo made; touch x\n', README: '' });
+  const later = new Date(Date.now() + 3_600_000);
+  utimesSync(join(folder, 'README'), later, later);
+  const before = statSync(join(folder, 'README'), { bigint: true }).mtimeNs;
+  for (const words of ['made\n', "make: 'x' is up to date.\n"])
+    expect((await run(folder, ['make'])).stdout.toString()).toBe(words);
+  await ranThere(2);
+  expect(statSync(join(folder, 'README'), { bigint: true }).mtimeNs).toBe(before);
+});
 
 describe('compiler calls in one project', () => {
   /** A compiler that lets no call begin before its partner has: a FIFO opens only when both ends are there. */
@@ -222,6 +246,21 @@ both: stamp
     right(join(folder, beside), 'rch');
   }, 120_000);
 });
+
+it('keeps nothing beside what cargo notes of rustc before it waits for its lock', async () => {
+  const folder = project('noted', {
+    Makefile:
+      'all:\n\t@mkdir -p target; echo there > target/.rustc_info.json; echo made; sleep 2\n',
+  });
+  const child = world.spawn(['make'], { cwd: folder, env: remotely });
+  const over = ended(child);
+  await once(child.stdout as Readable, 'data');
+  write(folder, { 'target/.rustc_info.json': 'here' });
+  await within(over, 'make', 60_000);
+  await ranThere(1);
+  expect(readFileSync(join(folder, 'target/.rustc_info.json'), 'utf8')).toBe('here');
+  expect(readdirSync(join(folder, 'target'))).toEqual(['.rustc_info.json']);
+}, 120_000);
 
 describe('the /tmp of a job', () => {
   const scratch = `/tmp/rch-left-${process.pid}`;

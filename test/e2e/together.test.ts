@@ -225,6 +225,26 @@ describe('callers of one command at once', () => {
     for (const row of await rows(2)) expect(row).not.toHaveProperty('joined');
   });
 
+  it('wait for another command of their project only so long, and then run here beside it', async () => {
+    world.writeConfig('config.toml', '[queue]\nmax_wait_sec = 3\n');
+    try {
+      const rules = `long:\n\t@/usr/bin/python3 tool.py ${gate.port}\nother:\n\t@echo made\n`;
+      const folder = project({ ...makes(), Makefile: rules });
+      const first = new Call(['make', 'long'], folder);
+      const tool = await gate.tool();
+      const other = await within(new Call(['make', 'other'], folder).end);
+      expect([other.code, other.stdout.toString()]).toEqual([0, 'made\n']);
+      const [row] = await world.history(1);
+      expect(row).toMatchObject({ decision: 'local', argv: ['make', 'other'] });
+      expect(row?.reason).toMatch(/another command had \S+ on embedded for too long/);
+      expect(tool.alive).toBe(true);
+      tool.begin('sys.exit()');
+      expect((await within(first.end)).code).toBe(0);
+    } finally {
+      world.writeConfig('config.toml', '');
+    }
+  });
+
   it('share it to the end when one that waits is interrupted', async () => {
     const folder = project(makes('true'));
     const { calls, tool } = await together(() => new Call(['make'], folder), 3);
@@ -338,7 +358,6 @@ describe('callers of one command at once', () => {
   });
 });
 
-/** The link processes of a daemon. */
 /** Agents that run below a folder. */
 function agentsBelow(folder: string): number[] {
   return readdirSync('/proc')
@@ -358,6 +377,7 @@ function agentsBelow(folder: string): number[] {
     .map(Number);
 }
 
+/** The link processes of a daemon. */
 function linksOf(daemon: number): number[] {
   const children = readFileSync(`/proc/${daemon}/task/${daemon}/children`, 'utf8');
   return children.trim().split(' ').filter(Boolean).map(Number);

@@ -73,7 +73,7 @@ describe.skipIf(noFleet !== undefined)('workers that cannot be used', () => {
     const { ended, row } = await scene.build(large);
     expect(ended.code, words(ended)).toBe(0);
     expect(row).toMatchObject({ decision: 'local', worker: null });
-    expect(row.reason).toMatch(/holds 2 MB, more than transfer.max_transfer_size_mb allows/);
+    expect(row.reason).toMatch(/holds 2\.0 MB, more than transfer.max_transfer_size_mb allows/);
     await scene.buildsThere(scene.project('small'));
     scene.world.writeConfig('config.toml', '');
   });
@@ -147,6 +147,25 @@ describe.skipIf(noFleet !== undefined)('workers that cannot be used', () => {
     await withWorld(worker, (world, folder) => runsHereBecause(world, folder, /odd/));
   });
 
+  it('builds here when a name means another program there, and there once it does not', async () => {
+    const inside = (line: string): Promise<string> =>
+      scene.fleet.inside(scene.worker, 'sh', '-c', line);
+    const folder = scene.project('turned', { Makefile: 'out:\n\tawk "BEGIN { print 1 }" > out\n' });
+    await inside('ln -sf /usr/bin/perl /etc/alternatives/awk');
+    try {
+      const { ended, row } = await scene.build(folder, ['make']);
+      expect(ended.code, words(ended)).toBe(0);
+      expect(row).toMatchObject({ decision: 'local' });
+      expect(row.reason).toMatch(/awk is \/usr\/bin\/perl there and \S+awk here/);
+    } finally {
+      await inside('ln -sf /usr/bin/mawk /etc/alternatives/awk');
+    }
+    rmSync(join(folder, 'out'));
+    await scene.world.rch(['workers', 'probe', scene.worker.id]);
+    const { row } = await scene.build(folder, ['make']);
+    expect(row, row.reason).toMatchObject({ decision: 'remote' });
+  });
+
   it('builds here when the disk of the worker is full, and there once it is not', async () => {
     const folder = scene.project('full-there');
     await scene.buildsThere(folder);
@@ -172,6 +191,16 @@ describe.skipIf(noFleet !== undefined)('workers that cannot be used', () => {
       writeFileSync(join(folder, 'x.c'), (tiny['x.c'] ?? '').replace('42', '44'));
       await scene.buildsThere(folder);
       expect(await scene.says(join(folder, 'x'))).toBe('44');
+      // What a project leaves on the worker is given up when nothing else could run there.
+      const large = scene.project('large-there', {
+        Makefile: 'made:\n\thead -c 300000000 /dev/urandom > made\n',
+      });
+      expect((await scene.build(large, ['make'])).row).toMatchObject({ decision: 'remote' });
+      await until(async () => {
+        await sleep(1000);
+        appendFileSync(join(folder, 'x.c'), '/* once more */\n');
+        return (await scene.build(folder)).row.decision === 'remote';
+      }, 'was there room again');
     } finally {
       await scene.world.rch(['daemon', 'stop']);
       await inside('pkill', '-KILL', '-u', uid, 'node');

@@ -15,7 +15,7 @@ import { ask } from '../../src/facts/answer.ts';
 import { parseGlibc, parseMusl } from '../../src/facts/libc.ts';
 import { MachineProbe, parseCpu, parseOsRelease } from '../../src/facts/machine.ts';
 import { parseApk, parseDpkg, parseTabbed } from '../../src/facts/packages.ts';
-import { filesAt, shadows } from '../../src/facts/files.ts';
+import { filesAt, linksAt, shadows } from '../../src/facts/files.ts';
 import { isCompiler, ToolBox } from '../../src/facts/tools.ts';
 import { machineFacts as schema } from '../../src/protocol/facts.ts';
 
@@ -179,6 +179,12 @@ test('files are told of by path, by where links lead', async () => {
     [dangling]: false,
     [etc]: true,
     '/nonexistent/x': false,
+  });
+  symlinkSync(etc, join(folder, 'again'));
+  const again = join(folder, 'again');
+  expect(await linksAt([dangling, etc, again, '/etc', '/nonexistent/x'])).toEqual({
+    [etc]: '/etc',
+    [again]: '/etc',
   });
 });
 

@@ -138,9 +138,23 @@ it('upgrades in place: the files are new, the daemon is restarted, configuration
   expect(readdirSync(lib).filter((name) => name.endsWith('.new'))).toEqual([]);
   expect(readdirSync(join(home, '.local/share/rch/shims'))).toContain('gcc-99');
   expect((await rch('workers', 'list')).out).toContain('a ');
-  await install('--uninstall');
+  const gone = await install('--uninstall');
+  expect(gone.out).toContain(`kept your configuration in ${home}/.config/rch (--purge removes it)`);
   expect(existsSync(join(home, '.config/rch/workers.toml'))).toBe(true);
   expect(existsSync(join(home, '.local/share/rch'))).toBe(false);
+  const purged = await install('--uninstall', '--purge');
+  expect(purged).toMatchObject({ code: 0 });
+  expect(purged.out).toContain(`removed ${home}/.config/rch`);
+  expect(existsSync(join(home, '.config/rch'))).toBe(false);
+  expect((await install('--uninstall', '--purge')).out).toContain('nothing was removed');
+});
+
+it('does not purge the configuration of an installation elsewhere', async () => {
+  expect((await install('--prefix', join(home, 'elsewhere'))).code).toBe(0);
+  const rchThere = join(home, 'elsewhere/bin/rch');
+  await run(rchThere, ['workers', 'add', '--id', 'a', '--transport', 'command', '--', 'true']);
+  expect((await install('--uninstall', '--purge')).out).toContain('nothing was removed');
+  expect(existsSync(join(home, '.config/rch/workers.toml'))).toBe(true);
 });
 
 it('installs where --prefix says; by --easy-mode with all that one may want, which goes without a trace too', async () => {
@@ -165,6 +179,19 @@ it('installs where --prefix says; by --easy-mode with all that one may want, whi
   await install('--prefix', prefix, '--uninstall', '--purge');
   expect(differences(before, snapshot(home))).toEqual([]);
 });
+
+it.each(['000', '777'])(
+  'leaves nothing that others may change, under a umask of %s',
+  async (mask) => {
+    const said = await run('bash', ['-c', `umask ${mask}; exec "$0"`, join(clone, 'install.sh')]);
+    expect(said.code, said.out.slice(-1500)).toBe(0);
+    const open = execFileSync('find', [home, '!', '-type', 'l', '-perm', '/022'], {
+      encoding: 'utf8',
+    });
+    expect(open).toBe('');
+    expect((await rch('version')).code).toBe(0);
+  },
+);
 
 /** What root is given by --worker-only, another account must have. */
 const fit = [
@@ -191,6 +218,15 @@ it('says what it takes and what it does not understand', async () => {
   const said = await install('--frobnicate');
   expect(said).toMatchObject({ code: 1 });
   expect(said.out).toContain('unknown option --frobnicate; see ./install.sh --help');
+});
+
+it('is run by any shell, as long as there is a bash', async () => {
+  const script = join(clone, 'install.sh');
+  const sh = realpathSync('/bin/sh');
+  expect(await run(sh, [script, '--help'])).toMatchObject({ code: 0 });
+  const said = await run(sh, [script, '--help'], { PATH: '/nowhere' });
+  expect(said).toMatchObject({ code: 1 });
+  expect(said.out).toContain('run it by bash, in the folder of the sources: ./install.sh');
 });
 
 it('names what is missing when there is no node', async () => {

@@ -150,7 +150,7 @@ class Worker {
     this.slots.give(job.lease);
   }
 
-  do(step: Step): void {
+  async do(step: Step): Promise<void> {
     switch (step.does) {
       case 'take':
         this.take(step);
@@ -165,17 +165,23 @@ class Worker {
         vi.advanceTimersByTime(step.ms);
         return;
       case 'die':
-        this.#die(`w${step.owner}`);
+        await this.#die(`w${step.owner}`);
         return;
       case 'reconnect':
         this.totals[step.owner] = step.total;
     }
   }
 
-  #die(owner: string): void {
+  /** Those that wait leave at once, those that run end one after the other, as their processes do. */
+  async #die(owner: string): Promise<void> {
     const own = this.jobs.filter((job) => job.owner === owner);
     for (const job of own) job.giveUp.abort();
-    for (const job of own) this.end(job);
+    await settled();
+    for (const job of own) {
+      this.end(job);
+      // Who was granted its slots by this end was so before the next one: the account has to know it first.
+      await settled();
+    }
   }
 
   check(): void {
@@ -214,7 +220,7 @@ it(
       fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {
         const worker = new Worker();
         for (const each of steps) {
-          worker.do(each);
+          await worker.do(each);
           await settled();
           worker.check();
         }

@@ -167,6 +167,7 @@ function act(system: System, effect: JobEffect): System {
       return { ...toLauncher(system, 'started'), replays: true };
     case 'prepare':
     case 'return':
+    case 'hurry':
       return system;
   }
 }

@@ -1,16 +1,60 @@
-/** Processes that a test leaves behind by their nature, such as an agent, which outlives its connection. */
-import { readdirSync, readFileSync } from 'node:fs';
+/** Processes of a test's folder: those that end by themselves, and those that it leaves behind by their nature. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** Kills every process whose command line names something below `folder`. */
-export function endProcessesOf(folder: string): void {
-  for (const name of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
-    const pid = Number(name);
+/** ms that processes which were told to end may take. */
+const GRACE = 10_000;
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
+
+/** Processes that have to do with `folder`, by program, arguments or working folder, but for this one. */
+function processesOf(folder: string): number[] {
+  const below = (path: string): boolean => path.startsWith(`${folder}/`);
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+    .filter((pid) => {
+      const proc = `/proc/${pid}`;
+      if (below(linkOf(`${proc}/exe`)) || below(linkOf(`${proc}/cwd`))) return true;
+      return textOf(`${proc}/cmdline`).includes(`${folder}/`);
+    })
+    .map(Number);
+}
+
+/** Waits until the processes of `folder` have ended; a line for each that has not after ten seconds. */
+export async function goneFrom(folder: string): Promise<string[]> {
+  const till = performance.now() + GRACE;
+  for (;;) {
+    const left = processesOf(folder);
+    if (left.length === 0) return [];
+    if (performance.now() > till)
+      return left.map((pid) => `${pid} ${textOf(`/proc/${pid}/cmdline`).slice(0, 300)}`);
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50);
+    });
+  }
+}
+
+/** Kills every process of `folder` and waits for its end: agents, for one, outlive their connections. */
+export async function endProcessesOf(folder: string): Promise<void> {
+  for (const pid of processesOf(folder)) {
     try {
-      if (pid === process.pid) continue;
-      if (readFileSync(`/proc/${name}/cmdline`, 'latin1').includes(`${folder}/`))
-        process.kill(pid, 'SIGKILL');
+      process.kill(pid, 'SIGKILL');
     } catch {
       // It ended meanwhile.
     }
   }
+  await goneFrom(folder);
 }

@@ -75,7 +75,7 @@ export class SshServer {
   async close(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
     // The agent outlives its connection: that is its nature.
-    endProcessesOf(this.folder);
+    await endProcessesOf(this.folder);
     await new Promise<void>((resolve) => {
       this.#server.close(() => {
         resolve();

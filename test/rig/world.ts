@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { layoutFor } from '../../src/base/layout.ts';
 import { DaemonClient } from '../../src/client/daemon-client.ts';
 import type { WorkerStatus } from '../../src/protocol/methods.ts';
+import { goneFrom } from './processes.ts';
 import { spread } from './spread.ts';
 
 const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -201,13 +202,14 @@ export class World {
     return ended(child);
   }
 
-  /** Stops the daemon and removes the world. */
+  /** Stops the daemon, waits for what ends with it, and removes the world. */
   async dispose(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
     if (existsSync(join(this.data, 'lib', 'rch.mjs')))
       await this.rch(['daemon', 'stop']).catch(() => '');
-    // An embedded agent may be at the end of its work there.
-    rmSync(this.root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    // An agent that is at the end of its work there makes files where others were just removed.
+    await goneFrom(this.root);
+    rmSync(this.root, { recursive: true, force: true });
   }
 }
 

@@ -223,11 +223,12 @@ describe.each(['plain', 'sanitized'] as const)(
         expect((await first.end).code).toBe(0);
       });
 
-      it('holds the locks while the job lasts, makes what is missing one level deep, and skips the rest', async () => {
-        mkdirSync(join(world.root, 'target'));
-        const locks = ['target/debug/.cargo-lock', 'nowhere/debug/.cargo-lock'].map((name) =>
-          join(world.root, name),
-        );
+      it('holds the locks while the job lasts, makes the target folder as cargo does, and skips the rest', async () => {
+        const locks = [
+          'target/debug/.cargo-lock',
+          'target/riscv/debug/.cargo-lock',
+          'nowhere/target/debug/.cargo-lock',
+        ].map((name) => join(world.root, name));
         const run = world.call('gcc', ['x']);
         const { peer: asker } = await question(front);
         asker.send(remoteTo(world, locks));
@@ -237,6 +238,13 @@ describe.each(['plain', 'sanitized'] as const)(
         const test = (): Promise<number | null> =>
           world.start('flock', ['-n', lock, 'true']).end.then((end) => end.code);
         expect(await test()).toBe(1);
+        // To the byte what cargo 1.95 writes.
+        for (const folder of ['target', 'target/riscv'])
+          expect(readFileSync(join(world.root, folder, 'CACHEDIR.TAG'), 'utf8')).toBe(
+            'Signature: 8a477f597d28d172789f06886806bc55\n' +
+              '# This file is a cache directory tag created by cargo.\n' +
+              '# For information about cache directory tags see https://bford.info/cachedir/\n',
+          );
         expect(existsSync(join(world.root, 'nowhere'))).toBe(false);
         peer.send({ type: 'started' }, exited(0));
         await run.end;
@@ -251,6 +259,7 @@ describe.each(['plain', 'sanitized'] as const)(
           type: 'first',
           path: Buffer.from(fetch),
           argv: ['fetch', 'a b'].map((word) => Buffer.from(word)),
+          mayFail: false,
         });
         expect(await asker.next('firstDone')).toMatchObject({ kind: 0, value: 0 });
         asker.send({ type: 'local', reason: '', notice: '', lease: 0n });
@@ -268,9 +277,26 @@ describe.each(['plain', 'sanitized'] as const)(
         ] as const) {
           const run = world.line(`trap '' CHLD; exec gcc x`);
           const { peer: asker } = await question(front);
-          asker.send({ type: 'first', path: Buffer.from(path), argv: [Buffer.from('fetch')] });
+          const argv = [Buffer.from('fetch')];
+          asker.send({ type: 'first', path: Buffer.from(path), argv, mayFail: false });
           await asker.next('firstDone');
           expect(await run.end).toMatchObject({ code, signal });
+        }
+      });
+
+      it('goes on after a `first` that failed and may, but for one that a signal ended', async () => {
+        for (const [script, stdout, signal] of [
+          ['exit 9', 'real gcc x\n', null],
+          ['kill -INT $$', '', 'SIGINT'],
+        ] as const) {
+          const path = Buffer.from(world.tool('fetch', script));
+          const run = world.call('gcc', ['x']);
+          const { peer: asker } = await question(front);
+          asker.send({ type: 'first', path, argv: [Buffer.from('fetch')], mayFail: true });
+          await asker.next('firstDone');
+          if (signal === null) asker.send({ type: 'local', reason: '', notice: '', lease: 0n });
+          const end = await run.end;
+          expect([end.stdout.toString(), end.signal]).toEqual([stdout, signal]);
         }
       });
     });
@@ -358,6 +384,16 @@ describe.each(['plain', 'sanitized'] as const)(
         expect(end.code).toBe(102);
         expect(end.stderr.toString()).toMatch(
           /^rch: cannot write the output of gcc: No space left/,
+        );
+      });
+
+      it('outlives a limit on the size of files, and says so', async () => {
+        const run = world.line('ulimit -f 1; gcc x > big; echo "$?" >&2');
+        const { peer } = await started(world, front, link);
+        peer.send(out(1, 0, 'x'.repeat(65_536)), exited(0));
+        const end = await run.end;
+        expect(end.stderr.toString()).toMatch(
+          /^rch: cannot write the output of gcc: File too large\n102\n$/,
         );
       });
 

@@ -60,6 +60,13 @@ describe.each(['plain', 'sanitized'] as const)(
       expect(text).toMatch(/session 0/);
     });
 
+    it('says why a command runs here when that was asked for', async () => {
+      await prepare();
+      const { stderr } = await world.call('gcc', ['x'], { env: { RCH_VERBOSE: '1' } }).end;
+      expect(stderr.toString()).toBe('rch: local: no daemon runs (rch doctor daemon)\n');
+      await daemon();
+    });
+
     it('starts one that is free of what its caller asked for itself', async () => {
       await prepare();
       const [status] =

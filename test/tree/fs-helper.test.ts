@@ -5,7 +5,12 @@ import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { encode } from '../../src/protocol/codec.ts';
 import { type FsMessage, fsMessages } from '../../src/protocol/fs.ts';
-import { type Aside, type Operation, packOperations, readResults } from '../../src/tree/apply.ts';
+import {
+  type AnyOperation,
+  type Operation,
+  packOperations,
+  readResults,
+} from '../../src/tree/apply.ts';
 import { errnoName, errnoText, FsHelper } from '../../src/tree/fs-helper.ts';
 import { readRecords } from '../../src/tree/scan.ts';
 import { clockPasses, folder, helper, program, reason, usesHelper, value } from './rig.ts';
@@ -46,7 +51,7 @@ const scan = (root: string, tree = 1): FsMessage => ({
   only: [],
   quiet: false,
 });
-const applying = (root: string, operations: (Operation | Aside)[]): FsMessage => ({
+const applying = (root: string, operations: AnyOperation[]): FsMessage => ({
   type: 'apply',
   request: 2,
   root: Buffer.from(root),
@@ -66,6 +71,8 @@ describe('rch-fs', () => {
         { op: 'symlink', path: 'd/s', guard: 'absent', mtime: 1n, target: 't' },
         { op: 'symlink', path: 'a', guard: 'absent', mtime: 1n, target: 't' },
         { op: 'symlink', path: 'a/l/below', guard: 'absent', mtime: 1n, target: 't' },
+        { op: 'special', path: 'd/f', guard: 'absent', kind: 'fifo', mode: 0o620, mtime: 7n },
+        { op: 'special', path: 'a/l', guard: 'absent', kind: 'socket', mode: 0o777, mtime: 7n },
         { op: 'dirMeta', path: 'd', mode: 0o755, mtime: 1n },
       ]),
       scan(at),
@@ -78,6 +85,9 @@ describe('rch-fs', () => {
     ended(await feed(input), [0]);
     expect(fs.readlinkSync(join(at, 'a.rch-s'))).toBe('t');
     expect(fs.readlinkSync(join(at, 'a/l.rch-s/below'))).toBe('t');
+    const fifo = fs.lstatSync(join(at, 'd/f'), { bigint: true });
+    expect([fifo.isFIFO(), fifo.mode & 0o7777n, fifo.mtimeNs]).toEqual([true, 0o620n, 7n]);
+    expect(fs.lstatSync(join(at, 'a/l.rch-s.1')).isSocket()).toBe(true);
     ended(await feed(input.subarray(0, -1)), [0]);
     ended(await feed(Buffer.alloc(0)), [0]);
   });

@@ -230,6 +230,60 @@ describe('a refresh', () => {
     agrees(value(await tree.refresh()), where);
   });
 
+  test('opens what is closed in a tree of ours, tells its true mode, and closes it again', async () => {
+    const { helper: plain, uid } = plainHelper();
+    const where = folder();
+    const closed = { d: 0o311, 'd/e': 0, 'd/e/f': 0o600, 'd/names': 0o444 };
+    for (const path of Object.keys(closed)) {
+      fs.mkdirSync(join(where, path), { recursive: true });
+      fs.writeFileSync(join(where, path, 'file'), path);
+    }
+    if (root) execFileSync('chown', ['-R', String(uid), where]);
+    const open = lookAt(where);
+    const close = (): void => {
+      for (const [path, mode] of Object.entries(closed).reverse())
+        fs.chmodSync(join(where, path), mode);
+    };
+    const modes = (): number[] =>
+      Object.keys(closed).map((path) => fs.statSync(join(where, path)).mode & 0o7777);
+    const { tree } = openTree(where, { helper: plain, own: true });
+    value(await tree.refresh({ quiet: true }));
+    close();
+    const expected = new Map(open);
+    for (const [path, mode] of Object.entries(closed)) {
+      const entry = open.get(path);
+      if (entry?.kind === 'dir') expected.set(path, { ...entry, mode });
+    }
+    const found = value(await tree.refresh({ quiet: true }));
+    expect(sorted(found.manifest)).toEqual(sorted(expected));
+    expect(told(found.changes)).toEqual(Object.keys(closed).map((path) => `put ${path}`));
+    expect(fs.readFileSync(join(where, 'd/e/f/file'), 'utf8')).toBe('d/e/f');
+    expect(modes()).not.toEqual(Object.values(closed));
+    expect(value(await tree.refresh({ quiet: true })).changes).toEqual([]);
+    await tree.closeFolders();
+    if (root) expect(modes()).toEqual(Object.values(closed));
+    expect(value(await tree.refresh({ quiet: true })).changes).toEqual([]);
+    // One that was given another mode, and one that is another folder now, keep what they have.
+    fs.chmodSync(join(where, 'd/names'), 0o750);
+    tree.replaced('d/e');
+    await tree.closeFolders();
+    fs.chmodSync(join(where, 'd'), 0o755);
+    expect(modes()).toEqual([0o755, 0o700, 0o600, 0o750]);
+  });
+
+  test('opens the root itself where that is closed', async () => {
+    const { helper: plain, uid } = plainHelper();
+    const where = folder();
+    fs.writeFileSync(join(where, 'f'), 'x');
+    if (root) execFileSync('chown', ['-R', String(uid), where]);
+    fs.chmodSync(where, 0);
+    const { tree } = openTree(where, { helper: plain, own: true });
+    expect(value(await tree.refresh()).manifest.get('')).toMatchObject({ mode: 0 });
+    await tree.closeFolders();
+    expect(fs.statSync(where).mode & 0o7777).toBe(0);
+    expect(value(await tree.refresh()).changes).toEqual([]);
+  });
+
   test('fails with a reason where there is no root, and finds it when it comes', async () => {
     const where = join(folder(), 'not yet');
     const { tree } = openTree(where);

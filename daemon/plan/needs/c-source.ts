@@ -1,5 +1,7 @@
 /** What a C or C++ file includes, under which conditions, and what it defines. Pure; no macro is expanded. */
 
+import { outwardHeaders, outwardLiterals } from './outward.ts';
+
 export type Include = {
   readonly name: string;
   readonly quoted: boolean;
@@ -10,6 +12,10 @@ export type Include = {
 export type SourceFacts = {
   readonly includes: readonly Include[];
   readonly defines: readonly string[];
+  /** Paths with `..`, as they stand between quotes. */
+  readonly outward: readonly string[];
+  /** The same between angle brackets. */
+  readonly angled: readonly string[];
 };
 
 /** Names that only compilers for other systems define. */
@@ -87,7 +93,7 @@ export function parseSource(text: string): SourceFacts {
       }
     }
   }
-  return { includes, defines };
+  return { includes, defines, outward: outwardLiterals(code), angled: outwardHeaders(code) };
 }
 
 /** Whether the conditions around an include may hold where these names are defined. */

@@ -13,21 +13,26 @@ export type IncludeQuestion = {
   readonly starts: readonly string[];
   /** Names defined on command lines. */
   readonly defined: ReadonlySet<string>;
+  /** Folders in which a compiler may look for what stands between angle brackets. */
+  readonly folders: readonly string[];
 };
 
 export type IncludeAnswer = {
   /** Headers that no file of the project provides. */
   readonly headers: ReadonlySet<string>;
   readonly plusPlus: boolean;
+  /** Paths that absolute names, and names with `..` from where they stand, mean. */
+  readonly outward: ReadonlySet<string>;
 };
 
-/** The project's files that `#include "name"` or `<name>` may mean: those whose path ends in it. */
+/** The project's files that `#include "name"` or `<name>` may mean: those whose path ends in it, or is it. */
 function candidates(
   index: ReadonlyMap<string, readonly string[]>,
   name: string,
 ): readonly string[] {
   const plain = name.replace(/^(\.\.?\/)+/, '');
   const found = index.get(posix.basename(plain)) ?? [];
+  if (plain.startsWith('/')) return found.filter((path) => path === posix.normalize(plain));
   return plain.includes('/') ? found.filter((path) => path.endsWith(`/${plain}`)) : found;
 }
 
@@ -62,15 +67,22 @@ export async function systemHeaders(question: IncludeQuestion): Promise<IncludeA
     headers: new Set(),
     followed: new Set(),
   };
+  const outward = new Set<string>();
   let waiting: Include[] = [];
   let count = 0;
   while (walk.queue.length > 0) {
     for (let path = walk.queue.pop(); path !== undefined; path = walk.queue.pop()) {
       const facts = walk.files.facts(path);
       for (const name of facts.defines) walk.names.add(name);
+      const own = posix.dirname(path);
+      for (const name of facts.outward) outward.add(posix.resolve(own, name));
+      for (const name of facts.angled)
+        for (const folder of [own, ...question.folders]) outward.add(posix.resolve(folder, name));
       for (const include of facts.includes)
         if (include.guards.length > 0) waiting.push(include);
         else follow(walk, include);
+      for (const { name } of facts.includes)
+        if (name.startsWith('/')) outward.add(posix.normalize(name));
       count += 1;
       await walk.files.breathe(count);
     }
@@ -83,5 +95,5 @@ export async function systemHeaders(question: IncludeQuestion): Promise<IncludeA
   const plusPlus = [...walk.known].some((path) =>
     /\.(cc|cp|cxx|cpp|c\+\+|C|hpp|hxx|hh|mm)$/.test(path),
   );
-  return { headers: walk.headers, plusPlus };
+  return { headers: walk.headers, plusPlus, outward };
 }

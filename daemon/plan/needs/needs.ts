@@ -1,5 +1,6 @@
 /** What a build wants of the system it runs on, by name; and how to find such names in build files. Pure. */
 import { cpuFlags } from './cpu.ts';
+import { descriptorsOf } from './descriptors.ts';
 
 export type Needs = {
   /** Names as in command position, or absolute paths. */
@@ -12,6 +13,10 @@ export type Needs = {
   readonly headers: Set<string>;
   /** Absolute paths. */
   readonly paths: Set<string>;
+  /** Absolute paths outside the project that names with `..` may mean, whether they are there or not. */
+  readonly outside: Set<string>;
+  /** Those of them in which other builds are started. */
+  readonly entered: Set<string>;
   /** -D names. */
   readonly defines: Set<string>;
   /** Subcommands of git. */
@@ -20,6 +25,8 @@ export type Needs = {
   readonly cpu: Set<string>;
   /** Variables of the environment. */
   readonly variables: Set<string>;
+  /** Descriptors above 2 that the caller has to have open. */
+  readonly descriptors: Set<string>;
   /** Every word, for finding the sources that a build file speaks of. */
   readonly words: Set<string>;
 };
@@ -31,10 +38,13 @@ export function noNeeds(): Needs {
     modules: new Set(),
     headers: new Set(),
     paths: new Set(),
+    outside: new Set(),
+    entered: new Set(),
     defines: new Set(),
     gitCommands: new Set(),
     cpu: new Set(),
     variables: new Set(),
+    descriptors: new Set(),
     words: new Set(),
   };
 }
@@ -55,6 +65,9 @@ const builtins = new Set(
 
 const commandStart =
   /&&|\|\||[;|&()`\n]|\$\(shell\s|\b(?:then|do|else|if|while|until|exec|env|nice|time|command)\b/;
+/** Questions after programs, of which the answer counts whether or not they are called then. */
+const askedAfter =
+  /\b(?:command\s+-[vV]|type(?:\s+-\w+)?|hash(?:\s+-\w+)?|which(?:\s+-\w+)?)\s+["']?([A-Za-z_][\w.+-]*)/g;
 const assignment = /^[A-Za-z_][A-Za-z0-9_]*=\S*$/;
 const programName = /^[A-Za-z0-9_./+-]*[A-Za-z0-9_+]$/;
 
@@ -72,8 +85,15 @@ function gitCommand(words: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** Adds the programs that shell text calls: the first word of each simple command. */
-export function shellNeeds(text: string, needs: Needs): void {
+/** `in a | b)` and `;; *)` of a `case`: after `in` and `;;` a shell expects patterns, and no command before their `)`. */
+const casePattern =
+  /(\bin\s|;;&?|;&)\s*\(?\s*(?:"[^"\n]*"|'[^'\n]*'|[^\s()|;&<>`"'])+(?:\s*\|\s*(?:"[^"\n]*"|'[^'\n]*'|[^\s()|;&<>`"'])+)*\s*\)/g;
+
+/** Adds the programs that shell text calls, the first word of each simple command, or asks after, and its descriptors. */
+export function shellNeeds(whole: string, needs: Needs): void {
+  const text = whole.replace(casePattern, '$1\n');
+  for (const number of descriptorsOf(text)) needs.descriptors.add(number);
+  for (const [, name = ''] of text.matchAll(askedAfter)) needs.programs.add(name);
   for (const part of text.split(commandStart)) {
     const words = part
       .trim()

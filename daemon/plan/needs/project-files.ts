@@ -15,7 +15,7 @@ type Known = {
   readonly facts: SourceFacts;
 };
 
-const nothing: SourceFacts = { includes: [], defines: [] };
+const nothing: SourceFacts = { includes: [], defines: [], outward: [], angled: [] };
 
 /** ms within which a change may leave the same times (caches.ts). */
 const RACY_MS = 20;

@@ -1,17 +1,30 @@
 /** `rch config set|unset|init|reset`: changes a file as text, so that comments and order stay. */
 import { existsSync, renameSync } from 'node:fs';
 import { parse } from 'smol-toml';
+import { alone } from '../../base/flock.ts';
 import { fail, messageOf, ok, type Result } from '../../base/result.ts';
 import type { ValueKind } from '../../config/known.ts';
 import { checkText } from '../../config/layers.ts';
+import { readLayers } from '../../config/load.ts';
 import { describe } from '../../config/problems.ts';
+import { keysInNeed } from '../../config/project-layer.ts';
 import { readText, replaceFile } from '../../config/replace-file.ts';
 import { templateOf } from '../../config/template.ts';
 import { setValue, unsetValue } from '../../config/toml-edit.ts';
+import { isTrusted } from '../../config/trust.ts';
+import { warningsOf } from '../../config/warnings.ts';
 import { tomlValue, type TomlValue } from '../../config/toml-value.ts';
 import type { Context, Outcome } from '../report.ts';
 import { tellDaemon } from '../workers/tell.ts';
-import { targetFor, targetOf, targetWithout, type Asked, type Target } from './scope.ts';
+import {
+  examplesFor,
+  projectHere,
+  targetFor,
+  targetOf,
+  targetWithout,
+  type Asked,
+  type Target,
+} from './scope.ts';
 
 const truth: Readonly<Record<string, boolean>> = {
   true: true,
@@ -54,6 +67,8 @@ const modeOf = (target: Target): number => (target.scope === 'user' ? 0o600 : 0o
 async function save(context: Context, target: Target, text: string): Promise<Result<undefined>> {
   const written = replaceFile(target.file, text, { mode: modeOf(target) });
   if (written.ok) await tellDaemon(context.layout);
+  else if (target.scope === 'system')
+    return fail(written.failure.reason, 'do it as root, or say --user for yourself alone');
   return written;
 }
 
@@ -64,13 +79,35 @@ function problemWith(target: Target, text: string, name: string): string | undef
   return own === undefined ? undefined : describe(own);
 }
 
+/** What stands in the way of a key that was set just now. */
+function warningsFor(context: Context, { scope, file }: Target, name: string): string[] {
+  const layers = readLayers(context.layout, context.env, projectHere(context));
+  const own = warningsOf(layers, context.layout).filter(
+    (warning) => warning.file === file && warning.key === name,
+  );
+  const { project } = layers;
+  const waits =
+    scope === 'project' &&
+    project?.value !== undefined &&
+    keysInNeed(project.value).some((key) => key === name) &&
+    !isTrusted(context.layout, file, project.text);
+  return [
+    ...own.map(({ message }) => message),
+    ...(waits ? ['it has no effect until you run rch trust'] : []),
+  ];
+}
+
 export type SetOptions = {
   readonly scope: Asked;
   readonly key: string;
   readonly values: readonly string[];
 };
 
-export async function configSet(context: Context, options: SetOptions): Promise<Outcome> {
+export function configSet(context: Context, options: SetOptions): Promise<Outcome> {
+  return alone(context.layout.lib, () => set(context, options));
+}
+
+async function set(context: Context, options: SetOptions): Promise<Outcome> {
   const { key, values } = options;
   if (values.length === 0)
     return fail(`${key} needs a value`, `rch config set ${key} VALUE, or rch config unset ${key}`);
@@ -87,13 +124,22 @@ export async function configSet(context: Context, options: SetOptions): Promise<
   if (problem !== undefined) return fail(`nothing was changed: ${problem}`, 'rch config keys');
   const saved = await save(context, target.value, after.value);
   if (!saved.ok) return saved;
+  const warnings = warningsFor(context, target.value, setting.name);
   return ok({
-    facts: { key, value: value.value, scope, file },
-    text: () => `${key} = ${tomlValue(value.value)} (${scope}, ${file})`,
+    facts: { key, value: value.value, scope, file, warnings },
+    text: ({ colors }) =>
+      [
+        `${key} = ${tomlValue(value.value)} (${scope}, ${file})`,
+        ...warnings.map((warning) => `${colors.yellow('warning:')} ${warning}`),
+      ].join('\n'),
   });
 }
 
-export async function configUnset(context: Context, asked: Asked, key: string): Promise<Outcome> {
+export function configUnset(context: Context, asked: Asked, key: string): Promise<Outcome> {
+  return alone(context.layout.lib, () => unset(context, asked, key));
+}
+
+async function unset(context: Context, asked: Asked, key: string): Promise<Outcome> {
   const target = targetFor(context, asked, key);
   if (!target.ok) return target;
   const { file, path, scope } = target.value;
@@ -116,7 +162,11 @@ export async function configInit(context: Context, asked: Asked): Promise<Outcom
   const target = targetOf(context, asked ?? 'project');
   const { file, scope } = target;
   if (existsSync(file)) return fail(`${file} is there already`, 'rch config edit');
-  const saved = await save(context, target, templateOf(target.settings, scope));
+  const saved = await save(
+    context,
+    target,
+    templateOf(target.settings, scope, examplesFor(context, scope)),
+  );
   if (!saved.ok) return saved;
   return ok({
     facts: { scope, file },

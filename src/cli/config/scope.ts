@@ -1,6 +1,6 @@
 /** Which of the files a `rch config` command means, and what that file may hold. */
 import { z } from 'zod';
-import { configFile } from '../../base/layout.ts';
+import { configFile, daemonLog } from '../../base/layout.ts';
 import { nearest } from '../../base/nearest.ts';
 import { fail, ok, type Result } from '../../base/result.ts';
 import { settingsIn, type Setting } from '../../config/known.ts';
@@ -9,6 +9,7 @@ import { projectRootOf } from '../../config/project-root.ts';
 import { projectFile } from '../../config/project-schema.ts';
 import { settingsFile } from '../../config/schema.ts';
 import { existsSync } from 'node:fs';
+import type { Examples } from '../../config/template.ts';
 import type { Context } from '../report.ts';
 
 export type Scope = 'system' | 'user' | 'project';
@@ -26,9 +27,34 @@ export function projectHere({ env }: Pick<Context, 'env'>): string {
   return projectRootOf(process.cwd(), env['HOME']);
 }
 
+/** The same; none in a folder that was removed. */
+export function projectIfAny(context: Pick<Context, 'env'>): string | undefined {
+  try {
+    return projectHere(context);
+  } catch {
+    return undefined;
+  }
+}
+
 /** All layers as they hold in this folder. */
 export function layersHere(context: Context): Layers {
   return readLayers(context.layout, context.env, projectHere(context));
+}
+
+/**
+ * What a fresh file may say of this machine. Not that of a project, which others get too: the names of this user's workers
+ * are none of their business.
+ */
+export function examplesFor(context: Context, scope: Scope): Examples {
+  if (scope === 'project') return {};
+  const { layout } = context;
+  const { workers } = readLayers(layout, context.env);
+  const ids = (workers.value?.workers ?? []).map(({ id }) => id);
+  return {
+    'general.log_file': daemonLog(layout),
+    'workers.config_file': workers.file,
+    ...(ids.length === 0 ? {} : { 'workers.allowed': ids }),
+  };
 }
 
 export function targetOf(context: Context, scope: Scope): Target {

@@ -1,5 +1,6 @@
 /** `rch config show|get|path|keys`. */
 import { existsSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { fail, ok } from '../../base/result.ts';
 import { bySection, settingsIn, type Setting } from '../../config/known.ts';
 import { filesOf, mergeLayers, type ConfigOutcome, type Layers } from '../../config/load.ts';
@@ -61,6 +62,10 @@ function sections(rows: readonly Effective[], withOrigin: boolean, colors: Color
   return lines;
 }
 
+/** A file may say what holds anyhow. */
+const isChanged = ({ setting, value, origins }: Effective): boolean =>
+  origins.some(({ layer }) => layer !== 'default') && !isDeepStrictEqual(value, setting.initial);
+
 export type ShowOptions = { readonly origin: boolean; readonly changed: boolean };
 
 /** `prefix`: only keys that begin so. */
@@ -73,7 +78,7 @@ export function configShow(
   if (!outcome.ok) return outcome;
   const rows = effective(layers, outcome.value)
     .filter(({ setting }) => prefix === undefined || `${setting.name}.`.startsWith(`${prefix}.`))
-    .filter(({ origins }) => !options.changed || origins.some(({ layer }) => layer !== 'default'));
+    .filter((row) => !options.changed || isChanged(row));
   if (rows.length === 0 && prefix !== undefined && !options.changed)
     return unknownKey(prefix, settingsIn(settingsFile));
   const { untrusted } = outcome.value.config.project;
@@ -137,10 +142,10 @@ export function configPath(context: Context): Outcome {
   }));
   return ok({
     facts: rows,
-    text: ({ width }) =>
+    text: () =>
       table(
         rows.map(({ layer, file, exists }) => [layer, exists ? '' : '(absent)', file]),
-        Math.max(width, 200),
+        Infinity,
       ),
   });
 }

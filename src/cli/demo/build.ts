@@ -44,9 +44,26 @@ export function demoEnvironment({ env, layout }: Context): Record<string, string
 type RunOptions = {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Is given each piece of output. */
+  /** Is given the output, whole lines of each stream at a time. */
   readonly show?: (text: string) => void;
 };
+
+/** Hands on what ends with a line's end; `over`: the rest. */
+function byLines(show: (text: string) => void): { add: (piece: string) => void; over: () => void } {
+  let rest = '';
+  const over = (): void => {
+    if (rest !== '') show(rest);
+    rest = '';
+  };
+  return {
+    add: (piece) => {
+      const end = piece.lastIndexOf('\n') + 1;
+      if (end > 0) show(rest + piece.slice(0, end));
+      rest = end > 0 ? piece.slice(end) : rest + piece;
+    },
+    over,
+  };
+}
 
 function run(argv: readonly string[], options: RunOptions): Promise<Result<Ended>> {
   const begun = performance.now();
@@ -57,11 +74,14 @@ function run(argv: readonly string[], options: RunOptions): Promise<Result<Ended
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let text = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (piece: string) => {
+  for (const stream of [child.stdout, child.stderr]) {
+    const lines = byLines(options.show ?? (() => undefined));
+    stream.setEncoding('utf8').on('end', lines.over);
+    stream.on('data', (piece: string) => {
       text += piece;
-      options.show?.(piece);
+      lines.add(piece);
     });
+  }
   return new Promise((resolve) => {
     child.once('error', (error) => {
       resolve(fail(error.message));

@@ -1,25 +1,15 @@
 /** `rch doctor`: the configuration files. */
-import { chmodSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { workersFile, configFile, type Layout } from '../../base/layout.ts';
-import { fail, messageOf, ok, type Result } from '../../base/result.ts';
-import { loadConfig } from '../../config/load.ts';
+import { loadConfig, readLayers } from '../../config/load.ts';
 import { describe, type Problem } from '../../config/problems.ts';
 import type { Config } from '../../config/schema.ts';
 import { toolchainFile, toolchainProblems } from '../../config/toolchain-schema.ts';
+import { warningsOf } from '../../config/warnings.ts';
+import { projectIfAny } from '../config/scope.ts';
 import type { Context } from '../report.ts';
 import { failed, pass, warn, type Check } from './check.ts';
-
-/** Others could have this user's daemon run what they like: workers.toml holds commands. */
-const OPEN = 0o022;
-
-export function narrow(file: string, mode: number): Result<string> {
-  try {
-    chmodSync(file, mode);
-    return ok(`${file} has mode 0${mode.toString(8)}`);
-  } catch (thrown) {
-    return fail(`${file}: ${messageOf(thrown)}`);
-  }
-}
+import { narrow, OPEN } from './modes.ts';
 
 function modeChecks(files: readonly string[]): Check[] {
   return files.flatMap((file) => {
@@ -71,7 +61,18 @@ function toolchainChecks(layout: Layout): Check[] {
   );
 }
 
-export function checkConfiguration({ layout, env }: Context): Promise<Check[]> {
+/** Names of workers that nobody has, in the files that hold in this folder. */
+function nameChecks({ layout, env }: Context): Check[] {
+  const at = { id: 'config.names', title: 'names' };
+  return warningsOf(readLayers(layout, env, projectIfAny({ env })), layout).map((problem) =>
+    warn(at, describe(problem), {
+      mend: `\${EDITOR:-vi} +${Math.max(1, problem.line)} '${problem.file}'`,
+    }),
+  );
+}
+
+export function checkConfiguration(context: Context): Promise<Check[]> {
+  const { layout, env } = context;
   const loaded = loadConfig(layout, env);
   const files = [configFile(layout), workersFile(layout), toolchainFile(layout)];
   const modes = [...modeChecks(files), ...toolchainChecks(layout)];
@@ -79,5 +80,10 @@ export function checkConfiguration({ layout, env }: Context): Promise<Check[]> {
   const read = loaded.value.files;
   const at = { id: 'config.valid', title: 'valid' };
   const valid = pass(at, read.length === 0 ? 'all by default' : read.join(', '));
-  return Promise.resolve([valid, ...modes, ...contentChecks(loaded.value.config)]);
+  return Promise.resolve([
+    valid,
+    ...modes,
+    ...nameChecks(context),
+    ...contentChecks(loaded.value.config),
+  ]);
 }

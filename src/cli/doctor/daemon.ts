@@ -13,6 +13,7 @@ import { failed, pass, type Check } from './check.ts';
 const STATUS_MS = 10_000;
 const running = { id: 'daemon.running', title: 'running' };
 const place = { id: 'daemon.place', title: 'place' };
+const log = { id: 'daemon.log', title: 'log' };
 const version = { id: 'daemon.version', title: 'version' };
 
 async function start({ layout }: Context): Promise<Result<string>> {
@@ -81,6 +82,14 @@ function placeCheck(context: Context, { view }: StatusReply): Check[] {
   return [failed(place, why, { mend: 'rch daemon restart', fix: () => restart(context) })];
 }
 
+function logCheck({ logTrouble, log: file }: StatusReply): Check {
+  return logTrouble === ''
+    ? pass(log, file)
+    : failed(log, `nothing is written to it: ${logTrouble}`, {
+        mend: `make that a file that you may write, or: rch config set --user general.log_file FILE`,
+      });
+}
+
 export async function checkDaemon(context: Context): Promise<Check[]> {
   const client = await DaemonClient.connect(context.layout);
   if (!client.ok) return [absent(context, client.failure)];
@@ -98,5 +107,6 @@ export async function checkDaemon(context: Context): Promise<Check[]> {
     pass(running, `pid ${pid}, up ${duration(uptimeMs)}, ${size(memory)}`),
     versionCheck(context, status.value),
     ...placeCheck(context, status.value),
+    logCheck(status.value),
   ];
 }

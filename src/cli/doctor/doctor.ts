@@ -1,5 +1,6 @@
 /** `rch doctor`: the whole chain from a shell to a compile on each worker, step by step, and what mends it. */
 import { messageOf, ok } from '../../base/result.ts';
+import { folderGone } from '../failure.ts';
 import { exitCodes, type Context, type Outcome } from '../report.ts';
 import { areas, failed, type Area, type AreaName, type Check } from './check.ts';
 import { checkConfiguration } from './configuration.ts';
@@ -25,6 +26,8 @@ async function look(area: AreaName, context: Context): Promise<Check[]> {
     return await looks[area](context);
   } catch (thrown) {
     const at = { id: area, title: 'the look itself' };
+    const gone = folderGone(thrown);
+    if (gone !== undefined) return [failed(at, gone.reason, { mend: gone.next })];
     return [failed(at, messageOf(thrown), { mend: 'report this, with `rch doctor --json`' })];
   }
 }

@@ -15,6 +15,7 @@ import { ok, type Result } from '../../base/result.ts';
 import { linkedTools, makeLinks, shimRows, type ShimRow } from '../shim/tools.ts';
 import type { Context } from '../report.ts';
 import { failed, pass, warn, type Check } from './check.ts';
+import { modesCheck } from './modes.ts';
 
 /** What must lie in `lib`; programs must be executable. */
 const programs = ['rch-shim', 'rch-run', 'rch-fs'] as const;
@@ -139,5 +140,6 @@ export function checkInstallation(context: Context): Promise<Check[]> {
     launcherCheck(context),
     nodeCheck(layout),
     linksCheck(context),
+    modesCheck(layout),
   ]);
 }

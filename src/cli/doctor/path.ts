@@ -2,12 +2,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, ok, type Result } from '../../base/result.ts';
-import { isOn, switchOf } from '../../config/request.ts';
+import { nearest } from '../../base/nearest.ts';
+import { isOn, requestSettings, requestVariables, switchOf } from '../../config/request.ts';
 import { agentNames, pointOf } from '../hook/agents.ts';
 import { hookRows } from '../hook/status.ts';
 import type { Context } from '../report.ts';
 import { foldersInFront, type InFront } from '../shim/in-front.ts';
-import { addToProfiles, profilesOf, profilesWithBlock, type Shell } from '../shim/profiles.ts';
+import type { Shell } from '../shim/block.ts';
+import { addToProfiles, profilesOf, profilesWithLines } from '../shim/profiles.ts';
 import { shimRows, shimsOnPath } from '../shim/tools.ts';
 import { failed, pass, warn, type At, type Check } from './check.ts';
 import { pathIn, sessionEnvironment, shellKinds, type ShellKind } from './shells.ts';
@@ -107,7 +109,7 @@ async function shellCheck(
   const at = { id: `path.${title.replace(', ', '-')}`, title };
   const path = await pathIn(kind, sessionEnvironment(env, layout.shims));
   const profiles = profilesOf(shell, env);
-  const own = profilesWithBlock(env);
+  const own = profilesWithLines(env);
   const lines = profiles.some((file) => own.includes(file));
   const used =
     env['SHELL']?.endsWith(`/${shell}`) === true || profiles.some((file) => existsSync(file));
@@ -133,13 +135,37 @@ function reachCheck(context: Context, on: boolean): Check {
   });
 }
 
-/** RCH_ variables of this shell that keep everything here. */
-function variablesCheck({ env }: Context): Check {
+/** Names that `nearest` may find; those of our own programs among them, lest they be taken for misspelt ones. */
+const variableNames = [
+  ...requestVariables.map(([example]) => example.replace(/=.*/, '')),
+  ...['RCH_SHIM', 'RCH_ON_WORKER', 'RCH_WORKER_FILE', 'RCH_HOOK'],
+];
+
+/** RCH_ variables of this shell that are named almost as ours are, and so do nothing. */
+function misspelt({ env }: Context): string[] {
+  return Object.keys(env).flatMap((name) => {
+    if (!name.startsWith('RCH_') || variableNames.includes(name)) return [];
+    const meant = nearest(name, variableNames);
+    return meant === undefined ? [] : [`${name} (did you mean ${meant}?)`];
+  });
+}
+
+/** RCH_ variables of this shell that keep everything here, or mean nothing. */
+function variablesCheck(context: Context): Check {
+  const { env } = context;
   const at = { id: 'path.variables', title: 'variables' };
   const set = [
     ...['RCH_BYPASS', 'RCH_LOCAL_ONLY', 'RCH_DRY_RUN'].filter((name) => isOn(env[name])),
     ...['RCH_ENABLED'].filter((name) => switchOf(env[name]) === false),
   ];
+  const wrong = requestSettings(env);
+  if (!wrong.ok)
+    return warn(at, `${wrong.failure.reason}: every command runs here`, {
+      mend: 'set it right, or unset it',
+    });
+  const odd = misspelt(context);
+  if (set.length === 0 && odd.length > 0)
+    return warn(at, `nothing reads ${odd.join(', ')}`, { mend: 'rename it, or unset it' });
   return set.length === 0
     ? pass(at, 'none of this shell keeps commands here')
     : warn(at, `${set.join(' and ')} of this shell keeps every command here`, {

@@ -5,7 +5,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask } from '../../facts/answer.ts';
-import type { Shell } from '../shim/profiles.ts';
+import type { Shell } from '../shim/block.ts';
+import { withFishFolders } from './fish-folders.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -93,10 +94,14 @@ export async function pathIn(
   kind: ShellKind,
   env: Readonly<Record<string, string>>,
 ): Promise<string | undefined> {
-  const answer = await ask([kind.shell, ...argsFor(kind, env)], {
-    path: env['PATH'] ?? '',
-    deadline: PROFILES_MS,
-    env,
-  });
-  return answer === undefined ? undefined : parsePath(answer.stdout);
+  const args = argsFor(kind, env);
+  const asked = async (given: Readonly<Record<string, string>>): Promise<string | undefined> => {
+    const answer = await ask([kind.shell, ...args], {
+      path: given['PATH'] ?? '',
+      deadline: PROFILES_MS,
+      env: given,
+    });
+    return answer === undefined ? undefined : parsePath(answer.stdout);
+  };
+  return kind.shell === 'fish' ? withFishFolders(env, asked) : asked(env);
 }

@@ -11,7 +11,7 @@ import { checkIdentity } from '../workers/add.ts';
 import { hostKeyOf } from '../workers/host-key.ts';
 import { failed, pass, type Check } from './check.ts';
 import { compileOn } from './compile.ts';
-import { narrow } from './configuration.ts';
+import { narrow } from './modes.ts';
 import { atOf, judgeWorker } from './worker.ts';
 
 /** ms for a worker to connect, an upload of the agent included. */

@@ -8,28 +8,13 @@
  * ```
  */
 import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { Layout } from '../../base/layout.ts';
 import { fail, messageOf, ok, type Result } from '../../base/result.ts';
+import { behindLinks, missingAbove, removeAbove, replaceUserFile } from '../user-file.ts';
 import { agentNames } from './agents.ts';
-
-const MOST_LINKS = 16;
 
 const record = z.object({
   agent: z.enum(agentNames),
@@ -58,39 +43,12 @@ export function readSettings(file: string): Result<string | undefined> {
   }
 }
 
-/** Where a chain of links ends, whether or not a file is there. */
-function behindLinks(file: string): string {
-  let at = file;
-  for (let i = 0; i < MOST_LINKS; i++) {
-    if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return at;
-    at = resolve(dirname(at), readlinkSync(at));
-  }
-  throw new Error(`${file}: too many links`);
-}
-
-function missingAbove(file: string): number {
-  const folder = dirname(file);
-  return existsSync(folder) ? 0 : 1 + missingAbove(folder);
-}
-
-/** Replaces the file (behind its links) at once, keeping mode and owner, if it still says `old`. */
+/** Replaces the file if it still says `old`. */
 function replace(file: string, old: string | undefined, text: string): void {
-  const real = behindLinks(file);
-  const was = statSync(real, { throwIfNoEntry: false });
-  mkdirSync(dirname(real), { recursive: true });
-  const fresh = `${real}.rch-${process.pid}`;
-  try {
-    writeFileSync(fresh, text, { flag: 'wx', mode: was === undefined ? 0o644 : 0o600 });
-    if (was !== undefined) {
-      if (was.uid !== process.getuid?.()) chownSync(fresh, was.uid, was.gid);
-      chmodSync(fresh, was.mode & 0o7777);
-    }
+  replaceUserFile(file, text, () => {
     const now = readSettings(file);
-    if (!now.ok || now.value !== old) throw new Error('another program changed it just now');
-    renameSync(fresh, real);
-  } finally {
-    rmSync(fresh, { force: true });
-  }
+    return now.ok && now.value === old;
+  });
 }
 
 const folderOf = (layout: Layout, file: string): string =>
@@ -173,13 +131,9 @@ export function uninstall(
 ): Result<void> {
   return attempt(file, () => {
     if (change.after === undefined) {
-      rmSync(behindLinks(file));
-      let folder = dirname(file);
-      for (let left = recordOf(layout, file)?.made ?? 0; left > 0; left--) {
-        if (readdirSync(folder).length > 0) break;
-        rmdirSync(folder);
-        folder = dirname(folder);
-      }
+      const real = behindLinks(file);
+      rmSync(real);
+      removeAbove(real, recordOf(layout, file)?.made ?? 0);
     } else if (change.after !== change.before) replace(file, change.before, change.after);
     forget(layout, file);
   });

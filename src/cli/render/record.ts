@@ -1,7 +1,7 @@
 /** One decision, and lists of them, in words. */
 import type { DecisionDetails, HistoryRecord } from '../../protocol/methods.ts';
 import type { Look } from '../report.ts';
-import { duration, printable, size, table } from './text.ts';
+import { count, duration, printable, size, table } from './text.ts';
 
 /** The start of an id that names a job in commands. */
 export const shortId = (id: string): string => id.slice(0, 8);
@@ -97,6 +97,18 @@ export function detailLines(details: DecisionDetails): string[] {
   ];
 }
 
+/** Characters of a command line, and of these its last, that are shown of a longer one. */
+const MOST_COMMAND = 1000;
+const COMMAND_END = 200;
+
+/** A command line without its middle, where it is long; `--json` has it whole. */
+function commandText(command: string): string {
+  const left = command.length - MOST_COMMAND;
+  if (left <= 0) return printable(command);
+  const start = printable(command.slice(0, MOST_COMMAND - COMMAND_END));
+  return `${start}… (${count(left, 'character')} more) …${printable(command.slice(-COMMAND_END))}`;
+}
+
 export function whyText(
   record: HistoryRecord,
   details: DecisionDetails | null,
@@ -111,7 +123,7 @@ export function whyText(
   const phases = phasesText(record);
   const { sent, received, output } = record.bytes;
   return [
-    colors.bold(printable(record.command)),
+    colors.bold(commandText(record.command)),
     `${where}: ${printable(reasonOf(record))}`,
     '',
     `job       ${shortId(record.id)}, ${record.startedAt}`,

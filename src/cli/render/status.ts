@@ -1,4 +1,5 @@
 /** `rch status` as a tree. */
+import { describe } from '../../config/problems.ts';
 import type { StatusReply, WorkerStatus } from '../../protocol/methods.ts';
 import type { Colors, Look } from '../report.ts';
 import { shortId } from './record.ts';
@@ -117,24 +118,25 @@ export function activeText(status: StatusReply, look: Look): string {
 
 type ConfigStatus = StatusReply['config'];
 
-const problemText = ({ file, line, key, reason }: ConfigStatus['problems'][number]): string =>
-  `${file}${line > 0 ? `:${line}` : ''}: ${key === '' ? '' : `${key}: `}${reason}`;
+const noWorkers = ({ config }: StatusReply): string =>
+  config.problems.length > 0
+    ? 'workers: not known until the configuration is mended'
+    : 'workers: none yet (rch workers add)';
+
+const problemText = ({ reason, ...place }: ConfigStatus['problems'][number]): string =>
+  printable(describe({ ...place, message: reason }));
 
 /** Files of projects: what is wrong with them, or waits in them. */
 function projectBranches({ projects }: ConfigStatus, colors: Colors): Branch[] {
   return projects.map(({ file, problems, untrusted }) => {
-    const place = leaf(printable(file));
     if (problems.length === 0)
       return {
         text: colors.yellow(`without effect until rch trust: ${untrusted.join(', ')}`),
-        below: [place],
+        below: [leaf(printable(file))],
       };
     return {
       text: colors.red("a project's file cannot be used, so its commands run here"),
-      below: problems.flatMap(({ line, key, reason }) => [
-        leaf(`${place.text}${line > 0 ? `:${line}` : ''}`),
-        leaf(`${key === '' ? '' : `${key}: `}${printable(reason)}`),
-      ]),
+      below: problems.map((problem) => leaf(problemText(problem))),
     };
   });
 }
@@ -146,7 +148,15 @@ function metricsBranches({ metrics }: StatusReply, colors: Colors): Branch[] {
   return [leaf(trouble === '' ? `metrics: ${url}` : colors.red(`metrics: ${printable(trouble)}`))];
 }
 
-export function statusText(status: StatusReply, { colors, width }: Look): string {
+/**
+ * The tree. `notes`: of files that stop no command, a line each. No line is cut: what is wrong is said to its end, by
+ * terminals in several lines.
+ */
+export function statusText(
+  status: StatusReply,
+  notes: readonly string[],
+  { colors }: Look,
+): string {
   const { counts } = status;
   const problems = status.config.problems.map((problem) => leaf(problemText(problem)));
   const branches: Branch[] = [
@@ -165,8 +175,12 @@ export function statusText(status: StatusReply, { colors, width }: Look): string
           },
         ]),
     ...projectBranches(status.config, colors),
+    ...notes.map((note) => leaf(`${colors.yellow('config:')} ${printable(note)}`)),
     ...status.notices.map(({ text }) => leaf(colors.yellow(`notice: ${printable(text)}`))),
     ...metricsBranches(status, colors),
+    ...(status.logTrouble === ''
+      ? []
+      : [leaf(colors.red(`log: ${printable(status.logTrouble)} (general.log_file)`))]),
     jobBranches(status),
     ...localBranches(status),
     leaf(
@@ -175,10 +189,9 @@ export function statusText(status: StatusReply, { colors, width }: Look): string
         (counts.lost > 0 ? colors.red(`, ${counts.lost} lost`) : ''),
     ),
     {
-      text: status.workers.length === 0 ? 'workers: none yet (rch workers add)' : 'workers:',
+      text: status.workers.length > 0 ? 'workers:' : noWorkers(status),
       below: status.workers.map((worker) => workerBranch(worker, colors)),
     },
   ];
-  const lines = [colors.bold(`rch ${status.version}`), ...draw(branches, '')];
-  return lines.map((line) => (colors.isColorSupported ? line : clip(line, width))).join('\n');
+  return [colors.bold(`rch ${status.version}`), ...draw(branches, '')].join('\n');
 }

@@ -7,6 +7,8 @@ import { clip, duration, printable, size } from './text.ts';
 /** Columns of the bars at least and at most. */
 const NARROWEST = 10;
 const WIDEST = 100;
+/** Columns of a line with a bar where there is no terminal to fill. */
+const PAPER = 100;
 /** ms of a part that is not worth a row of its own. */
 const LEAST_REST = 1;
 
@@ -51,7 +53,8 @@ function rows(parts: readonly Part[], total: number, { colors, width }: Look): s
   const names = Math.max(...parts.map(({ name }) => name.length));
   const times = parts.map(({ ms }) => duration(ms));
   const widest = Math.max(...times.map((time) => time.length));
-  const columns = Math.min(WIDEST, Math.max(NARROWEST, width - names - widest - 4));
+  const room = width === Infinity ? PAPER : width;
+  const columns = Math.min(WIDEST, Math.max(NARROWEST, room - names - widest - 4));
   const lines = parts.map((part, index) => {
     const { at, text } = bar(part, total, columns);
     const after = ' '.repeat(Math.max(0, columns - at - text.length));

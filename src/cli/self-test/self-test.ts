@@ -62,7 +62,15 @@ function chosen(sets: readonly CaseSet[], options: SelfTestOptions): Result<Case
       (options.tools.length === 0 || options.tools.includes(one.tool)) &&
       (wanted === undefined || one.id.includes(wanted)),
   );
-  return cases.length > 0 ? ok(cases) : fail(`no case is called like "${wanted ?? ''}"`);
+  return cases.length > 0
+    ? ok(cases)
+    : fail(
+        `no case is called like "${wanted ?? ''}"`,
+        `give a part of a name, such as ${all
+          .slice(0, 3)
+          .map(({ id }) => id)
+          .join(', ')}`,
+      );
 }
 
 type Session = {

@@ -2,14 +2,9 @@
 import { ok } from '../../base/result.ts';
 import { printable } from '../render/text.ts';
 import { exitCodes, type Context, type Look, type Outcome } from '../report.ts';
-import {
-  addToProfiles,
-  removeFromProfiles,
-  usedShells,
-  type ProfileChange,
-  type Shell,
-} from './profiles.ts';
-import { makeLinks, removeLinks } from './tools.ts';
+import type { Shell } from './block.ts';
+import { addToProfiles, removeFromProfiles, usedShells, type ProfileChange } from './profiles.ts';
+import { makeLinks, realTool, removeLinks } from './tools.ts';
 
 function profileLines(changes: readonly ProfileChange[], { colors }: Look): string[] {
   return changes.map(({ file, change, reason }) =>
@@ -31,13 +26,21 @@ export function shimInstall(context: Context, options: InstallOptions): Outcome 
   const links = makeLinks(layout, env['PATH'] ?? '', options.tools);
   if (!links.ok) return links;
   const { linked, removed } = links.value;
+  const absent = options.tools.filter(
+    (tool) => realTool(layout, env['PATH'] ?? '', tool) === undefined,
+  );
   const profiles = addToProfiles(options.shells ?? usedShells(env), env, layout.shims);
   return ok({
-    facts: { dir: layout.shims, linked, removed, profiles },
+    facts: { dir: layout.shims, linked, removed, absent, profiles },
     text: (look) =>
       [
         `shims in ${layout.shims}: ${linked.length === 0 ? 'none, as no tool was found on PATH' : linked.join(' ')}`,
         ...(removed.length === 0 ? [] : [`removed, as the tool is gone: ${removed.join(' ')}`]),
+        ...absent.map((tool) =>
+          look.colors.yellow(
+            `${tool} is nowhere on PATH: its shim says "command not found" until it is; to take it out: rch shim uninstall --tool ${tool}`,
+          ),
+        ),
         ...profileLines(profiles, look),
         ...(profiles.some((each) => each.change === 'added' || each.change === 'renewed')
           ? ['new shells have the shims first on PATH; in this one: eval "$(rch shim env)"']

@@ -1,28 +1,9 @@
-/**
- * The lines that put the shims first on PATH in shells: a marked block in each profile, taken out again to the byte.
- * ```
- * # >>> rch shims >>> made=2 joined        (made: file and 2 folders above it are ours; joined: the line before had no end)
- * …
- * # <<< rch shims <<<
- * ```
- */
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
-import { messageOf } from '../../base/result.ts';
-
-export const shells = ['bash', 'zsh', 'fish', 'sh'] as const;
-export type Shell = (typeof shells)[number];
+/** The profiles of shells, with the block that puts the shims first on PATH: which they are, and what is done to them. */
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fail, messageOf, ok, type Result } from '../../base/result.ts';
+import { behindLinks, missingAbove, removeAbove, replaceUserFile } from '../user-file.ts';
+import { blockFor, findBlocks, shells, type Shell } from './block.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -32,36 +13,6 @@ export type ProfileChange = {
   /** Why it failed; else empty. */
   readonly reason: string;
 };
-
-const opening = '# >>> rch shims >>>';
-const closing = '# <<< rch shims <<<';
-
-/** A word that a POSIX shell and fish read as it is. */
-function quoted(text: string, shell: Shell): string {
-  const inside =
-    shell === 'fish'
-      ? text.replace(/\\/g, '\\\\').replace(/'/g, "\\'")
-      : text.replace(/'/g, "'\\''");
-  return `'${inside}'`;
-}
-
-/** Lines for `eval` or a profile; doing them again changes nothing. */
-export function pathLines(shell: Shell, folder: string): string {
-  if (shell === 'fish')
-    return [
-      `set -l rch_shims ${quoted(folder, shell)}`,
-      'if test "$PATH[1]" != "$rch_shims"',
-      '    set -gx PATH "$rch_shims" $PATH',
-      'end',
-    ].join('\n');
-  const first = quoted(folder, shell);
-  return [
-    'case ":$PATH:" in',
-    `  :${first}:*) ;;`,
-    `  *) PATH=${first}"\${PATH:+:$PATH}"; export PATH ;;`,
-    'esac',
-  ].join('\n');
-}
 
 function onPath(env: Environment, name: string): boolean {
   return (env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, name)));
@@ -95,107 +46,61 @@ export function usedShells(env: Environment): Shell[] {
   );
 }
 
-type Block = {
-  readonly before: string;
-  readonly after: string;
-  /** How many folders above the file are ours; undefined: not even the file is. */
-  readonly made: number | undefined;
-};
+type Done = Result<Exclude<ProfileChange['change'], 'failed'>>;
 
-function madeOf(marks: readonly string[]): number | undefined {
-  const mark = marks.find((each) => each.startsWith('made='));
-  return mark === undefined ? undefined : Number(mark.slice('made='.length));
-}
-
-/** How many folders above `file` are missing. */
-function missingAbove(file: string): number {
-  const folder = dirname(file);
-  return existsSync(folder) ? 0 : 1 + missingAbove(folder);
-}
-
-/** Takes away up to `most` empty folders above `file`. */
-function removeAbove(file: string, most: number): void {
-  let folder = dirname(file);
-  for (let left = most; left > 0; left--) {
-    if (readdirSync(folder).length > 0) return;
-    rmdirSync(folder);
-    folder = dirname(folder);
-  }
-}
-
-/** Splits a file around our block; undefined when it has none. */
-function findBlock(text: string): Block | undefined {
-  const lines = text.split('\n');
-  const from = lines.findIndex((line) => line.startsWith(opening));
-  if (from < 0) return undefined;
-  const till = lines.findIndex((line, index) => index > from && line === closing);
-  if (till < 0) return undefined;
-  const marks = lines[from]?.slice(opening.length).trim().split(' ') ?? [];
-  const before = lines.slice(0, from).join('\n');
-  const ended = from === 0 ? '' : '\n';
-  const after = lines.slice(till + 1).join('\n');
-  return {
-    // What was added below since then needs the line above it ended.
-    before: marks.includes('joined') && after === '' ? before : before + ended,
-    after,
-    made: madeOf(marks),
-  };
-}
-
-function block(shell: Shell, folder: string, marks: readonly string[]): string {
-  return [
-    [opening, ...marks].join(' '),
-    '# rch puts its shims first on PATH; `rch shim uninstall` takes these lines out again.',
-    pathLines(shell, folder),
-    closing,
-    '',
-  ].join('\n');
-}
-
-/** Replaces the content of a file, or of the file a link leads to, at once; keeps its mode. */
-function replace(file: string, bytes: Buffer): void {
-  const real = existsSync(file) ? realpathSync(file) : file;
-  const mode = existsSync(real) ? statSync(real).mode & 0o7777 : 0o644;
-  mkdirSync(dirname(real), { recursive: true });
-  const fresh = `${real}.rch-new`;
-  writeFileSync(fresh, bytes, { mode });
-  renameSync(fresh, real);
-}
-
-function addTo(file: string, shell: Shell, folder: string): ProfileChange['change'] {
-  const text = existsSync(file) ? readFileSync(file, 'latin1') : undefined;
-  const old = text === undefined ? undefined : findBlock(text);
-  const rest = old === undefined ? (text ?? '') : old.before + old.after;
-  const joined = rest !== '' && !rest.endsWith('\n');
-  const made = text === undefined ? missingAbove(file) : rest === '' ? old?.made : undefined;
-  const marks = [...(made === undefined ? [] : [`made=${made}`]), ...(joined ? ['joined'] : [])];
-  const whole = Buffer.concat([
-    Buffer.from(joined ? `${rest}\n` : rest, 'latin1'),
-    Buffer.from(block(shell, folder, marks), 'utf8'),
-  ]);
-  if (whole.toString('latin1') === text) return 'unchanged';
-  replace(file, whole);
-  return old === undefined ? 'added' : 'renewed';
-}
-
-function removeFrom(file: string): ProfileChange['change'] {
-  if (!existsSync(file)) return 'unchanged';
-  const old = findBlock(readFileSync(file, 'latin1'));
-  if (old === undefined) return 'unchanged';
-  const rest = old.before + old.after;
-  if (old.made !== undefined && rest === '') {
-    rmSync(file);
-    removeAbove(file, old.made);
-  } else replace(file, Buffer.from(rest, 'latin1'));
-  return 'removed';
-}
-
-function attempt(file: string, action: () => ProfileChange['change']): ProfileChange {
+function attempt(file: string, action: () => Done): ProfileChange {
   try {
-    return { file, change: action(), reason: '' };
+    const done = action();
+    return done.ok
+      ? { file, change: done.value, reason: '' }
+      : { file, change: 'failed', reason: done.failure.reason };
   } catch (thrown) {
     return { file, change: 'failed', reason: messageOf(thrown) };
   }
+}
+
+/** A byte a character, so that whatever the file holds comes back as it was; undefined: no file. */
+const textOf = (file: string): string | undefined =>
+  existsSync(file) ? readFileSync(file, 'latin1') : undefined;
+
+const changedLines = (line: number): Done =>
+  fail(
+    `lines of ours were changed there (line ${line}); take out by hand what is ours, with both marks "rch shims", and do this again`,
+  );
+
+function replace(file: string, old: string | undefined, bytes: Buffer): void {
+  replaceUserFile(file, bytes, () => textOf(file) === old);
+}
+
+function addTo(file: string, shell: Shell, folder: string): Done {
+  const text = textOf(file);
+  const found = findBlocks(text ?? '');
+  if (found.kind === 'changed') return changedLines(found.line);
+  const rest = found.kind === 'none' ? (text ?? '') : found.rest;
+  const before = found.kind === 'none' ? undefined : found.made;
+  const joined = rest !== '' && !rest.endsWith('\n');
+  const made =
+    text === undefined ? missingAbove(behindLinks(file)) : rest === '' ? before : undefined;
+  const whole = Buffer.concat([
+    Buffer.from(joined ? `${rest}\n` : rest, 'latin1'),
+    Buffer.from(blockFor(shell, folder, { made, joined }), 'utf8'),
+  ]);
+  if (whole.toString('latin1') === text) return ok('unchanged');
+  replace(file, text, whole);
+  return ok(found.kind === 'none' ? 'added' : 'renewed');
+}
+
+function removeFrom(file: string): Done {
+  const text = textOf(file);
+  const found = findBlocks(text ?? '');
+  if (found.kind === 'none') return ok('unchanged');
+  if (found.kind === 'changed') return changedLines(found.line);
+  if (found.made !== undefined && found.rest === '') {
+    const real = behindLinks(file);
+    rmSync(real);
+    removeAbove(real, found.made);
+  } else replace(file, text, Buffer.from(found.rest, 'latin1'));
+  return ok('removed');
 }
 
 /** Adds or renews the block in the profiles of `wanted`. */
@@ -223,11 +128,11 @@ export function removeFromProfiles(env: Environment): ProfileChange[] {
     .filter((change) => change.change !== 'unchanged');
 }
 
-/** The profiles that hold our block now. */
-export function profilesWithBlock(env: Environment): string[] {
+/** The profiles that hold lines of ours now, changed by somebody or not. */
+export function profilesWithLines(env: Environment): string[] {
   return everyProfile(env).filter((file) => {
     try {
-      return findBlock(readFileSync(file, 'latin1')) !== undefined;
+      return findBlocks(textOf(file) ?? '').kind !== 'none';
     } catch {
       return false;
     }

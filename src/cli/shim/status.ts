@@ -3,14 +3,15 @@ import { basename } from 'node:path';
 import { ok } from '../../base/result.ts';
 import { table } from '../render/text.ts';
 import type { Context, Outcome } from '../report.ts';
-import { pathLines, profilesWithBlock, shells, type Shell } from './profiles.ts';
+import { pathLines, shells, type Shell } from './block.ts';
+import { profilesWithLines } from './profiles.ts';
 import { foldersInFront, type InFront } from './in-front.ts';
 import { shimRows, shimsOnPath } from './tools.ts';
 
 export function shimStatus({ layout, env }: Context): Outcome {
   const rows = shimRows(layout, env['PATH'] ?? '');
   if (!rows.ok) return rows;
-  const profiles = profilesWithBlock(env);
+  const profiles = profilesWithLines(env);
   const linked = rows.value.filter((row) => row.link !== null);
   const reached = linked.filter((row) => row.first_on_path);
   const onPath = shimsOnPath(layout, env['PATH'] ?? '');

@@ -1,8 +1,9 @@
 /** `rch workers add`: checks everything that can be checked, has the host key compared, writes workers.toml. */
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { alone } from '../../base/flock.ts';
 import { fail, ok, type Result } from '../../base/result.ts';
 import { loadConfig } from '../../config/load.ts';
 import { readText } from '../../config/replace-file.ts';
@@ -26,15 +27,24 @@ export type NewWorker = {
   readonly acceptHostKey: boolean;
 };
 
+/** How a public key begins: sshd(8), AUTHORIZED_KEYS FILE FORMAT. */
+const publicKey = /^(ssh-|ecdsa-|sk-)\S+ AAAA/;
+
 /** ssh refuses a private key that others may read, and so do we, before it fails somewhere less clear. */
 export function checkIdentity(file: string): Result<undefined> {
+  const next = '--identity-file takes the file of a private key, such as ~/.ssh/id_ed25519';
   let mode: number;
   try {
     const stat = statSync(file);
-    if (!stat.isFile()) return fail(`${file} is not a file`);
+    if (!stat.isFile()) return fail(`${file} is not a file`, next);
     mode = stat.mode & 0o777;
+    if (publicKey.test(readFileSync(file, 'latin1')))
+      return fail(
+        `${file} is a public key`,
+        `give the private key, which is usually beside it: ${file.replace(/\.pub$/, '')}`,
+      );
   } catch {
-    return fail(`there is no identity file ${file}`);
+    return fail(`there is no identity file ${file} that you may read`, next);
   }
   if ((mode & 0o077) === 0) return ok(undefined);
   return fail(
@@ -101,11 +111,59 @@ function entryOf(worker: NewWorker): WorkerEntry {
   };
 }
 
+/** Options that say where a host is, and how one comes in, to a worker that has none. */
+function checkPlace(worker: NewWorker): Result<undefined> {
+  if (worker.transport === 'ssh') return ok(undefined);
+  const { host, user, port, identityFile } = worker;
+  const given = Object.entries({ host, user, port, 'identity-file': identityFile });
+  const [name] = given.find(([, value]) => value !== undefined) ?? [];
+  if (name === undefined) return ok(undefined);
+  return fail(
+    worker.transport === 'embedded'
+      ? `an embedded worker is a process of this machine: it takes no --${name}`
+      : `a worker of --transport command is reached by its argv: it takes no --${name}`,
+    `leave out --${name}, or --transport ${worker.transport}`,
+  );
+}
+
+/** Characters that ssh refuses in what a shell may see: valid_ruser and valid_hostname of OpenSSH's ssh.c. */
+const unsafe = /^-|[\s'`";&<>|(){}\u0000-\u001f\u007f]|\\$/;
+
+/** USER@HOST in its parts, as ssh reads it: by the last `@`. */
+function splitHost(worker: NewWorker): Result<NewWorker> {
+  const { host = '', user } = worker;
+  const at = host.lastIndexOf('@');
+  if (at < 0) return ok(worker);
+  const named = host.slice(0, at);
+  if (user !== undefined && user !== named)
+    return fail(
+      `--host ${host} names the account ${named}, and --user ${user}`,
+      'give the account once, by --user',
+    );
+  return ok({ ...worker, user: named, host: host.slice(at + 1) });
+}
+
+function checkHost({ transport, host, user }: NewWorker): Result<undefined> {
+  if (transport === 'ssh' && (host === undefined || host === ''))
+    return fail('an ssh worker needs --host', 'rch workers add --id NAME --host HOST --user USER');
+  if (host !== undefined && unsafe.test(host))
+    return fail(
+      `"${host}" is not a host`,
+      '--host takes a name, an address, or a Host of ssh_config',
+    );
+  if (user !== undefined && (user === '' || unsafe.test(user)))
+    return fail(`"${user}" cannot be an account`, '--user takes the name of an account there');
+  return ok(undefined);
+}
+
 /** What can be wrong before anybody is asked. */
 function checkArguments(worker: NewWorker, known: readonly WorkerConfig[]): Result<undefined> {
   const id = workerId.safeParse(worker.id);
   if (!id.success)
-    return fail(`"${worker.id}" cannot be a worker's id: ${id.error.issues[0]?.message ?? ''}`);
+    return fail(
+      `"${worker.id}" cannot be a worker's id: ${id.error.issues[0]?.message ?? ''}`,
+      'give another --id; it is only what rch calls the worker',
+    );
   if (known.some((other) => other.id === worker.id))
     return fail(`there is already a worker "${worker.id}"`, `rch workers remove ${worker.id}`);
   const here = known.find(isEmbedded);
@@ -114,33 +172,59 @@ function checkArguments(worker: NewWorker, known: readonly WorkerConfig[]): Resu
       `only one worker can be embedded, and ${here.id} is`,
       `rch workers remove ${here.id}`,
     );
-  if (worker.transport === 'ssh' && worker.host === undefined)
-    return fail('an ssh worker needs --host', 'rch workers add --id NAME --host HOST --user USER');
+  const host = checkHost(worker);
+  if (!host.ok) return host;
   if (worker.transport !== 'command' && worker.command.length > 0)
     return fail('only --transport command takes a command', 'rch workers add --help');
   if (worker.transport === 'command' && worker.command.length === 0)
     return fail('--transport command needs an argv', 'rch workers add … -- docker exec -i builder');
+  const place = checkPlace(worker);
+  if (!place.ok) return place;
   return worker.identityFile === undefined
     ? ok(undefined)
     : checkIdentity(expand(worker.identityFile));
 }
 
-export async function addWorker(context: Context, worker: NewWorker): Promise<Outcome> {
-  const { layout, env } = context;
+type Checked = { readonly worker: NewWorker; readonly file: string };
+
+/** The worker as it would be written, and where; a failure when it cannot be. */
+function check({ layout, env }: Context, asked: NewWorker): Result<Checked> {
   const config = loadConfig(layout, env);
   if (!config.ok) return config;
-  const checked = checkArguments(worker, config.value.config.workers);
+  const split = splitHost(asked);
+  if (!split.ok) return split;
+  const checked = checkArguments(split.value, config.value.config.workers);
+  return checked.ok ? ok({ worker: split.value, file: config.value.workersFile }) : checked;
+}
+
+/** Looks once more, as another one may have been added meanwhile, and writes. */
+async function write(
+  context: Context,
+  asked: NewWorker,
+  key: HostKey | undefined,
+): Promise<Result<string>> {
+  const checked = check(context, asked);
   if (!checked.ok) return checked;
+  const { worker, file } = checked.value;
+  const text = readText(file);
+  if (!text.ok) return text;
+  if (key !== undefined) acceptHostKey(context.layout, key);
+  const written = writeWorkersFile(file, withWorker(text.value, entryOf(worker)));
+  if (!written.ok) return written;
+  await tellDaemon(context.layout);
+  return ok(file);
+}
+
+export async function addWorker(context: Context, asked: NewWorker): Promise<Outcome> {
+  const checked = check(context, asked);
+  if (!checked.ok) return checked;
+  const { worker } = checked.value;
   const host = worker.transport === 'ssh' ? worker.host : undefined;
   const key = host === undefined ? undefined : await trustedKey(context, worker, host);
   if (key?.ok === false) return key;
-  const file = config.value.workersFile;
-  const text = readText(file);
-  if (!text.ok) return text;
-  if (key !== undefined) acceptHostKey(layout, key.value);
-  const written = writeWorkersFile(file, withWorker(text.value, entryOf(worker)));
+  const written = await alone(context.layout.lib, () => write(context, asked, key?.value));
   if (!written.ok) return written;
-  await tellDaemon(layout);
+  const file = written.value;
   return ok({
     facts: {
       id: worker.id,

@@ -3,6 +3,7 @@ import { ok } from '../../base/result.ts';
 import { ensureDaemon } from '../../client/daemon-process.ts';
 import type { WorkerSpeed } from '../../protocol/methods.ts';
 import { duration, table } from '../render/text.ts';
+import { cutOff } from './cut-off.ts';
 import { exitCodes, type Context, type Look, type Outcome } from '../report.ts';
 
 type Row = { readonly worker: string; readonly speed: WorkerSpeed | null; readonly error: string };
@@ -41,6 +42,8 @@ export async function benchmarkWorkers(
     const known = await client.value.call('workers', {}, { timeoutMs: 10_000 });
     if (!known.ok) return known;
     const connected = known.value.filter((each) => each.state === 'connected');
+    const cut = ids.map((id) => cutOff(id, known.value)).find((each) => each !== undefined);
+    if (cut !== undefined) return cut;
     const asked = ids.length === 0 ? connected.map((each) => each.id) : ids;
     const rows: Row[] = [];
     for (const worker of asked) {

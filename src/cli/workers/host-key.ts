@@ -115,6 +115,15 @@ function algorithms(type: string): string[] {
   return type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type];
 }
 
+/** What ssh says last, mostly; a jump host that it refuses ends with a closed connection, behind the reason. */
+function reasonIn(stderr: string): string {
+  const lines = stderr.trim().split(/[\r\n]+/);
+  // Keys of the host itself are taken here, so it is one on the way.
+  return lines.includes('Host key verification failed.')
+    ? 'the key of a jump host is not known, or has changed (Host key verification failed)'
+    : (lines.at(-1) ?? '');
+}
+
 /** Lets ssh write down the key that the host shows, in a file of its own. `types`: only keys of these. */
 async function shownKey(place: SshPlace, types: readonly string[]): Promise<Result<string>> {
   const folder = mkdtempSync(join(tmpdir(), 'rch-host-key-'));
@@ -142,9 +151,7 @@ async function shownKey(place: SshPlace, types: readonly string[]): Promise<Resu
       timeout: ASK,
     });
     if (existsSync(file)) return ok(readFileSync(file, 'utf8').trim());
-    const why = asked.timedOut
-      ? 'no answer in a minute'
-      : (asked.stderr.trim().split('\n').pop() ?? '');
+    const why = asked.timedOut ? 'no answer in a minute' : reasonIn(asked.stderr);
     return fail(
       `${place.host} cannot be reached: ${why}`,
       `try: ssh ${arguments_(place).join(' ')}`,

@@ -9,7 +9,11 @@ import { stateText } from '../render/status.ts';
 import { printable, table } from '../render/text.ts';
 import type { Context, Look, Outcome } from '../report.ts';
 
-type Row = WorkerConfig & { readonly status: WorkerStatus | null };
+type Row = WorkerConfig & {
+  readonly status: WorkerStatus | null;
+  /** Whether the daemon runs; where it does and knows no such worker, one of that name ends its last commands. */
+  readonly running: boolean;
+};
 
 /** Where it is, as one would write it for ssh. */
 export function placeOf(worker: WorkerConfig): string {
@@ -19,9 +23,10 @@ export function placeOf(worker: WorkerConfig): string {
   return `${user}${worker.host ?? ''}${worker.port === undefined ? '' : `:${worker.port}`}`;
 }
 
-function stateOf({ enabled, status }: Row): string {
+function stateOf({ enabled, status, running }: Row): string {
   if (!enabled) return 'disabled';
-  if (status === null) return 'daemon not running';
+  if (status === null)
+    return running ? 'waits for the commands of the one before it' : 'daemon not running';
   return stateText(status, createColors(false));
 }
 
@@ -59,9 +64,10 @@ export async function listWorkers({ layout, env }: Context): Promise<Outcome> {
     client.value.close();
     if (reply.ok) states = reply.value;
   }
-  const rows: Row[] = config.value.config.workers.map((worker) => ({
+  const facts = config.value.config.workers.map((worker) => ({
     ...worker,
     status: states.find((state) => state.id === worker.id) ?? null,
   }));
-  return ok({ facts: rows, text: (look) => listText(rows, config.value.workersFile, look) });
+  const rows: Row[] = facts.map((fact) => ({ ...fact, running: client.ok }));
+  return ok({ facts, text: (look) => listText(rows, config.value.workersFile, look) });
 }

@@ -7,8 +7,8 @@ export type Manager = {
   readonly name: ManagerName;
   /** Whose list of installed packages it keeps (src/facts/packages.ts). */
   readonly database: MachineFacts['packageManager'];
-  /** Fetches the lists of packages; undefined where installing does so. */
-  readonly refresh: readonly string[] | undefined;
+  /** A line for sh that fetches the lists of packages; undefined where installing does so. */
+  readonly refresh: string | undefined;
   /** The argv before the packages. */
   readonly install: readonly string[];
   /** Words behind it that let it take older packages than it has; undefined: it has the newest alone. */
@@ -27,10 +27,15 @@ export type Manager = {
 
 const equals = (name: string, version: string): string => `${name}=${version}`;
 
+/** For up to two minutes while another apt-get has the lists: its own option waits for dpkg's lock alone. */
+const aptUpdate =
+  "n=0; while LC_ALL=C apt-get update -q 2>&1 | awk '{ print } /Could not get lock/ { l = 1 } END { exit !l }' && " +
+  '[ $n -lt 40 ]; do n=$((n+1)); sleep 3; done';
+
 const apt: Manager = {
   name: 'apt-get',
   database: 'dpkg',
-  refresh: ['apt-get', 'update', '-q'],
+  refresh: aptUpdate,
   install: [
     ...['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', 'install', '-y', '-q'],
     ...['--no-install-recommends', '-o', 'DPkg::Lock::Timeout=60'],
@@ -113,7 +118,7 @@ const pacman: Manager = {
 const zypper: Manager = {
   name: 'zypper',
   database: 'rpm',
-  refresh: ['zypper', '--non-interactive', 'refresh'],
+  refresh: 'zypper --non-interactive refresh || true',
   install: ['zypper', '--non-interactive', 'install'],
   older: ['--oldpackage'],
   pin: equals,
@@ -137,7 +142,7 @@ const zypper: Manager = {
 const apk: Manager = {
   name: 'apk',
   database: 'apk',
-  refresh: ['apk', 'update'],
+  refresh: 'apk update || true',
   install: ['apk', 'add'],
   older: [],
   pin: equals,
@@ -194,7 +199,7 @@ export function packagesOf(manager: Manager, tool: string): readonly string[] {
 
 /** Lines for sh that install these; a list of packages that cannot be fetched is told by what is then not found. */
 export function installScript(manager: Manager, words: readonly string[]): string {
-  const refresh = manager.refresh === undefined ? [] : [`${manager.refresh.join(' ')} || true`];
+  const refresh = manager.refresh === undefined ? [] : [manager.refresh];
   const safe = words.map((word) => (/^[\w+.:=~@/-]+$/.test(word) ? word : quoted(word)));
   return [...refresh, [...manager.install, ...safe].join(' ')].join('\n');
 }

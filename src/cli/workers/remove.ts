@@ -1,4 +1,5 @@
 /** `rch workers remove ID`. */
+import { alone } from '../../base/flock.ts';
 import { fail, ok } from '../../base/result.ts';
 import { loadConfig } from '../../config/load.ts';
 import { readText } from '../../config/replace-file.ts';
@@ -7,7 +8,11 @@ import type { Context, Outcome } from '../report.ts';
 import { tellDaemon } from './tell.ts';
 import { unknownWorker } from './unknown.ts';
 
-export async function removeWorker({ layout, env }: Context, id: string): Promise<Outcome> {
+export function removeWorker(context: Context, id: string): Promise<Outcome> {
+  return alone(context.layout.lib, () => remove(context, id));
+}
+
+async function remove({ layout, env }: Context, id: string): Promise<Outcome> {
   const config = loadConfig(layout, env);
   if (!config.ok) return config;
   const ids = config.value.config.workers.map((worker) => worker.id);

@@ -208,6 +208,11 @@ async function commonOf(
     ? await rustHere(context, client, locks.value.rust)
     : ok(undefined);
   if (!rust.ok) return rust;
+  if (wants(options).rust && rust.value === undefined) {
+    if (!wants(options).cpp || options.rustup)
+      return fail('there is no Rust here that could be brought to workers', 'https://rustup.rs');
+    context.note('there is no Rust here: only C and C++ tools are looked at');
+  }
   const path = { path: context.env['PATH'] ?? '', skip: [context.layout.shims] };
   const { tools, packages, packageManager } = await machineFacts(
     [...compilers, ...lockedTools(locks.value)],

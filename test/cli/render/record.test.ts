@@ -77,6 +77,14 @@ it('explains one decision with phases, bytes and what was kept', () => {
   expect(text).toContain('/p/main.c: changed here meanwhile');
 });
 
+it('leaves the middle out of a long command line', () => {
+  const command = `gcc ${'x'.repeat(1_500_000)} -o\tlast`;
+  const [first = ''] = whyText({ ...record, command }, null, look).split('\n');
+  expect(first).toMatch(/^gcc x{796}… \(1499012 characters more\) …x{190,} -o\\tlast$/);
+  const whole = `gcc ${'x'.repeat(900)}`;
+  expect(whyText({ ...record, command: whole }, null, look).split('\n')[0]).toBe(whole);
+});
+
 it('tells of all that was considered', () => {
   const text = whyText(
     { ...record, decision: 'local', worker: null, exit: null },
@@ -131,6 +139,7 @@ it('shows the fleet as a tree, and what is wrong with a worker', () => {
     enabled: true,
     config: { files: [], problems: [], projects: [] },
     log: '/l',
+    logTrouble: '',
     workers: [
       { ...worker, speed: 87.25 },
       {
@@ -177,7 +186,7 @@ it('shows the fleet as a tree, and what is wrong with a worker', () => {
     metrics: { url: 'http://127.0.0.1:9090/metrics', trouble: '' },
     memory: 62e6,
   };
-  expect(statusText(status, look).split('\n')).toEqual([
+  expect(statusText(status, [], look).split('\n')).toEqual([
     'rch 1',
     '├── daemon: running (pid 7, uptime 1m 05s, 62 MB)',
     '├── notice: 4 of 5 ran here',
@@ -195,6 +204,11 @@ it('shows the fleet as a tree, and what is wrong with a worker', () => {
     '        ├── no route',
     '        └── next: ping it',
   ]);
+  const place = { file: `/${'a/'.repeat(60)}config.toml`, line: 3, column: 5, key: 'general.x' };
+  const wrong = { ...status, config: { ...status.config, problems: [{ ...place, reason: 'no' }] } };
+  const lines = statusText(wrong, ['/t.toml:1:1: cpp: no'], { ...look, width: 40 }).split('\n');
+  expect(lines).toContain(`│   └── ${place.file}:3:5: general.x: no`);
+  expect(lines).toContain('├── config: /t.toml:1:1: cpp: no');
   expect(activeText(status, look).split('\n')).toEqual([
     'JOB       WHERE  PHASE    CORES  FOR     CALLER   COMMAND    FOLDER',
     '01234567  css    run      4      1.5 s   bash[7]  make       /p',

@@ -1,8 +1,11 @@
 /** What a worker's shell says, and what `rch workers setup` makes of it. */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { layoutFor } from '../../../src/base/layout.ts';
-import { managerOf, packagesOf, withOf } from '../../../src/cli/workers/managers.ts';
+import { installScript, managerOf, packagesOf, withOf } from '../../../src/cli/workers/managers.ts';
 import { runScript, type ShellPlace } from '../../../src/cli/workers/remote-shell.ts';
 import { namesOf, planFor, queryScript, type Wanted } from '../../../src/cli/workers/setup-plan.ts';
 import { permitted, type Step } from '../../../src/cli/workers/step.ts';
@@ -97,10 +100,35 @@ describe('--with', () => {
   });
 });
 
+it('waits for another apt-get on the worker', () => {
+  const bin = mkdtempSync(join(tmpdir(), 'rch-apt-'));
+  // The lists are locked at the first two tries; a worker's sleep is not waited for here.
+  const tool = (name: string, line: string): void => {
+    writeFileSync(join(bin, name), `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+  };
+  tool('sleep', ':');
+  tool(
+    'apt-get',
+    `case $1 in update) echo x >>${bin}/tries;; *) echo "installs $*";; esac
+case $1 in update) [ "$(wc -l <${bin}/tries)" -gt 2 ] || { echo 'E: Could not get lock /var/lib/apt/lists/lock' >&2; exit 100; };; esac`,
+  );
+  try {
+    const said = execFileSync('sh', ['-c', installScript(managerOf('apt-get'), ['gcc'])], {
+      env: { PATH: `${bin}:/usr/bin:/bin` },
+      encoding: 'utf8',
+    });
+    expect(readFileSync(join(bin, 'tries'), 'utf8')).toBe('x\nx\nx\n');
+    expect(said).toMatch(/Could not get lock[^]*installs install .*gcc\n$/);
+  } finally {
+    rmSync(bin, { recursive: true });
+  }
+});
+
 describe('each package manager', () => {
   const scripts: Readonly<Record<ManagerName, string>> = {
     'apt-get':
-      'apt-get update -q || true\nenv DEBIAN_FRONTEND=noninteractive apt-get install -y -q ' +
+      "n=0; while LC_ALL=C apt-get update -q 2>&1 | awk '{ print } /Could not get lock/ { l = 1 } END { exit !l }' && " +
+      '[ $n -lt 40 ]; do n=$((n+1)); sleep 3; done\nenv DEBIAN_FRONTEND=noninteractive apt-get install -y -q ' +
       '--no-install-recommends -o DPkg::Lock::Timeout=60 gcc libc6-dev ninja-build',
     dnf: 'dnf install -y gcc glibc-devel ninja-build',
     pacman: 'pacman -S --needed --noconfirm gcc ninja',
@@ -203,7 +231,9 @@ describe("root's part", () => {
     const asks = permitted(worker, steps, { ...fit, sudo: 'asks' });
     expect(asks.ok ? '' : asks.failure.next).toMatch(/^ssh -t -p 2222 me@h 'sudo sh -c /);
     const none = permitted(worker, steps, { ...fit, sudo: 'none' });
-    expect(none.ok ? '' : none.failure.next).toMatch(/^as root on css: sh -c 'apt-get update/);
+    expect(none.ok ? '' : none.failure.next).toMatch(
+      /^as root on css: sh -c 'n=0; while LC_ALL=C apt-get update/,
+    );
     expect(permitted(worker, [], { ...fit, sudo: 'none' }).ok).toBe(true);
   });
 });

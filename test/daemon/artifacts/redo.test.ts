@@ -64,6 +64,7 @@ function start(): string {
   write('target/.fingerprint/unit', 'old print');
   write('target/.fingerprint/removed', 'x');
   write('target/deps/prog', 'old program');
+  fs.linkSync(join(at, 'target/deps/prog'), join(at, 'target/prog'));
   write('gone/file', 'x');
   write('was-file', 'x');
   for (const path of ['kept.c', 'touched.c'])

@@ -127,6 +127,34 @@ describe('a content of the spool', () => {
     expect(spool.has(hash)).toBe(false);
   });
 
+  test('are taken in again, small ones and larger ones, as long as there is room', async () => {
+    const { spool } = await spoolAt(folder());
+    const place = folder();
+    const files = new Map(
+      [10, 70_000, 65_536, 20, 3].map((size): [string, Buffer] => {
+        const content = Buffer.alloc(size, size);
+        const path = `${place}/${size}`;
+        fs.writeFileSync(path, content);
+        return [hashBytes(content), Buffer.from(path)];
+      }),
+    );
+    // What says so must stay free besides (LEAST_FREE): the third does not fit.
+    const room = [70_010, 65_535];
+    const asked: number[] = [];
+    const free = (): Promise<number> => {
+      asked.push(1);
+      return Promise.resolve(2e9 + (room.shift() ?? 0));
+    };
+    await spool.takeAgain(files, { most: 1e6, free });
+    const there = (): boolean[] => [...files.keys()].map((each) => spool.has(each));
+    expect(there()).toEqual([true, true, false, false, false]);
+    expect(asked).toHaveLength(2);
+    await spool.takeAgain(files, { most: 1e6, free: () => Promise.resolve(1e12) });
+    expect(there()).toEqual([true, true, true, true, true]);
+    for (const [each, path] of files)
+      expect(fs.readFileSync(spool.pathOf(each))).toEqual(fs.readFileSync(path));
+  });
+
   test('is not given away while another counts on it, nor when nobody does', async () => {
     const { spool, ask } = await spoolAt(folder());
     const [mine, other] = [{}, {}];

@@ -101,6 +101,12 @@ describe('cmake', () => {
     ['cmake --build b --parallel --config Release', { cores: undefined }],
     ['cmake --build b --parallel=3 -- -k', { cores: 3 }],
     ['cmake --build b -- -j5', { cores: 5 }],
+    ['cmake --build b -- -v -k 0 x', { targets: ['x'] }],
+    ['cmake --build b -- -d explain x', { targets: ['x'] }],
+    ['cmake --build b -t y -- CC=clang VERBOSE=1', { targets: ['y'] }],
+    ['cmake --build b --config Release', { files: ['build-Release.ninja'] }],
+    ['cmake --build b --config=Debug', { files: ['build-Debug.ninja'] }],
+    ['cmake --build --preset x -j3', { directory: '/work/project', preset: 'x', cores: 3 }],
   ])('%s may run elsewhere', (line, facts) => {
     expect(verdictOf(line)).toMatchObject({ kind: 'candidate', command: 'cmake build', ...facts });
   });
@@ -114,9 +120,13 @@ describe('cmake', () => {
     'cmake --build b --target install',
     'cmake --build b -t clean',
     'cmake --build b --target help',
-    'cmake --build --preset x',
+    'cmake --build --list-presets',
+    'cmake --build --preset x --target install',
     'cmake --build',
     'cmake --build b -- -n',
+    'cmake --build b -- install',
+    'cmake --build b -- -k install',
+    'cmake --build b -- -C other',
     'cmake --open b',
     'cmake --help',
   ])('%s stays here', (line) => {
@@ -128,6 +138,7 @@ describe('meson', () => {
   it.each([
     ['meson compile', { directory: '/work/project' }],
     ['meson compile -C b -j 2 x', { directory: '/work/project/b', cores: 2, targets: ['x'] }],
+    ["meson compile --ninja-args=['-v','x']", { targets: ['x'] }],
   ])('%s may run elsewhere', (line, facts) => {
     expect(verdictOf(line)).toMatchObject({
       kind: 'candidate',
@@ -142,6 +153,7 @@ describe('meson', () => {
     'meson install',
     'meson configure',
     'meson compile --clean',
+    'meson compile --ninja-args=-v,install',
     'meson --version',
   ])('%s stays here', (line) => {
     expect(verdictOf(line).kind).toBe('local');

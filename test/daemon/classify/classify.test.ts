@@ -41,6 +41,15 @@ describe('what surrounds a command', () => {
     expect(of(file(5n, 1), file(6n, 1), 0)).toBe('candidate');
   });
 
+  it('keeps it here when its output goes to a device', () => {
+    const full: Stream = { kind: StreamKind.other, dev: 1n, ino: 7n, flags: 1 };
+    const streams = [file(9n, 0), full, file(6n, 1)] as const;
+    expect(classify(requestOf(['make'], { streams }))).toMatchObject({
+      kind: 'local',
+      reason: 'a standard stream leads to a device',
+    });
+  });
+
   it('keeps it here when it would read what it writes', () => {
     const streams = [file(9n, 2), file(9n, 2), file(6n, 1)] as const;
     expect(classify(requestOf(['make'], { streams, shared: Shared.inOut })).kind).toBe('local');

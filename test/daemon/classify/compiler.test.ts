@@ -184,3 +184,16 @@ describe('@files', () => {
     ]);
   });
 });
+
+describe('modules that clang makes by itself', () => {
+  it('keep a call here, of whose cache nothing is carried', () => {
+    const verdict = verdictOf('clang -fmodules -c a.c');
+    expect(verdict.kind === 'local' ? verdict.reason : '').toContain('-fmodules');
+    call('clang -fmodules -fno-implicit-modules -fmodule-file=m.pcm -c a.c');
+  });
+});
+
+it('takes the files that variables have a compiler write for outputs', () => {
+  for (const name of ['CC_PRINT_HEADERS_FILE', 'CC_LOG_DIAGNOSTICS_FILE', 'DEPENDENCIES_OUTPUT'])
+    expect(call('clang -c a.c', { [name]: '/o/x' }).outputs).toContain('/o/x');
+});

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { rmSync, symlinkSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
+import { requestOf } from '../../../daemon/front/request.ts';
 import { House, question } from './rig.ts';
 
 let house: House;
@@ -56,6 +59,22 @@ test('a build without any worker runs here under a lease, and why names the next
   expect(why.details?.next).toContain('rch workers add');
 });
 
+test('a variable that cannot be understood keeps a command here, and is told who may read it', async () => {
+  house = new House();
+  await house.start();
+  const said = async (env: Readonly<Record<string, string>>): Promise<string> => {
+    const launcher = await house.make(house.root, { RCH_PRIORITY: 'urgent', ...env });
+    await launcher.expect('ack');
+    const { notice } = await launcher.expect('local');
+    await launcher.end();
+    return notice;
+  };
+  expect(await said({})).toBe('');
+  const words = 'rch: local: RCH_PRIORITY=urgent: must be low, normal, high';
+  expect(await said({ RCH_VERBOSE: '1' })).toBe(words);
+  expect(await said({ RCH_NOTICE: 'always' })).toBe(words);
+});
+
 test('a storm of configure questions is answered in full and leaves a small daemon', async () => {
   house = new House();
   await house.start();
@@ -74,4 +93,26 @@ test('a storm of configure questions is answered in full and leaves a small daem
   const status = await house.call('status', {});
   expect(status.counts.local).toBe(1500);
   expect(status.memory).toBeLessThan(120e6);
+});
+
+test('a daemon whose socket was removed leaves, so that the one that is started then is the only one', async () => {
+  house = new House();
+  const daemon = await house.start();
+  rmSync(house.socket);
+  if (daemon.exitCode === null) await once(daemon, 'exit');
+  expect(daemon.exitCode).toBe(0);
+});
+
+test('the shims have one name on PATH, however it leads to them', () => {
+  house = new House();
+  const link = `${house.root}/link`;
+  symlinkSync('/usr/bin', link);
+  const pathOf = (PATH: string): string | undefined => {
+    const ask = question({ argv: ['make'], pid: 1, env: { PATH }, cwd: house.root });
+    return requestOf({ ...ask, shimDir: Buffer.from('/usr/bin') }).env.get('PATH');
+  };
+  expect(pathOf('/usr/bin/:/sbin')).toBe('/usr/bin:/sbin');
+  expect(pathOf(`/nowhere::${link}:/sbin`)).toBe('/nowhere::/usr/bin:/sbin');
+  expect(pathOf('/usr/bin:/usr/bin/')).toBe('/usr/bin:/usr/bin/');
+  expect(pathOf('/nowhere:/sbin')).toBe('/nowhere:/sbin');
 });

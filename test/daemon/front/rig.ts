@@ -174,7 +174,9 @@ export async function agentFactsLikeHere(
   tools: readonly string[],
   more: Partial<AgentFacts> = {},
 ): Promise<AgentFacts> {
-  const facts = await machineFacts(tools, { path: process.env['PATH'] ?? '/usr/bin:/bin' });
+  const path = process.env['PATH'] ?? '/usr/bin:/bin';
+  // Whatever runs recipes asks after the shell, too.
+  const facts = await machineFacts([...tools, '/bin/sh'], { path });
   return {
     ...facts,
     user: 'builder',

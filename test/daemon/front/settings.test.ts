@@ -78,3 +78,44 @@ describe('a list of workers', () => {
     expect(await workers()).toEqual([]);
   });
 });
+
+describe("a project's own file", () => {
+  let project: string;
+  let own: string;
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'rch-settings-'));
+    project = join(home, 'p');
+    own = join(project, '.rch', 'config.toml');
+    mkdirSync(join(own, '..'), { recursive: true });
+    settings = new Settings(layoutFor({ HOME: home }), home, () => undefined);
+  });
+  afterEach(() => {
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  it.each([
+    [
+      'mended',
+      () => {
+        writeFileSync(own, '[project]\nenabled = true\n');
+      },
+    ],
+    [
+      'removed',
+      () => {
+        rmSync(own);
+      },
+    ],
+  ])('is no trouble any more once it is %s, without a command there', async (_, mend) => {
+    writeFileSync(own, '[project]\nenabeld = true\n');
+    expect(settings.forProject(project).ok).toBe(false);
+    expect(settings.troubles).toMatchObject([{ file: own, problems: [{ line: 2, column: 1 }] }]);
+    mend();
+    await delay(NEXT_LOOK);
+    expect(settings.troubles).toEqual([]);
+    writeFileSync(own, '[hooks]\npre_transfer = "x"\n');
+    await delay(NEXT_LOOK);
+    expect(settings.forProject(project).ok).toBe(true);
+    expect(settings.troubles).toMatchObject([{ untrusted: ['hooks.pre_transfer'] }]);
+  });
+});

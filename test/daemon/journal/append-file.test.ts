@@ -54,9 +54,11 @@ test('a disk that does not take lines is named once, and the lines after it is m
   file.append('two');
   await file.flush();
   expect(failures).toHaveLength(1);
+  expect(file.trouble).toContain('no/file');
   rmSync(join(folder, 'no'));
   mkdirSync(join(folder, 'no'));
   file.append('three');
   await file.close();
   expect(readFileSync(path, 'utf8')).toBe('three\n');
+  expect(file.trouble).toBe('');
 });

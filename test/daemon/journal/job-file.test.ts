@@ -29,6 +29,7 @@ test.skipIf(process.getuid?.() !== 0)(
     expect(written.length).toBeGreaterThan(1);
     expect(written.length).toBeLessThan(5);
     expect(complaints[0]).toMatch(/disk is full|ENOSPC/);
+    expect(file.trouble).toMatch(/disk is full|ENOSPC/);
     execFileSync('mount', ['-o', 'remount,size=100k', folder]);
     expect(file.append(line('x'))).toBe(true);
     const lines = readFileSync(join(folder, 'a.jsonl'), 'utf8').trimEnd().split('\n');

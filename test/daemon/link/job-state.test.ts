@@ -73,6 +73,8 @@ describe('the life of a job', () => {
     expect(told(3)).toEqual(['report', 'killThere', 'sayStarted', 'sayEnd']);
     expect(told(4)).toEqual(['report', 'killThere', 'sayEnd']);
     expect(after(5).states.at(-1)).toMatchObject({ at: 'returning' });
+    // Nor is a worker waited for then that is away.
+    expect(after(5).effects.at(-1)).toBe('hurry');
     // One whose launcher was away hears of it when it is back.
     const away: JobEvent[] = [{ type: 'cancelled' }, { type: 'resumed', started: true }];
     expect(live({ at: 'recovering' }, away).effects).toEqual(['report', 'killThere', 'sayEnd']);

@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, readdirSync, utimesSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { linkTarget, realPath } from '../../../daemon/plan/files.ts';
+import { findProgram } from '../../../daemon/plan/path-search.ts';
 import {
   absentNames,
   folderWith,
@@ -53,6 +55,66 @@ const likeLua = {
   'src/main.h': '#ifdef _WIN32\n#include <windows.h>\n#endif\n',
   'contrib/unused.c': '#include <curses.h>\n',
 };
+
+describe.skipIf(!has('cmake') || !has('make'))('cmake --build --preset', () => {
+  const presets = (more: object = {}): string =>
+    JSON.stringify({
+      include: ['more/p.json'],
+      configurePresets: [
+        { name: 'base', hidden: true, binaryDir: '${sourceDir}/out/${presetName}' },
+        { name: 'dev', inherits: ['other', 'base'], ...more },
+      ],
+      buildPresets: [
+        { name: 'dev', configurePreset: 'dev' },
+        { name: 'child', inherits: 'dev', targets: 'app' },
+        { name: 'inst', inherits: 'dev', targets: ['install'] },
+        { name: 'quiet', inherits: 'dev', nativeToolOptions: ['-k0', '-v'] },
+        { name: 'dry', inherits: 'dev', nativeToolOptions: ['-n'] },
+        { name: 'rel', inherits: 'dev', configuration: 'Release' },
+      ],
+    });
+  const files = (more?: object): Record<string, string> => ({
+    'CMakePresets.json': presets(more),
+    'more/p.json': JSON.stringify({ configurePresets: [{ name: 'other', cacheVariables: {} }] }),
+    'CMakeLists.txt': 'project(x)\n',
+    'out/dev/Makefile': 'app:\n\techo app\n',
+    Makefile: 'wrong:\n\trch-no-such-program\n',
+  });
+
+  it.each(['dev', 'child', 'quiet'])('builds where the preset %s says', async (name) => {
+    const cwd = folderWith(files());
+    put(cwd, { 'out/dev/CMakeCache.txt': `CMAKE_HOME_DIRECTORY:INTERNAL=${cwd}\n` });
+    const plan = await planned(`cmake --build --preset ${name}`, { cwd });
+    expect(rootPaths(plan, 'project')).toEqual([cwd]);
+    expect(absentNames(plan)).not.toContain('rch-no-such-program');
+  });
+
+  it('reads the files of its configuration', async () => {
+    const cwd = folderWith(files());
+    put(cwd, {
+      'out/dev/CMakeCache.txt': `CMAKE_HOME_DIRECTORY:INTERNAL=${cwd}\n`,
+      'out/dev/build.ninja': 'rule r\n  command = true\nbuild app: r\ndefault app\n',
+      'out/dev/build-Release.ninja':
+        'rule r\n  command = rch-no-such-program\nbuild app: r\ndefault app\n',
+    });
+    const absent = async (name: string): Promise<string[]> =>
+      absentNames(await planned(`cmake --build --preset ${name}`, { cwd }));
+    expect(await absent('dev')).not.toContain('rch-no-such-program');
+    expect(await absent('rel')).toContain('rch-no-such-program');
+  });
+
+  it.each([
+    ['none', {}, 'cannot be told'],
+    ['inst', {}, 'install changes this machine'],
+    ['dry', {}, 'passes on -n'],
+    ['dev', { binaryDir: '$env{HOME}/b' }, 'depends on the environment'],
+    ['dev', { environment: { CC: 'clang' } }, 'sets variables'],
+    ['dev', { binaryDir: '${sourceDir}/none' }, 'is not a folder'],
+  ])('of %s with %j stays here: %s', async (name, more, reason) => {
+    const cwd = folderWith(files(more));
+    expect(await reasonOf(`cmake --build --preset ${name}`, { cwd })).toContain(reason);
+  });
+});
 
 describe.skipIf(!has('make') || !has('gcc'))('make', () => {
   it('is planned without a line of the project being run', async () => {
@@ -138,6 +200,14 @@ describe.skipIf(!has('make') || !has('gcc'))('make', () => {
     for (const name of ['flex', 'bison']) if (dpkg) expect(names).toContain(name);
   });
 
+  it('asks where the names of programs lead, and the shell of recipes', async () => {
+    const plan = await planned('make', { cwd: folderWith({ Makefile: 'out:\n\tawk 1 < in\n' }) });
+    const links = plan.requirements.flatMap((each) => (each.kind === 'leads' ? [each] : []));
+    for (const path of ['/bin/sh', findProgram('awk', '/usr/bin:/bin') ?? ''])
+      if (linkTarget(path) !== undefined)
+        expect(links).toContainEqual(expect.objectContaining({ path, to: realPath(path) }));
+  });
+
   it('carries paths that recipes name outside the project', async () => {
     const other = folderWith({ Makefile: '', 'inc/x.h': '' });
     const cwd = folderWith({ Makefile: `a: a.c\n\tcc -I${other}/inc -c a.c\n`, 'a.c': '' });
@@ -214,4 +284,35 @@ describe.skipIf(!has('cmake') || !has('ninja') || !has('gcc'))('cmake and ninja'
     utimesSync(`${top}/CMakeLists.txt`, later, later);
     expect(await reasonOf(`ninja -C ${out}/b`, { cwd: top })).toContain('CMakeLists.txt');
   });
+
+  it.each(['Ninja', 'Unix Makefiles', 'Ninja Multi-Config'])(
+    'need only what the targets reach: %s',
+    async (generator) => {
+      const top = folderWith({
+        'CMakeLists.txt': [
+          'cmake_minimum_required(VERSION 3.17)',
+          'project(p C)',
+          'add_custom_command(OUTPUT gen.h COMMAND ssh -V > gen.h DEPENDS a.c)',
+          'add_executable(p a.c ${CMAKE_BINARY_DIR}/gen.h)',
+          'add_custom_target(layout COMMAND perl -v)',
+        ].join('\n'),
+        'a.c': 'int main(void){return 0;}\n',
+      });
+      execFileSync('cmake', ['-S', top, '-B', `${top}/b`, '-G', generator], { stdio: 'ignore' });
+      const needs = async (...more: string[]): Promise<string[]> => {
+        const plan = await planned(['cmake', '--build', `${top}/b`, ...more], { cwd: top });
+        return ['openssh-client', 'perl', '"cc"'].filter((name) =>
+          JSON.stringify(plan.requirements).includes(name),
+        );
+      };
+      expect(await needs()).toEqual(['openssh-client', '"cc"']);
+      expect(await needs('--target', 'layout')).toContain('perl');
+      if (generator !== 'Unix Makefiles') {
+        expect(await needs('--target', 'layout')).not.toContain('openssh-client');
+        expect(await needs('--', 'layout')).toContain('perl');
+      }
+      if (generator === 'Ninja Multi-Config')
+        expect(await needs('--config', 'Release')).toEqual(['openssh-client', '"cc"']);
+    },
+  );
 });

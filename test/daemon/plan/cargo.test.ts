@@ -84,12 +84,16 @@ describe.skipIf(!cargo)('cargo', () => {
 
   it('fetches first when there is no lock file, unless the caller works offline', async () => {
     const cwd = folderWith(plain);
-    const plan = await planned('cargo build --locked -q', { cwd }).catch(
-      (thrown: unknown) => thrown,
+    const firstOf = async (line: string): Promise<unknown> =>
+      (await planned(line, { cwd })).first?.argv;
+    expect(await firstOf('cargo build --locked -q')).toEqual(
+      expect.arrayContaining(['fetch', '-q', '--locked']),
     );
-    expect(plan).toMatchObject({
-      first: { argv: expect.arrayContaining(['fetch', '--locked']) as unknown },
-    });
+    expect(await firstOf('cargo --color always test -vv -- -q')).toEqual(
+      expect.arrayContaining(['fetch', '--color', 'always', '-v', '-v', '--target']),
+    );
+    expect(await firstOf('cargo build')).not.toContain('-q');
+    expect((await planned('cargo build', { cwd })).first?.mayFail).toBe(false);
     expect(await reasonOf('cargo build --offline', { cwd })).toContain('--offline');
     const context = newContext({ fetched: true });
     expect(await reasonOf('cargo build', { cwd, context })).toContain('cargo fetch');
@@ -103,6 +107,17 @@ describe.skipIf(!cargo)('cargo', () => {
     });
     const plan = await planned('cargo build', { cwd });
     expect(rootPaths(plan, 'readOnly')).toContain(lib);
+  });
+
+  it("carries clippy's rules of a folder above the project, for clippy alone", async () => {
+    const above = folderWith({ 'clippy.toml': 'too-many-arguments-threshold = 3\n' });
+    const cwd = `${above}/p`;
+    put(cwd, plain);
+    lock(cwd);
+    const linted = (await planned('cargo clippy', { cwd })).roots;
+    expect(linted).toContainEqual(expect.objectContaining({ path: above, only: ['clippy.toml'] }));
+    const built = (await planned('cargo build', { cwd })).roots;
+    expect(built.map(({ path }) => path)).not.toContain(above);
   });
 
   it('finds members and the folder above, from a folder below, with -C and --manifest-path', async () => {
@@ -208,6 +223,77 @@ describe.skipIf(!cargo)('cargo', () => {
     );
   });
 
+  it('carries what [env] of the configuration names beside the project', async () => {
+    const top = folderWith({
+      '.cargo/config.toml':
+        '[env]\nABOVE = { value = "inc", relative = true }\nNEAR = { value = "/etc" }\n',
+      'inc/t': '',
+      'near/t': '',
+      'far/t': '',
+      'lib/t': '',
+      'p/Cargo.toml': plain['Cargo.toml'],
+      'p/src/main.rs': plain['src/main.rs'],
+    });
+    const cwd = `${top}/p`;
+    lock(cwd);
+    const set = (env: string): void => {
+      put(cwd, { '.cargo/config.toml': `[env]\n${env}\n` });
+    };
+    const beside = async (env: Record<string, string> = {}): Promise<string[]> => {
+      const plan = await planned('cargo build', { cwd, env });
+      const within = rootPaths(plan, 'readOnly').filter((path) => path.startsWith(top));
+      return within
+        .filter((path) => !path.endsWith('/.cargo'))
+        .map((path) => path.slice(top.length));
+    };
+    set(`NEAR = { value = "../near" }\nFAR = "-L${top}/lib -L${top}/none"`);
+    expect(await beside()).toEqual(['/inc', '/lib', '/near']);
+    set(`NEAR = { value = "../near", relative = true }\nFAR = "${top}/far/t"`);
+    expect(await beside()).toEqual(['/far', '/inc', '/near']);
+    expect(await beside({ FAR: 'x', ABOVE: 'x' })).toEqual(['/near']);
+    set(
+      `NEAR = { value = "${top}/near", force = true }\nABOVE = { value = "x", relative = false }`,
+    );
+    expect(await beside({ NEAR: 'x' })).toEqual(['/near']);
+    const home = process.env['HOME'] ?? '/root';
+    set(
+      `ABOVE = { value = "/", relative = false }\nNEAR = { value = "/usr" }\nA = "${home}"\nB = "."\nC = "${top}"\nD = "/tmp:/opt"\nE = "https://x/y"\nF = ".."\nPWD = "${top}/far"`,
+    );
+    expect(await beside()).toEqual([]);
+    const [name] = readdirSync(home).filter((each) => statSync(join(home, each)).isFile());
+    if (name === undefined) return;
+    set(`A = "${home}/${name}"`);
+    expect(await reasonOf('cargo build', { cwd })).toContain(`${home}/${name}`);
+  });
+
+  it('carries what flags name beside the project, but not what they have written or only name', async () => {
+    const names = ['lib', 'object', 'profile', 'header', 'near', 'out', 'was'];
+    const top = folderWith({
+      ...Object.fromEntries(names.map((name) => [`${name}/t`, ''])),
+      'p/Cargo.toml': plain['Cargo.toml'],
+      'p/src/main.rs': plain['src/main.rs'],
+    });
+    const cwd = `${top}/p`;
+    put(cwd, { '.cargo/config.toml': `[build]\nrustflags = ["-L", "native=${top}/lib"]\n` });
+    lock(cwd);
+    const beside = async (line: string, env: Record<string, string> = {}): Promise<string[]> =>
+      rootPaths(await planned(line, { cwd, env }), 'readOnly')
+        .filter((path) => path.startsWith(top))
+        .map((path) => path.slice(top.length + 1));
+    expect(await beside('cargo build')).toEqual(['lib']);
+    expect(
+      await beside('cargo build', {
+        CARGO_ENCODED_RUSTFLAGS: `-Clink-arg=${top}/object/t\x1f-Cprofile-use=${top}/profile/t`,
+      }),
+    ).toEqual(['lib', 'object', 'profile']);
+    expect(
+      await beside('cargo doc', { RUSTDOCFLAGS: `--html-in-header ${top}/header/t` }),
+    ).toContain('header');
+    expect(await beside('cargo rustc -- -L../near')).toContain('near');
+    const named = `-Cprofile-generate=${top}/out --remap-path-prefix=${top}/was=/x`;
+    expect(await beside('cargo build', { RUSTFLAGS: named })).toEqual(['lib']);
+  });
+
   it.skipIf(machine.packages['zlib1g-dev'] === undefined)(
     'asks for the packages a build script probes for',
     async () => {
@@ -218,6 +304,15 @@ describe.skipIf(!cargo)('cargo', () => {
           'fn main() { std::process::Command::new("perl"); probe("zlib"); println!("cargo:rustc-link-lib=z"); }\n',
       });
       expect(packageNames(await planned('cargo build', { cwd }))).toContain('zlib1g-dev');
+    },
+  );
+
+  it.skipIf(!has('rustfmt'))(
+    'asks no worker for what goes along with the toolchain, as rustfmt does',
+    async () => {
+      const called = '#[test]\nfn t() { std::process::Command::new("rustfmt"); }\n';
+      const cwd = project({ ...plain, 'build.rs': 'fn main() {}\n', 'tests/t.rs': called });
+      expect(toolNames(await planned('cargo test', { cwd }))).not.toContain('rustfmt');
     },
   );
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
@@ -8,6 +9,7 @@ import {
   newContext,
   packageNames,
   planned,
+  put,
   reasonOf,
   rootPaths,
   toolNames,
@@ -37,6 +39,51 @@ describe.skipIf(!has('gcc'))('a compiler call', () => {
     const plan = await planned(`gcc -I${other}/include -c a.c`, { cwd });
     expect(rootPaths(plan, 'readOnly')).toEqual([other]);
     expect(rootPaths(plan, 'project')).toEqual([cwd]);
+  });
+
+  it.each([
+    ['gcc -c a.c -DM="../sib/m.h"', { 'p/a.c': '#include M\n' }],
+    ['gcc -c src/a.c -D M=<../../sib/m.h>', { 'p/src/a.c': '#include M\n' }],
+    ['gcc -c @args', { 'p/a.c': '#include M\n', 'p/args': '-DM=\\"../sib/m.h\\" a.c\n' }],
+    [
+      'gcc -Iinc/deep -c a.c',
+      { 'p/a.c': '#define Q <../../../sib/m.h>\n#include Q\n', 'p/inc/deep/x.h': '' },
+    ],
+    ['gcc u.c s.ld', { 'p/u.c': hello, 'p/s.ld': 'INCLUDE ../sib/more.ld\n' }],
+    [
+      'gcc u.c -T sub/s.ld',
+      { 'p/u.c': hello, 'p/sub/s.ld': 'INCLUDE part\n', 'p/sub/part': 'INPUT(../../sib/m.o)' },
+    ],
+    ['gcc u.c -Wl,-T,s.ld', { 'p/u.c': hello, 'p/s.ld': 'GROUP(AS_NEEDED(../sib/m.o))\n' }],
+    [
+      'make',
+      { 'p/Makefile': 'a:\n\tcc u.c -Tsub/s.ld\n', 'p/sub/s.ld': 'INCLUDE ../../sib/more.ld\n' },
+    ],
+    [
+      'ninja',
+      {
+        'p/build.ninja': 'rule l\n  command = cc u.c -T s.ld\nbuild a: l\n',
+        'p/s.ld': 'INPUT(../sib/m.o)\n',
+      },
+    ],
+  ])('carries what is named beside the project in plain sight: %s', async (line, files) => {
+    const top = folderWith({
+      'p/.git/HEAD': 'ref: x\n',
+      'sib/m.h': '',
+      'sib/m.o': '',
+      'sib/more.ld': '',
+      ...files,
+    });
+    mkdirSync(`${top}/p/.git/objects`);
+    mkdirSync(`${top}/p/.git/refs`);
+    const plan = await planned(line, { cwd: `${top}/p` });
+    expect(rootPaths(plan, 'readOnly')).toEqual([`${top}/sib`]);
+  });
+
+  it('carries nothing for what a flag names that is not there, or lies in the project', async () => {
+    const top = folderWith({ 'p/Makefile': '', 'p/a.c': hello, 'p/x.h': '', 'sib/m.h': '' });
+    const line = 'gcc -c a.c -DA=../none -DB=../p/x.h -DC=.. -DD="../" -UE=../sib/m.h';
+    expect(rootPaths(await planned(line, { cwd: `${top}/p` }))).toEqual([`${top}/p`]);
   });
 
   it('carries the headers alone of what is installed in a folder of a project', async () => {
@@ -84,10 +131,74 @@ describe.skipIf(!has('gcc'))('a compiler call', () => {
     ['gcc -c a.c -o /usr/lib/a.o', 'outside the project'],
     ['gcc -c a.c -o /tmp/rch-no-such/a.o', 'outside the project'],
     ['gcc -c a.c -MD -MF /var/tmp/a.d', 'outside the project'],
+    ['gcc -c a.c -MMD -o /dev/null', '/dev/null.d would be written'],
     ['gcc @args.rsp', 'no input'],
   ])('%s stays here: %s', async (line, reason) => {
     const cwd = folderWith({ Makefile: '', 'a.c': hello, 'args.rsp': '' });
     expect(await reasonOf(line, { cwd })).toContain(reason);
+  });
+
+  it('stays here where a FIFO is read or written, and never waits for its other end', async () => {
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    execFileSync('mkfifo', [`${cwd}/p`, `${cwd}/q.c`]);
+    for (const line of ['gcc -S a.c -o p', 'gcc -c q.c', 'gcc -c a.c -include p', 'make -f p all'])
+      expect(await reasonOf(line, { cwd })).toMatch(/is a FIFO|read but once/);
+  });
+
+  it('stays here where a link that leads nowhere yet leads out of the project', async () => {
+    const other = folderWith({});
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    symlinkSync(`${other}/a.o`, `${cwd}/out.o`);
+    symlinkSync('own.o', `${cwd}/in.o`);
+    expect(await reasonOf('gcc -c a.c -o out.o', { cwd })).toContain('outside the project');
+    expect((await planned('gcc -c a.c -o in.o', { cwd })).outputs).toEqual([`${cwd}/own.o`]);
+  });
+
+  it.each([
+    '-fdump-tree-original=OUT/x.orig',
+    '-O2 -fopt-info-all=OUT/opt.txt',
+    '-fstack-usage -dumpdir OUT/',
+    '-save-temps -dumpbase OUT/x',
+    '-Wa,--MD,OUT/a.d',
+    '-Wa,-I,OUT',
+    '-Xassembler -IOUT',
+    '-Xpreprocessor -MMD -Xpreprocessor OUT/z.d',
+    '-Wl,--format=binary,OUT/data.bin',
+    '-Wl,--reproduce=OUT/r.tar',
+    '-iprefix OUT/ -iwithprefix inc',
+    '-Xclang -dependency-file -Xclang OUT/x.d',
+    '-gen-cdb-fragment-path OUT',
+  ])('stays here where a word that is for others names what lies outside: %s', async (words) => {
+    const out = folderWith({ 'data.bin': '' });
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    const line = `gcc a.c ${words.replaceAll('OUT', out)}`;
+    expect(await reasonOf(line, { cwd })).toContain('which lies outside the project');
+  });
+
+  it.each([
+    '-fdebug-prefix-map=OUT=/x -ffile-prefix-map=OUT=.',
+    '-Wl,-rpath,OUT -Wl,-soname,OUT/x.so',
+    '-fprofile-generate=OUT/prof -frandom-seed=OUT/x',
+    '-MMD -Wp,-MMD,x.d,-MT,OUT/x.o',
+    '-IOUT -Wa,-I,OUT',
+    '-fplugin-arg-x=/usr/include/stdio.h -Wa,-I,/nowhere/at/all',
+  ])('goes where paths outside are only told, or carried: %s', async (words) => {
+    const out = folderWith({ Makefile: '' });
+    const cwd = folderWith({ Makefile: '', 'a.c': hello });
+    await planned(`gcc a.c ${words.replaceAll('OUT', out)}`, { cwd });
+  });
+
+  it('follows includes by absolute paths, in the project and beside it', async () => {
+    const other = folderWith({ Makefile: '', 'o.h': '', 'bytes.bin': '' });
+    const cwd = folderWith({ Makefile: '', 'u.cxx': '#include <rch-none.h>\n' });
+    const bytes = `asm(".incbin \\"${other}/bytes.bin\\"");\n`;
+    const plain = (text: string): string => `${text}${bytes}`;
+    const unity = `#include "${cwd}/u.cxx"\n`;
+    const more = folderWith({ Makefile: '', 'a.c': plain('') });
+    expect(rootPaths(await planned('gcc -c a.c', { cwd: more }), 'readOnly')).toEqual([other]);
+    put(cwd, { 'unity.cxx': unity, 'b.cxx': `#include "${other}/o.h"\n` });
+    expect(absentNames(await planned('g++ -c unity.cxx', { cwd }))).toContain('<rch-none.h>');
+    expect(rootPaths(await planned('g++ -c b.cxx', { cwd }), 'readOnly')).toEqual([other]);
   });
 
   it('reads @files, nested ones too', async () => {
@@ -199,4 +310,19 @@ describe.skipIf(!has('gcc'))('a compiler call', () => {
     mkdirSync(`${top}/gap/far`, { recursive: true });
     expect(rootPaths(await planned('gcc -O2 -c a.c', { cwd: `${top}/sub` }))).toEqual([top]);
   });
+});
+
+it.skipIf(!has('rustc'))('carries what flags of rustc name beside the project', async () => {
+  const top = folderWith({
+    'p/Makefile': '',
+    'p/x.rs': 'fn main() {}\n',
+    'object/t': '',
+    'was/t': '',
+  });
+  const line = `rustc -C link-arg=${top}/object/t --remap-path-prefix=${top}/was=/x x.rs`;
+  const plan = await planned(line, { cwd: `${top}/p` });
+  expect(rootPaths(plan).filter((path) => path.startsWith(top))).toEqual([
+    `${top}/object`,
+    `${top}/p`,
+  ]);
 });

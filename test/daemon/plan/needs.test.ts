@@ -4,8 +4,12 @@ import { indexPath, lockedCrates } from '../../../daemon/plan/cargo-home.ts';
 import { buildTextKind, envReads } from '../../../daemon/plan/env-reads.ts';
 import { toolEnvironment } from '../../../daemon/plan/environment.ts';
 import { mayHold, parseSource } from '../../../daemon/plan/needs/c-source.ts';
+import { descriptorsOf } from '../../../daemon/plan/needs/descriptors.ts';
 import { makeNeeds, parseMakefile } from '../../../daemon/plan/needs/makefile.ts';
+import { reachedTexts } from '../../../daemon/plan/needs/ninja-reach.ts';
 import { noNeeds, shellNeeds } from '../../../daemon/plan/needs/needs.ts';
+import { scriptNames } from '../../../daemon/plan/needs/linker-script.ts';
+import { enteredPaths, outwardPaths } from '../../../daemon/plan/needs/outward.ts';
 import { hiddenFolders, refusedRoot } from '../../../daemon/plan/system.ts';
 
 const scope = { given: new Map<string, string>(), environment: new Map<string, string>() };
@@ -16,6 +20,9 @@ describe('shell text', () => {
     ['-FOO=1 bison -y x.y | sed s/a/b/', ['bison', 'sed']],
     ['if test -f x; then flex x; fi', ['flex']],
     ['$(pkg-config --cflags gtk+-3.0)', ['pkg-config']],
+    ['if command -v node >/dev/null; then x; fi', ['node']],
+    ['V := $(if $(shell command -v tool),with,plain)', ['tool']],
+    ['type -p perl || hash python3', ['perl', 'python3']],
   ])('%s', (text, programs) => {
     const needs = noNeeds();
     shellNeeds(text, needs);
@@ -24,10 +31,129 @@ describe('shell text', () => {
     expect([...needs.programs]).not.toContain('echo');
   });
 
+  it('calls nothing by a pattern of a case', () => {
+    const needs = noNeeds();
+    shellNeeds(
+      'for f in $args; do\n case $f in\n  compile | *[\\/]compile | ccache | *[\\/]ccache ) ;;\n' +
+        '  "distcc") make x;; a|sccache) (cd x; install)\n;;\n esac\ndone\n(cd y; bison )',
+      needs,
+    );
+    expect([...needs.programs].sort()).toEqual(['bison', 'install', 'make']);
+  });
+
   it('names the modules that pkg-config is asked for', () => {
     const needs = noNeeds();
     shellNeeds('x=$(pkg-config --libs glib-2.0 zlib)', needs);
     expect([...needs.modules]).toEqual(['glib-2.0', 'zlib']);
+  });
+});
+
+describe('descriptors of the caller', () => {
+  it.each([
+    ['\techo note >&3', ['3']],
+    ['cat <& 7; tee /dev/fd/12 < x', ['7', '12']],
+    ['printf x > /proc/self/fd/4', ['4']],
+    // The first three are everywhere; what a line or an exec opens is its own.
+    ['echo x >&2; cat <&0 2>&1', []],
+    ['gcc x.c 3>&1 1>&2 2>&3', []],
+    ['exec 5>log\necho x >&5', []],
+    ['echo a && echo b >log3 & wait', []],
+  ])('%s', (text, numbers) => {
+    expect([...descriptorsOf(text)]).toEqual(numbers);
+  });
+});
+
+describe('statements of ninja', () => {
+  const rules = ['cc', 'gen', 'fmt'].map((name) => `rule ${name}\n  command = ${name} $in\n`);
+  const text = [
+    ...rules,
+    'w = /w/\nbuild ${w}x$ y.o | side: cc a.c | gen.h || order\n  FLAGS = -g\n',
+    'build gen.h: gen gen.in\n',
+    'build order: phony ./late\nbuild late: gen z\n',
+    'build format: fmt a.c\n  COMMAND = clang-format\n',
+    'default sub/../side\n',
+  ].join('');
+  const reached = (...goals: string[]): string => reachedTexts([text], goals).join('');
+
+  it('count as far as the goals, or the default, reach', () => {
+    expect(reached()).not.toMatch(/fmt|clang-format/);
+    expect(reached()).toMatch(/build late[^]*default/);
+    expect(reached()).toContain('FLAGS = -g');
+    expect(reached('/w/x y.o')).toBe(reached());
+    expect(reached('format')).toMatch(/clang-format/);
+    expect(reached('format')).not.toMatch(/FLAGS|rule cc|gen\.in/);
+    expect(reached('gen.h', 'format')).toMatch(/gen\.in[^]*clang-format/);
+  });
+
+  it('count all where that cannot be told', () => {
+    expect(reached('no-such')).toBe(text);
+    expect(reached('a.c^')).toBe(text);
+    const open = text.replace('FLAGS = -g', 'dyndep = x.dd');
+    expect(reachedTexts([open], [])).toEqual([open]);
+    const [without] = text.split('default');
+    expect(reachedTexts([without ?? ''], [])).toEqual([without]);
+  });
+
+  it('reach from one file into another, and keep variables of the top', () => {
+    const [first = '', second = ''] = reachedTexts(
+      [
+        'include rules\nv = 1\nbuild all: phony a\ndefault all\n',
+        'rule r\n  command = r\nbuild a: r\nbuild b: r\n',
+      ],
+      [],
+    );
+    expect(first).toContain('v = 1');
+    expect(second).toBe('rule r\n  command = r\nbuild a: r\n');
+  });
+});
+
+describe('paths that lead out of a project', () => {
+  const out = (text: string, ...bases: string[]): string[] => outwardPaths(text, bases, '/w/p');
+
+  it.each([
+    ['cc -I../sib -c x.c', ['/w/p'], ['/w/sib']],
+    ['include ../sib/common.mk', ['/w/p'], ['/w/sib/common.mk']],
+    ['-Wl,--version-script=../o/v.map', ['/w/p'], ['/w/o/v.map']],
+    ['"src/../../sib/q.h"', ['/w/p'], ['/w/sib/q.h']],
+    ['../../x', ['/w/p/a/b', '/w/p/a'], ['/w/x']],
+    // Within, above, or nothing in particular.
+    ['../x.c cd .. && ls ../', ['/w/p/sub'], []],
+    ['../p ../../w', ['/w/p'], []],
+    ['a..b/c ...', ['/w/p'], []],
+  ] as const)('%s', (text, bases, paths) => {
+    expect(out(text, ...bases)).toEqual(paths);
+  });
+
+  it('are entered where a build is started there, or a variable says where', () => {
+    const entered = (text: string): string[] => enteredPaths(text, ['/w/p'], '/w/p');
+    expect(entered('cc -I../inc; $(MAKE) -C ../lib')).toEqual(['/w/lib']);
+    expect(entered('cd "../lib" && make')).toEqual(['/w/lib']);
+    expect(entered('L = ../lib\nx:\n\tmake -C $(L)')).toEqual(['/w/lib']);
+    expect(entered('L = ../lib')).toEqual([]);
+  });
+
+  it('are found in sources between quotes', () => {
+    expect(parseSource('#define H "../o/h.h"\n#include "a.h"\n').outward).toEqual(['../o/h.h']);
+    expect(parseSource('/* "../x" */ char *s = "a..b/";\n').outward).toEqual([]);
+  });
+
+  it('are found in sources between angle brackets', () => {
+    const facts = parseSource('#define Q <../sib/m.h>\n#if a < b && c > "../d"\n#endif\n');
+    expect(facts.angled).toEqual(['../sib/m.h']);
+    expect(facts.outward).toEqual(['../d']);
+  });
+
+  it.each([
+    ['INCLUDE ../sib/more.ld\nSECTIONS { .text : { *(.text) } }', ['../sib/more.ld']],
+    [
+      '/* INCLUDE x */ INPUT(a.o, "../b c.o" -lz) STARTUP(../crt.o)',
+      ['a.o', '../b', 'c.o', '../crt.o'],
+    ],
+    ['GROUP ( /o/liba.so.1 AS_NEEDED ( ../libb.so ) =/c.a )', ['/o/liba.so.1', '../libb.so']],
+    ['SEARCH_DIR("/o/lib"); SEARCH_DIR("=/usr/lib"); ENTRY(_start)', ['/o/lib']],
+    ['SECTIONS { .x : { INCLUDE "a b.ld" *(.rodata*) } }', ['a b.ld']],
+  ])('are found in linker scripts: %s', (text, names) => {
+    expect(scriptNames(text)).toEqual(names);
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { mayDoWithout } from '../../../daemon/plan/cargo-preflight.ts';
 import { goalsWithoutMention, goalsWithoutRule } from '../../../daemon/plan/needs/goals.ts';
 import { parseMakefile } from '../../../daemon/plan/needs/makefile.ts';
 import { folderWith, has, newContext, planOf, planned, put, reasonOf } from './world.ts';
@@ -81,4 +82,11 @@ describe('make and ninja stay here at once, where the message is right, for', ()
     put(cwd, { Makefile: 'nope:\n\techo a longer makefile\n' });
     expect((await planOf('make nope', { cwd, context })).ok).toBe(true);
   });
+});
+
+it('knows when crates are missing that the command may not need', () => {
+  // cargo 1.95, asked with --locked --offline.
+  expect(mayDoWithout('failed to download `ryu v1.0.23`')).toBe(true);
+  expect(mayDoWithout('no matching package named `ryu` found')).toBe(false);
+  expect(mayDoWithout('cannot create the lock file /p/Cargo.lock because --locked')).toBe(false);
 });

@@ -14,7 +14,7 @@ const told = (change: Partial<Told>): Told => ({
 
 it('holds what was read of a file until a look tells of it', () => {
   const project = new ToldProject('/p');
-  const facts = { includes: [], defines: ['X'] };
+  const facts = { includes: [], defines: ['X'], outward: [], angled: [] };
   project.take(told({ whole: true, put: ['a/x.c', 'b/x.c'], links: ['l.c'] }));
   expect(project.index.get('x.c')).toEqual(['/p/a/x.c', '/p/b/x.c']);
   for (const path of ['/p/a/x.c', '/p/b/x.c', '/p/l.c', '/p/unknown.c'])

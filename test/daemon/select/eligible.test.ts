@@ -49,9 +49,14 @@ const absent: Requirement = {
   paths: ['/usr/local/include/zlib.h', '/usr/include/zlib.h'],
   why: 'a header',
 };
+const awk: Requirement = { kind: 'leads', path: '/usr/bin/awk', to: '/usr/bin/mawk', why: 'awk' };
 const unshadowed: Requirement = { kind: 'unshadowed', why: 'C' };
 const zlib = (there: boolean) => ({
   paths: { '/usr/local/include/zlib.h': false, '/usr/include/zlib.h': there },
+});
+const leads = (links: Readonly<Record<string, string>>) => ({
+  paths: { '/usr/bin/awk': true },
+  links,
 });
 const shadow = '/usr/local/include/zlib.h 12';
 const tool = (more: object): AgentFacts =>
@@ -94,6 +99,10 @@ describe('a worker', () => {
     ['/usr/include/zlib.h, which is not here', absent, worker(zlib(true))],
     ['not told whether it has /usr/local/include/zlib.h', absent, worker()],
     ['has /usr/local/include/zlib.h in front of', unshadowed, worker({ shadows: [shadow] })],
+    ['/usr/bin/gawk there', awk, worker(leads({ '/usr/bin/awk': '/usr/bin/gawk' }))],
+    ['/usr/bin/awk is /usr/bin/awk there', awk, worker(leads({}))],
+    ['has no /usr/bin/awk', awk, worker({ paths: { '/usr/bin/awk': false } })],
+    ['not told whether it has /usr/bin/awk', awk, worker()],
     ["neither machine's list", pack('zlib.x86_64'), worker()],
     ['not installed here', pack('new'), worker({ packages: { new: '1' } })],
     ['rpm', pack('zlib'), worker({ packageManager: 'rpm' })],
@@ -121,6 +130,12 @@ describe('a worker', () => {
     // A library is asked for by its name.
     const library = { ...local, shadows: ['/usr/local/lib/libz.so 7'] };
     expect(eligible([unshadowed], library, worker())).toBeUndefined();
+  });
+
+  it('must mean by a name what it means here', () => {
+    expect(askedOf([cc, awk])).toEqual(['cc', '/usr/bin/awk']);
+    const there = worker(leads({ '/usr/bin/awk': '/usr/bin/mawk' }));
+    expect(eligible([awk], local, there)).toBeUndefined();
   });
 
   it('is not judged by a tool that was not looked at here', () => {

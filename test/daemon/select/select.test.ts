@@ -45,6 +45,7 @@ const wish: Wish = {
   worker: undefined,
   workers: undefined,
   tried: new Map(),
+  allowed: undefined,
   project: { allowed: undefined, blocked: [], preferred: undefined, minSpeed: undefined },
   weights: { speed: 0.35, slots: 0.25, affinity: 0.25, cost: 0.15 },
   hereMs: undefined,
@@ -156,6 +157,14 @@ test('a project may allow workers, prefer one, and ask for speed', () => {
       { refusal: "its speed is 40, and the project's configuration asks for 50" },
     ],
   });
+});
+
+test('a worker that the user leaves out is refused by the name of whose list it is', () => {
+  expect(select([contender('a')], { ...wish, allowed: ['typo'] })).toMatchObject({
+    kind: 'none',
+    table: [{ refusal: 'your own configuration (workers.allowed) allows only typo' }],
+  });
+  expect(select([contender('a')], { ...wish, allowed: ['a'] })).toMatchObject({ worker: 'a' });
 });
 
 test('each term of the score can decide, by its weight', () => {

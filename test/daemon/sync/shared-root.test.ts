@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SharedRoot } from '../../../daemon/sync/shared-root.ts';
 import type { PlannedRoot } from '../../../src/protocol/ipc.ts';
@@ -13,22 +13,29 @@ usesHelper();
 type Rig = {
   readonly root: SharedRoot;
   readonly path: string;
+  /** What the worker got first. */
+  readonly first: readonly string[];
   /** What the next sync would send. */
   readonly next: () => Promise<Change[]>;
   /** A job's return: a file with this content. */
   readonly bring: (name: string, content: string) => Promise<void>;
 };
 
-async function shared(files: Readonly<Record<string, string>>): Promise<Rig> {
+async function shared(
+  files: Readonly<Record<string, string>>,
+  cold: readonly string[] = [],
+): Promise<Rig> {
   const top = folder();
   const path = join(top, 'project');
-  fs.mkdirSync(path);
-  for (const [name, content] of Object.entries(files)) fs.writeFileSync(join(path, name), content);
-  const plan: PlannedRoot = { path, policy: 'project', skip: [], only: [], cold: [] };
+  for (const [name, content] of Object.entries(files)) {
+    fs.mkdirSync(dirname(join(path, name)), { recursive: true });
+    fs.writeFileSync(join(path, name), content);
+  }
+  const plan: PlannedRoot = { path, policy: 'project', skip: [], only: [], cold: [...cold] };
   const tools = { helper: helper(), hasher: hasher(), folder: join(top, 'trees') };
   const root = SharedRoot.open(plan, tools);
-  const first = value(await root.look());
-  root.sent(root.outgoing(first, [], plan), 1n);
+  const sent = root.outgoing(value(await root.look()), [], plan);
+  root.sent(sent, 1n);
   const bring = async (name: string, content: string): Promise<void> => {
     const snapshot = value(await root.look());
     const spooled = join(top, 'spooled');
@@ -48,7 +55,7 @@ async function shared(files: Readonly<Record<string, string>>): Promise<Rig> {
   };
   const next = async (): Promise<Change[]> =>
     root.outgoing(value(await root.look()), [], plan).changes.filter(({ path: of }) => of !== '');
-  return { root, path, next, bring };
+  return { root, path, first: sent.changes.map(({ path: of }) => of), next, bring };
 }
 
 test('what a job brought and is removed before the next one is removed on the worker too', async () => {
@@ -75,6 +82,17 @@ test('what was brought and stays is not sent back', async () => {
   const rig = await shared({ Makefile: 'out:\n' });
   await rig.bring('out', 'made');
   expect(await rig.next()).toEqual([]);
+  expect(await rig.next()).toEqual([]);
+  await rig.root.tree.close();
+});
+
+test('of a target folder a worker starts without what cargo makes anew alone', async () => {
+  const made = ['debug/.cargo-lock', 'debug/app', 'debug/deps/app-1', 'riscv/debug/.cargo-lock'];
+  const kept = ['doc/crates.js', 'tmp/count', 'criterion/one/base/sample.json', 'CACHEDIR.TAG'];
+  const names = [...made, ...kept].map((name) => `target/${name}`);
+  const rig = await shared(Object.fromEntries(names.map((name) => [name, 'x'])), ['target']);
+  const files = rig.first.filter((path) => fs.statSync(join(rig.path, path)).isFile());
+  expect(files.sort()).toEqual(kept.map((name) => `target/${name}`).sort());
   expect(await rig.next()).toEqual([]);
   await rig.root.tree.close();
 });

@@ -50,8 +50,8 @@ describe('a command whose stdio reaches a shell', () => {
   beforeAll(() => {
     here = new Installation();
   });
-  afterAll(() => {
-    here.remove();
+  afterAll(async () => {
+    await here.remove();
   });
 
   /** `env` gives the far side a home of its own, as a container would have. */
@@ -162,7 +162,7 @@ describe.skipIf(noFleet !== undefined)('the system ssh as a command', () => {
     here = new Installation();
   }, 300_000);
   afterAll(async () => {
-    here.remove();
+    await here.remove();
     await fleet.release();
   });
 

@@ -10,8 +10,8 @@ let here: Installation;
 beforeEach(() => {
   here = new Installation();
 });
-afterEach(() => {
-  here.remove();
+afterEach(async () => {
+  await here.remove();
 });
 
 const worker = workerConfig.parse({ id: 'here', transport: 'embedded' });

@@ -24,7 +24,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     here.know(...fleet.workers);
   });
   afterAll(async () => {
-    here.remove();
+    await here.remove();
     await fleet.release();
   });
 
@@ -90,6 +90,20 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
       writeFileSync(bashrc, before);
     }
   }, 60_000);
+
+  test('a login shell that never stops printing is a failure in words', async () => {
+    const worker = first();
+    const bashrc = join(worker.home, '.bashrc');
+    const before = readFileSync(bashrc);
+    writeFileSync(bashrc, 'yes welcome\n');
+    try {
+      expect(failureOf(await connect(sshWorker(worker), needs))).toMatch(
+        /does not speak our protocol.*welcome/s,
+      );
+    } finally {
+      writeFileSync(bashrc, before);
+    }
+  }, 30_000);
 
   test('an unknown key is refused with its fingerprint, and accepted once the user has said so', async () => {
     const worker = first();
@@ -160,6 +174,24 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     expect(refused).toContain(`chmod 600 ${open}`);
   });
 
+  test('a key of ssh_config that others can read is mended before another one is brought there', async () => {
+    const open = join(here.root, 'loose-key');
+    copyFileSync(first().identityFile, open);
+    chmodSync(open, 0o644);
+    writeFileSync(
+      here.sshConfig,
+      `UserKnownHostsFile none\nIdentityFile ${open}\nIdentitiesOnly yes\n`,
+    );
+    try {
+      const worker = { ...sshWorker(first()), identityFile: undefined };
+      const refused = failureOf(await connect(worker, needs));
+      expect(refused).toMatch(/loose-key was not used, since others can read it/);
+      expect(refused).toMatch(/chmod 600 \S+loose-key; or ssh-copy-id /);
+    } finally {
+      writeFileSync(here.sshConfig, 'UserKnownHostsFile none\n');
+    }
+  }, 30_000);
+
   test('an encrypted identity file without an agent is named', async () => {
     const locked = join(here.root, 'locked-key');
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'secret', '-f', locked]);
@@ -168,6 +200,13 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     try {
       const refused = failureOf(await connect(sshWorker(first(), { identityFile: locked }), needs));
       expect(refused).toContain('is encrypted');
+      expect(refused).toMatch(/eval \$\(ssh-agent\); ssh-add \S+locked-key.*; or ssh-copy-id /);
+      const half = sshWorker(first(), { identityFile: `${locked}.pub` });
+      expect(failureOf(await connect(half, needs))).toMatch(
+        /is the public half of a key.* ssh-add \S+locked-key;/,
+      );
+      const none = sshWorker(first(), { identityFile: '/no/such' });
+      expect(failureOf(await connect(none, needs))).toContain('file /no/such does not exist');
     } finally {
       if (agent !== undefined) process.env['SSH_AUTH_SOCK'] = agent;
     }

@@ -47,8 +47,8 @@ export class Installation {
     );
   }
 
-  remove(): void {
-    endProcessesOf(this.root);
+  async remove(): Promise<void> {
+    await endProcessesOf(this.root);
     rmSync(this.root, { recursive: true, force: true });
   }
 }

@@ -74,6 +74,16 @@ test('the settings of ssh are read with lists, tokens and none', () => {
   });
 });
 
+test('the identity that was chosen comes first, also where ssh leaves it out as it is not there', () => {
+  const of = (listed: string): readonly string[] =>
+    settingsFrom(`hostname far\nuser me\nidentityfile ${listed}\n`, {
+      host: 'far',
+      identityFile: '/k/mine',
+    }).identities;
+  expect(of('/usual')).toEqual(['/k/mine', '/usual']);
+  expect(of('/k/mine')).toEqual(['/k/mine']);
+});
+
 test('each way a network fails has its own words', () => {
   const settings = settingsFrom('hostname far\nport 22\n', { host: 'far' });
   const words = (code: string): string =>
