@@ -41,6 +41,10 @@ const common = {
   // Real processes on a loaded machine: what passes only the second time is named by rig/flaky.ts.
   // None for what compares builds: a wrong one must not pass by being right the second time.
   retry: 1,
+  // What that second try rests on: no test is spoilt by an earlier run of its own.
+  ...(process.env['RCH_TEST_TWICE'] === undefined
+    ? {}
+    : { runner: join(root, 'test/rig/twice.ts') }),
 } as const;
 /** Set by scripts/test: where the report in JSON goes. */
 const report = process.env['RCH_TEST_REPORT'];

@@ -11,16 +11,23 @@ type Striped = Pick<
   readonly write: (data: Buffer) => boolean;
 };
 
+/** When each was written to last, in pieces of all of them. */
+const turns = new WeakMap<Striped, number>();
+let turn = 0;
+
 /**
- * Writes where the least is queued, and waits until one of them has room for more. False: one of them is gone, and with
- * it pieces that the others count on.
+ * Writes where the least is queued, of several such on the one that has waited longest, and waits until one of them has
+ * room for more. False: one of them is gone, and with it pieces that the others count on.
  */
 export async function writeStriped(streams: readonly Striped[], data: Buffer): Promise<boolean> {
   const [first, ...rest] = streams;
   const gone = (): boolean => streams.some((stream) => stream.destroyed);
   if (first === undefined || gone()) return false;
-  const queued = ({ writableLength }: Striped): number => writableLength;
-  rest.reduce((least, each) => (queued(each) < queued(least) ? each : least), first).write(data);
+  const rank = (one: Striped, other: Striped): number =>
+    one.writableLength - other.writableLength || (turns.get(one) ?? 0) - (turns.get(other) ?? 0);
+  const next = rest.reduce((least, each) => (rank(each, least) < 0 ? each : least), first);
+  turns.set(next, (turn += 1));
+  next.write(data);
   const full = (): boolean => streams.every((stream) => stream.writableNeedDrain);
   while (full() && !gone()) await changeOf(streams);
   return !gone();

@@ -47,16 +47,25 @@ function expectMade(folder: string): void {
   }
 }
 
-/** How often each stream to the agent there was woken to carry something: each way has a process of its own. */
-async function woken(): Promise<number[]> {
+/** How often each stream to the agent there was woken to carry something, by process: each way has one of its own. */
+async function woken(): Promise<Map<string, number>> {
   const script =
-    'for p in /proc/[0-9]*; do tr "\\0" " " < $p/cmdline | grep -q "rch-run [a]ttach" && grep ^voluntary $p/status; done; true';
+    'for p in /proc/[0-9]*; do tr "\\0" " " < $p/cmdline | grep -q "rch-run [a]ttach" && grep -E "^(Pid|voluntary)" $p/status; done; true';
   const said = await scene.fleet.inside(scene.worker, 'sh', '-c', script);
-  return [...said.matchAll(/ctxt_switches:\s+(\d+)/g)].map(([, times]) => Number(times));
+  const each = said.matchAll(/^Pid:\s+(\d+)\nvoluntary_ctxt_switches:\s+(\d+)/gm);
+  return new Map([...each].map(([, pid = '', times]) => [pid, Number(times)]));
 }
 
-async function streams(count: number): Promise<void> {
-  await until(async () => (await woken()).length === 2 * count, `were there ${count} streams`);
+/** Waits for so many streams, and none of those before. */
+async function streams(
+  count: number,
+  before: ReadonlyMap<string, number> = new Map(),
+): Promise<void> {
+  const stand = async (): Promise<boolean> => {
+    const pids = [...(await woken()).keys()];
+    return pids.length === 2 * count && !pids.some((pid) => before.has(pid));
+  };
+  await until(stand, `were there ${count} streams`);
 }
 
 describe.skipIf(noFleet !== undefined)('a worker that is far away', () => {
@@ -77,9 +86,10 @@ describe.skipIf(noFleet !== undefined)('a worker that is far away', () => {
   });
 
   it('has four from then on, and all of them carry contents, there and back', async () => {
+    const near = await woken();
     await relay.command({ delay: DELAY, cut: true });
     await within(scene.world.rch(['workers', 'probe', 'worker1']));
-    await streams(5);
+    await streams(5, near);
     const before = await woken();
     const { folder, sums } = project('whole');
     const { ended, row } = await scene.build(folder);
@@ -87,8 +97,8 @@ describe.skipIf(noFleet !== undefined)('a worker that is far away', () => {
     expect(ended.stdout.toString()).toBe(sums);
     expect(row).toMatchObject({ decision: 'remote', exit: 0 });
     expectMade(folder);
-    const since = (await woken()).map((times, at) => times - (before[at] ?? times));
-    expect(Math.min(...since)).toBeGreaterThan(USED);
+    const since = [...(await woken())].map(([pid, times]) => times - (before.get(pid) ?? 0));
+    expect(Math.min(...since), since.join(' ')).toBeGreaterThan(USED);
   });
 
   it('brings them whole when the way is cut in the middle of the return', async () => {

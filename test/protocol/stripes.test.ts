@@ -45,6 +45,24 @@ describe('pieces on several streams', () => {
       expect([stream.listenerCount('drain'), stream.listenerCount('close')]).toEqual([0, 0]);
   });
 
+  test('go round where each is sent before the next comes', async () => {
+    const streams = [new Slow(), new Slow(), new Slow()];
+    const sizes: number[][] = [];
+    for (let piece = 1; piece <= 6; piece += 1) {
+      await writeStriped(streams, Buffer.alloc(piece));
+      sizes.push(streams.map((stream) => stream.writableLength));
+      for (const stream of streams) stream.takeOne();
+    }
+    expect(sizes).toEqual([
+      [1, 0, 0],
+      [0, 2, 0],
+      [0, 0, 3],
+      [4, 0, 0],
+      [0, 5, 0],
+      [0, 0, 6],
+    ]);
+  });
+
   test('are lost with one of them', async () => {
     const streams = [new Slow(), new Slow()];
     await writeStriped(streams, Buffer.alloc(20));
