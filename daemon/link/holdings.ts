@@ -77,7 +77,7 @@ export class Holdings {
     this.#roots.catch(() => undefined);
   }
 
-  /** The job is about to run with these roots: writes down what a later link needs; false when that cannot be done. */
+  /** The job is about to run with these roots: writes down what a later link needs, if that can be done. */
   prepared(roots: readonly HeldRoot[]): Result<undefined> {
     this.#roots = Promise.resolve(roots);
     const { file } = this.#needs;

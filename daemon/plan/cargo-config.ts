@@ -141,20 +141,19 @@ function hasToken(value: Table): boolean {
 function read(draft: Draft, found: string, own: boolean): Values {
   const folder = posix.dirname(found);
   const base = posix.dirname(folder);
-  const none = valuesIn({}, base);
+  const values = valuesIn({}, base);
   const file = posix.normalize(found);
-  if (draft.files.includes(file) || draft.files.length > 100) return none;
+  if (draft.files.includes(file) || draft.files.length > 100) return values;
   const text = readRaw(file, 1 << 20);
   if (text !== undefined) draft.files.push(file);
   const value = text === undefined ? undefined : parsed(text);
   if (value === undefined) {
     draft.broken ??= file;
-    return none;
+    return values;
   }
   const key = own ? undefined : runByAsking(value);
   if (key !== undefined) draft.runs ??= `${file} sets ${key}`;
   if (hasToken(value)) draft.secretIn ??= file;
-  const values = none;
   for (const { path, optional } of includedIn(value)) {
     const included = path.startsWith('/') ? path : `${folder}/${path}`;
     if (!optional || exists(included)) merge(values, read(draft, included, own), true);
