@@ -38,14 +38,12 @@ const common = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
   restoreMocks: true,
-  // Real processes on a loaded machine: what passes only the second time is named by rig/flaky.ts.
-  // None for what compares builds: a wrong one must not pass by being right the second time.
-  retry: 1,
-  // What that second try rests on: no test is spoilt by an earlier run of its own.
-  ...(process.env['RCH_TEST_TWICE'] === undefined
-    ? {}
-    : { runner: join(root, 'test/rig/twice.ts') }),
 } as const;
+/**
+ * Real processes on a loaded machine may fail by chance: scripts/test runs such a file a second time, in a world of its own
+ * (rig/again.ts). What compares builds, or searches, is right the first time or wrong.
+ */
+const decisive = { name: 'decisive', description: 'What failed once has failed.' } as const;
 /** Set by scripts/test: where the report in JSON goes. */
 const report = process.env['RCH_TEST_REPORT'];
 const leaks = 'test/rig/leaks.ts';
@@ -83,7 +81,8 @@ export default defineConfig({
   root,
   test: {
     sequence: { sequencer: LongestFirst },
-    reporters: ['default', './test/rig/flaky.ts', ...(report === undefined ? [] : ['json'])],
+    tags: [decisive],
+    reporters: ['default', './test/rig/again.ts', ...(report === undefined ? [] : ['json'])],
     ...(report === undefined ? {} : { outputFile: { json: report } }),
     projects: [
       {

@@ -59,68 +59,72 @@ function expectPlaces(clock: Clock, tally: Tally, rows: readonly HistoryRow[]): 
   expect(rows.length, why).toBe(tally.remote + tally.cut);
 }
 
-describe.skipIf(noFleet !== undefined)('local and remote builds in any order', { retry: 0 }, () => {
-  let fleet: Fleet;
-  let relay: Relay;
-  let world: World;
-  let base: string;
-  /** Steps in which results were to be cut on their way, and were. */
-  let [cut, cuts] = [0, 0];
+describe.skipIf(noFleet !== undefined)(
+  'local and remote builds in any order',
+  { tags: 'decisive' },
+  () => {
+    let fleet: Fleet;
+    let relay: Relay;
+    let world: World;
+    let base: string;
+    /** Steps in which results were to be cut on their way, and were. */
+    let [cut, cuts] = [0, 0];
 
-  beforeAll(async () => {
-    fleet = await Fleet.up('alternation', 1);
-    relay = await Relay.open(fleet.worker(0));
-    base = mkdtempSync(join(tmpdir(), 'rch-alternation-'));
-    world = await World.create('');
-    world.writeConfig('known_hosts', knownHostsOf(fleet.worker(0), `[127.0.0.1]:${relay.port}`));
-  });
-
-  afterAll(async () => {
-    await world.dispose();
-    await relay.close();
-    await fleet.release();
-    rmSync(base, { recursive: true, force: true });
-  });
-
-  for (const [at, clock] of clocks.entries()) {
-    describe(`with the worker's clock ${clock.name}`, () => {
-      beforeAll(async () => {
-        const text = fleet.workersToml(() => ({ host: '127.0.0.1', port: relay.port }));
-        world.writeConfig(
-          'workers.toml',
-          text.replace(/^id = /m, `clock_shift_ns = "${clock.shift}"\nid = `),
-        );
-        await world.rch(['daemon', 'restart']);
-      });
-
-      const right =
-        clock.refused === true
-          ? (name: string) => `builds ${name} here, and right`
-          : (name: string) => `never leaves ${name} wrong or with needless work`;
-      for (const { subject, files } of subjects) {
-        it(right(subject.name), async () => {
-          // A daemon that knows nothing yet of commands that were turned away.
-          if (clock.refused === true) await world.rch(['daemon', 'restart']);
-          const folder = join(base, clock.name.replaceAll(' ', '-'), subject.name);
-          mkdirSync(folder, { recursive: true });
-          write(folder, files);
-          const run = new Alternation(world, subject, folder, {
-            // Each clock has a course of its own.
-            seed: seed * 10 + at,
-            relay: clock.refused === true ? undefined : relay,
-          });
-          const tally = await run.run(Math.ceil(steps * clock.share));
-          expect(tally.problems, `RCH_FUZZ_SEED=${seed}`).toEqual([]);
-          const rows = (await world.history(2000)).filter((row) => row.cwd === folder);
-          expectPlaces(clock, tally, rows);
-          cut += tally.cut;
-          cuts += tally.cuts;
-        });
-      }
+    beforeAll(async () => {
+      fleet = await Fleet.up('alternation', 1);
+      relay = await Relay.open(fleet.worker(0));
+      base = mkdtempSync(join(tmpdir(), 'rch-alternation-'));
+      world = await World.create('');
+      world.writeConfig('known_hosts', knownHostsOf(fleet.worker(0), `[127.0.0.1]:${relay.port}`));
     });
-  }
 
-  it('has cut results on their way', () => {
-    if (cut > 2) expect(cuts).toBeGreaterThan(0);
-  });
-});
+    afterAll(async () => {
+      await world.dispose();
+      await relay.close();
+      await fleet.release();
+      rmSync(base, { recursive: true, force: true });
+    });
+
+    for (const [at, clock] of clocks.entries()) {
+      describe(`with the worker's clock ${clock.name}`, () => {
+        beforeAll(async () => {
+          const text = fleet.workersToml(() => ({ host: '127.0.0.1', port: relay.port }));
+          world.writeConfig(
+            'workers.toml',
+            text.replace(/^id = /m, `clock_shift_ns = "${clock.shift}"\nid = `),
+          );
+          await world.rch(['daemon', 'restart']);
+        });
+
+        const right =
+          clock.refused === true
+            ? (name: string) => `builds ${name} here, and right`
+            : (name: string) => `never leaves ${name} wrong or with needless work`;
+        for (const { subject, files } of subjects) {
+          it(right(subject.name), async () => {
+            // A daemon that knows nothing yet of commands that were turned away.
+            if (clock.refused === true) await world.rch(['daemon', 'restart']);
+            const folder = join(base, clock.name.replaceAll(' ', '-'), subject.name);
+            mkdirSync(folder, { recursive: true });
+            write(folder, files);
+            const run = new Alternation(world, subject, folder, {
+              // Each clock has a course of its own.
+              seed: seed * 10 + at,
+              relay: clock.refused === true ? undefined : relay,
+            });
+            const tally = await run.run(Math.ceil(steps * clock.share));
+            expect(tally.problems, `RCH_FUZZ_SEED=${seed}`).toEqual([]);
+            const rows = (await world.history(2000)).filter((row) => row.cwd === folder);
+            expectPlaces(clock, tally, rows);
+            cut += tally.cut;
+            cuts += tally.cuts;
+          });
+        }
+      });
+    }
+
+    it('has cut results on their way', () => {
+      if (cut > 2) expect(cuts).toBeGreaterThan(0);
+    });
+  },
+);

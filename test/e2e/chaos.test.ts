@@ -52,7 +52,7 @@ async function workers(): Promise<WorkerStatus[]> {
   return rows.map(({ status }) => status);
 }
 
-describe.skipIf(noFleet !== undefined)('two workers in trouble', { retry: 0 }, () => {
+describe.skipIf(noFleet !== undefined)('two workers in trouble', { tags: 'decisive' }, () => {
   beforeAll(async () => {
     site = await Site.set('havoc', 2);
   }, 900_000);

@@ -96,7 +96,7 @@ async function buildsByCargo(): Promise<void> {
 
 describe.skipIf(noFleet !== undefined)(
   'the same command here and on a worker',
-  { retry: 0 },
+  { tags: 'decisive' },
   () => {
     beforeAll(async () => {
       await begin('e2e');
@@ -162,7 +162,7 @@ describe.skipIf(noFleet !== undefined)(
 
 describe.skipIf(noFleet !== undefined)(
   'the same command here and on a worker that has bubblewrap in place of namespaces',
-  { retry: 0 },
+  { tags: 'decisive' },
   () => {
     beforeAll(async () => {
       await begin('bubble');

@@ -97,7 +97,7 @@ const configured = (path: string): boolean =>
     path,
   );
 
-describe.skipIf(noFleet !== undefined)('real projects on a worker', { retry: 0 }, () => {
+describe.skipIf(noFleet !== undefined)('real projects on a worker', { tags: 'decisive' }, () => {
   beforeAll(async () => {
     fleet = await Fleet.up('real', 1);
     world = await World.create(fleet.workersToml());

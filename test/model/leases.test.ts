@@ -294,7 +294,7 @@ async function settled(): Promise<void> {
 // What is found once is found, however seldom.
 it(
   'lends each core once, in turn, until the process ends, and every wait ends',
-  { retry: 0 },
+  { tags: 'decisive' },
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {

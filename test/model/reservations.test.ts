@@ -189,7 +189,7 @@ function round<T>(all: readonly T[], which: number): T | undefined {
 }
 
 // What is found once is found, however seldom.
-it('promises each slot once, and counts it until its command ends', { retry: 0 }, () => {
+it('promises each slot once, and counts it until its command ends', { tags: 'decisive' }, () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
       const front = new Front();

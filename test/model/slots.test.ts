@@ -214,7 +214,7 @@ async function settled(): Promise<void> {
 // What is found once is found, however seldom.
 it(
   'lends no more than there is, nothing twice, in turn, and every wait ends',
-  { retry: 0 },
+  { tags: 'decisive' },
   async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {
