@@ -38,6 +38,8 @@ const common = {
   testTimeout: 60_000,
   hookTimeout: 120_000,
   restoreMocks: true,
+  // What is asked again and again may take as long as a loaded machine needs; what is wrong stays so.
+  expect: { poll: { timeout: 50_000, interval: 50 } },
 } as const;
 /**
  * Real processes on a loaded machine may fail by chance: scripts/test runs such a file a second time, in a world of its own

@@ -7,7 +7,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -19,6 +18,7 @@ import { outsideLoad, parseProcessorTimes } from '../../src/agent/load.ts';
 import { startTimeOf } from '../../src/base/processes.ts';
 import { snapshot } from '../rig/tree-snapshot.ts';
 import { AgentPeer, file, manifestOf, startAgent, type RunningAgent } from '../rig/agent-peer.ts';
+import { clear } from '../rig/processes.ts';
 
 let home: string;
 let folder: string;
@@ -35,7 +35,7 @@ afterEach(async () => {
   peer = undefined;
   await agent?.end();
   agent = undefined;
-  rmSync(home, { recursive: true, force: true });
+  clear(home);
 });
 
 /** Folders of the user's, one for each way out of the agent's. */
@@ -56,7 +56,7 @@ test.each([
     agent = await startAgent({ folder });
     const { child } = agent;
     const left = once(child, 'exit');
-    rmSync(join(folder, part), { recursive: true });
+    clear(join(folder, part));
     expect(await left).toEqual([0, null]);
     agent = await startAgent({ folder });
     peer = await AgentPeer.connect(agent.socket);
@@ -67,8 +67,7 @@ test.each([
 test('an agent goes on when parts of its folder are removed that it can make anew', async () => {
   agent = await startAgent({ folder });
   peer = await AgentPeer.connect(agent.socket);
-  for (const part of ['log', 'kept', 'jobs', 'store', 'shims', 'trash'])
-    rmSync(join(folder, part), { recursive: true });
+  for (const part of ['log', 'kept', 'jobs', 'store', 'shims', 'trash']) clear(join(folder, part));
   const text = 'x'.repeat(1000);
   const entries = manifestOf({ a: file(text) });
   const at = { path: '/home/somebody/project' };

@@ -29,6 +29,7 @@ import {
   type RunOptions,
   startAgent,
 } from '../rig/agent-peer.ts';
+import { clear } from '../rig/processes.ts';
 
 let agent: RunningAgent;
 let peer: AgentPeer;
@@ -370,7 +371,7 @@ const bigGone: Change[] = [...names, 'big'].map((path) => ({ op: 'gone', path })
 
 test('a folder goes, however it must, when there is no place to put it aside', async () => {
   await peer.syncWhole({ ...at, to: 4n }, manifestOf({ big: dir(), ...many }), ['x\n']);
-  rmSync(join(agent.folder, 'trash'), { recursive: true });
+  clear(join(agent.folder, 'trash'));
   const gone = peer.sendSync({ ...at, from: 4n, to: 5n }, bigGone);
   expect(await peer.answer(gone)).toMatchObject({ type: 'synced' });
   expect(existsSync(tree('big'))).toBe(false);
@@ -424,18 +425,18 @@ test('what somebody else does to a tree is found before a job begins, and the tr
   expect(await ran('true')).toMatchObject({ notStarted: { kind: 'no-root' } });
   await synced({ a: file('a'), b: file('b') }, ['a', 'b']);
   expect(readFileSync(tree('b'), 'utf8')).toBe('b');
-  rmSync(join(agent.folder, 'trees/station/root'), { recursive: true });
+  clear(join(agent.folder, 'trees/station/root'));
   expect(await look(5n)).toMatchObject({ type: 'syncMismatch', at: 0n });
   // The contents may have gone with it.
-  rmSync(join(agent.folder, 'store'), { recursive: true });
+  clear(join(agent.folder, 'store'));
   await synced({ a: file('a'), b: file('b') }, ['a', 'b']);
   // Found by a sync of what differs before anybody looked, and by a whole one of a tree that nobody vouches for.
-  rmSync(join(agent.folder, 'trees/station/root/t'), { recursive: true });
+  clear(join(agent.folder, 'trees/station/root/t'));
   const request = peer.sendSync({ ...at, from: 5n, to: 6n }, [
     { op: 'put', path: 'b', entry: file('b', 0o755) },
   ]);
   expect(await peer.serveNeeds(request, ['b'])).toMatchObject({ type: 'syncMismatch', at: 0n });
-  rmSync(join(agent.folder, 'trees/station/root/t'), { recursive: true, force: true });
+  clear(join(agent.folder, 'trees/station/root/t'));
   await synced({ a: file('a'), b: file('b') }, ['a', 'b']);
   expect([...changed(await ran('rm a')).keys()]).toEqual(['a', '']);
 });

@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { startTimeOf } from '../../src/base/processes.ts';
 import { differences, snapshot } from '../rig/tree-snapshot.ts';
+import { clear } from '../rig/processes.ts';
 
 const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -65,7 +66,7 @@ beforeEach(() => {
 afterEach(async () => {
   // A daemon of a test that failed on the way.
   if (existsSync(join(home, '.local/bin/rch'))) await rch('daemon', 'stop', '--now');
-  rmSync(home, { recursive: true, force: true });
+  clear(home);
 });
 
 type Said = { code: number | null; out: string };

@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -23,6 +23,7 @@ import { unpackPiece } from '../../src/protocol/pieces.ts';
 import type { Change, Entry, Manifest } from '../../src/tree/manifest.ts';
 import { packChanges, unpackChanges } from '../../src/tree/packed.ts';
 import { diff } from '../../src/tree/diff.ts';
+import { clear } from './processes.ts';
 
 const lib = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'dist', 'lib');
 
@@ -57,7 +58,7 @@ export class RunningAgent {
 
   async stop(): Promise<void> {
     await this.end();
-    rmSync(this.folder, { recursive: true, force: true });
+    clear(this.folder);
   }
 }
 

@@ -1,13 +1,14 @@
 /** A headless Chromium, spoken to by its own protocol (Chrome DevTools Protocol) over a pipe; it reaches nothing but this machine. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { z } from 'zod';
+import { clear } from './processes.ts';
 
 const flags = [
   '--headless=new',
@@ -169,7 +170,7 @@ export class Browser {
     process.kill(-pid, 'SIGKILL');
     await gone;
     for (let looks = 0; looks < 250 && isGroup(pid); looks++) await pause(20);
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    clear(this.#folder);
   }
 
   #heard({ id, method, params, ...reply }: z.infer<typeof message>): void {

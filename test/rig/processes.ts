@@ -1,5 +1,5 @@
 /** Processes of a test's folder: those that end by themselves, and those that it leaves behind by their nature. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 
 /** ms that processes which were told to end may take. */
 const GRACE = 10_000;
@@ -57,4 +57,9 @@ export async function endProcessesOf(folder: string): Promise<void> {
     }
   }
   await goneFrom(folder);
+}
+
+/** Removes a folder, also one in which a process that ends, or goes on, makes files meanwhile (ENOTEMPTY of rmdir(2)). */
+export function clear(folder: string): void {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }

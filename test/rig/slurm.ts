@@ -2,11 +2,12 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { clear } from './processes.ts';
 
 const run = promisify(execFile);
 const programs = ['/usr/sbin/munged', '/usr/sbin/slurmctld', '/usr/sbin/slurmd', '/usr/bin/srun'];
@@ -124,6 +125,6 @@ export class Slurm {
       daemon.kill('SIGTERM');
       await gone;
     }
-    rmSync(this.folder, { recursive: true, force: true });
+    clear(this.folder);
   }
 }

@@ -3,12 +3,12 @@
  * (without root). Commands run as this account, in a HOME of their own.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2, { type ServerChannel } from 'ssh2';
-import { endProcessesOf } from './processes.ts';
+import { clear, endProcessesOf } from './processes.ts';
 
 export class SshServer {
   readonly folder = mkdtempSync(join(tmpdir(), 'rch-sshd-'));
@@ -81,7 +81,7 @@ export class SshServer {
         resolve();
       });
     });
-    rmSync(this.folder, { recursive: true, force: true });
+    clear(this.folder);
   }
 
   #run(channel: ServerChannel, command: string): void {

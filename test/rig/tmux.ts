@@ -1,8 +1,9 @@
 /** A program in a real terminal: a pane of a tmux of its own, typed into and looked at. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { clear } from './processes.ts';
 
 export type Size = { readonly columns: number; readonly rows: number };
 
@@ -59,7 +60,7 @@ export class Tmux {
     } catch {
       // It ended with its last pane.
     }
-    rmSync(this.#folder, { recursive: true, force: true });
+    clear(this.#folder);
   }
 
   #run(...args: readonly string[]): string {

@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 import { layoutFor } from '../../src/base/layout.ts';
 import { DaemonClient } from '../../src/client/daemon-client.ts';
 import type { WorkerStatus } from '../../src/protocol/methods.ts';
-import { goneFrom } from './processes.ts';
+import { clear, goneFrom } from './processes.ts';
 import { spread } from './spread.ts';
 
 const top = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -209,7 +209,7 @@ export class World {
       await this.rch(['daemon', 'stop']).catch(() => '');
     // An agent that is at the end of its work there makes files where others were just removed.
     await goneFrom(this.root);
-    rmSync(this.root, { recursive: true, force: true });
+    clear(this.root);
   }
 }
 

@@ -6,7 +6,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -17,6 +16,7 @@ import { encode } from '../../src/protocol/codec.ts';
 import { FrameReader } from '../../src/protocol/frames.ts';
 import { shimMessages, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
 import { compile, type Variant } from './build.ts';
+import { clear } from '../rig/processes.ts';
 
 type Named<Name extends ShimMessage['type']> = Extract<ShimMessage, { type: Name }>;
 
@@ -298,7 +298,7 @@ export class LauncherWorld {
       await run.end;
     }
     for (const listener of this.#listeners) await listener.close();
-    rmSync(this.root, { recursive: true, force: true });
+    clear(this.root);
   }
 }
 

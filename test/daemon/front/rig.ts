@@ -1,15 +1,7 @@
 /** A daemon with a home of its own: the real rchd.mjs, spoken to by the real codec; its links are scripted. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -38,11 +30,12 @@ import {
   type ShimMessage,
   type Told,
 } from '../../../src/protocol/shim.ts';
+import { clear } from '../../rig/processes.ts';
 
 const top = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 
 /** Fails loudly instead of hanging the suite. */
-export function within<T>(what: string, promise: Promise<T>, ms = 15_000): Promise<T> {
+export function within<T>(what: string, promise: Promise<T>, ms = 50_000): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -197,6 +190,8 @@ export async function agentFactsLikeHere(
 export class LinkScript {
   readonly worker: string;
   readonly pid: number;
+  /** How often it was asked for facts. */
+  probes = 0;
   readonly #socket: Socket;
   readonly #inbox = new Inbox<FrontToLink>();
 
@@ -211,7 +206,9 @@ export class LinkScript {
   }
 
   heard(message: unknown): void {
-    this.#inbox.put(frontToLink.parse(message));
+    const told = frontToLink.parse(message);
+    if (told.type === 'probe') this.probes += 1;
+    this.#inbox.put(told);
   }
 
   say(message: LinkToFront): void {
@@ -492,7 +489,7 @@ export class House {
       await within('the end of the daemon', gone).catch(() => daemon.kill('SIGKILL'));
     }
     this.#script?.close();
-    rmSync(this.root, { recursive: true, force: true });
+    clear(this.root);
   }
 }
 

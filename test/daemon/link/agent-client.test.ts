@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { AgentClient } from '../../../daemon/link/agent-client.ts';
 import type { AgentConnection } from '../../../daemon/transport/transport.ts';
 import { nowNs } from '../../../src/base/clock.ts';
@@ -11,6 +11,25 @@ import { agentFactsLikeHere } from '../front/rig.ts';
 
 const BEAT_MS = 20;
 
+const facts = await agentFactsLikeHere([]);
+
+/** No beat is missed because this machine is busy: time passes only where a test lets it. */
+beforeEach(() => {
+  vi.useFakeTimers({
+    toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'],
+  });
+});
+
+const passes = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+
+/** Lets time pass until it is so. */
+async function until(what: () => boolean): Promise<void> {
+  for (let ms = 0; !what(); ms += 5) {
+    if (ms > 60_000) throw new Error('in a minute it never was so');
+    await passes(5);
+  }
+}
+
 /** An agent's end of a stream: it says welcome and answers pings, as long as it is `awake`. */
 class AgentEnd extends Duplex {
   awake = true;
@@ -20,7 +39,7 @@ class AgentEnd extends Duplex {
   readonly #welcome: Buffer;
   readonly #pongMs: number;
 
-  constructor(facts: object, pongMs: number) {
+  constructor(pongMs: number) {
     super();
     this.#pongMs = pongMs;
     this.#welcome = Buffer.from(JSON.stringify(facts));
@@ -65,13 +84,9 @@ class AgentEnd extends Duplex {
 
 const clients: AgentClient[] = [];
 afterEach(async () => {
+  vi.useRealTimers();
   await Promise.all(clients.splice(0).map((client) => client.stop()));
 });
-
-const pause = (ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 
 type Way = {
   readonly striped: boolean;
@@ -86,11 +101,10 @@ const NEAR: Way = { striped: false, pongMs: 0, most: 10 };
  * A client, what it tells in order, and the streams of its agent; `opening` sees each stream before it is given. The way
  * takes so many ms for there and back, and has so many streams at most.
  */
-async function start(
+function start(
   opening: (streams: readonly AgentEnd[]) => Promise<void> = () => Promise.resolve(),
   { striped, pongMs, most, ...more }: Way = NEAR,
 ) {
-  const facts = await agentFactsLikeHere([]);
   const told: string[] = [];
   const streams: AgentEnd[] = [];
   const connection = (): AgentConnection => ({
@@ -98,7 +112,7 @@ async function start(
     striped,
     openStream: async () => {
       if (streams.length === most) return fail('no more channels');
-      const stream = new AgentEnd(facts, pongMs);
+      const stream = new AgentEnd(pongMs);
       streams.push(stream);
       await opening(streams);
       return ok(stream);
@@ -131,23 +145,23 @@ async function start(
 }
 
 it('leaves nothing behind of a connection that is lost before it stands', async () => {
-  const { told } = await start(async (streams) => {
+  const { told } = start(async (streams) => {
     if (streams.length !== 2) return;
     // The way breaks while its second stream is opened.
     streams[0]?.destroy();
-    await pause(5);
+    await new Promise((resolve) => setTimeout(resolve, 5));
   });
-  await expect.poll(() => told.at(-1), { timeout: 5000 }).toBe('connected');
+  await until(() => told.at(-1) === 'connected');
   // A session that is over would be found silent after so many beats.
-  await pause(8 * BEAT_MS);
+  await passes(8 * BEAT_MS);
   expect(told).toEqual(['connecting', 'disconnected', 'connecting', 'connected']);
 });
 
 it('gives up an agent that stays silent', async () => {
-  const { told, streams } = await start(() => Promise.resolve());
-  await expect.poll(() => told.at(-1), { timeout: 5000 }).toBe('connected');
+  const { told, streams } = start(() => Promise.resolve());
+  await until(() => told.at(-1) === 'connected');
   for (const stream of streams) stream.awake = false;
-  await expect.poll(() => told.at(-1), { timeout: 5000 }).toBe('disconnected');
+  await until(() => told.at(-1) === 'disconnected');
   expect(told.filter((each) => each.startsWith('silent'))).not.toEqual([]);
 });
 
@@ -160,9 +174,9 @@ it.each([
   ['as many as the worker admits', { striped: true, pongMs: 50, most: 3 }, 2],
   ['one where a stream is a process that costs', { striped: false, pongMs: 50, most: 10 }, 1],
 ])('opens bulk streams: %s', async (_, way, bulk) => {
-  const { told, streams } = await start(undefined, way);
-  await expect.poll(() => told.at(-1), { timeout: 5000 }).toBe('connected');
-  await pause(OPENED_MS);
+  const { told, streams } = start(undefined, way);
+  await until(() => told.at(-1) === 'connected');
+  await passes(OPENED_MS);
   expect(streams).toHaveLength(1 + bulk);
   expect(told).toEqual(['connecting', 'connected']);
 });
@@ -174,9 +188,9 @@ function blob(number: number, bytes: number): Extract<AgentMessage, { type: 'blo
 }
 
 it('spreads blobs over its bulk streams, and loses all with one of them', async () => {
-  const { client, told, streams } = await start(undefined, { striped: true, pongMs: 50, most: 10 });
-  await expect.poll(() => streams.length, { timeout: 5000 }).toBe(5);
-  await pause(1);
+  const { client, told, streams } = start(undefined, { striped: true, pongMs: 50, most: 10 });
+  await until(() => streams.length === 5);
+  await passes(1);
   const [control, ...bulk] = streams;
   // From now on nothing that is written is taken.
   for (const stream of bulk) stream.cork();
@@ -189,14 +203,14 @@ it('spreads blobs over its bulk streams, and loses all with one of them', async 
   expect(bulk.map(({ blobs }) => blobs)).toEqual([[1], [2], [3], [4]]);
   expect(control?.blobs).toEqual([]);
   bulk[2]?.destroy();
-  await expect.poll(() => told.includes('disconnected'), { timeout: 5000 }).toBe(true);
+  await until(() => told.includes('disconnected'));
   expect(streams.slice(0, 5).every(({ destroyed }) => destroyed)).toBe(true);
 });
 
 it('gives up a request that is never answered though others are, and none that moves', async () => {
   const stallMs = 20 * BEAT_MS;
-  const { client, told, streams } = await start(undefined, { ...NEAR, stallMs });
-  await expect.poll(() => told.at(-1), { timeout: 5000 }).toBe('connected');
+  const { client, told, streams } = start(undefined, { ...NEAR, stallMs });
+  await until(() => told.at(-1) === 'connected');
   const [control, bulk] = streams;
   if (control === undefined || bulk === undefined) throw new Error('there are no streams');
   const hash = Buffer.alloc(32, 7);
@@ -234,7 +248,7 @@ it('gives up a request that is never answered though others are, and none that m
     control.say({ type: 'vitals', json: Buffer.from('{}') });
     bulk.say(piece(at));
     await client.sendBlob(piece(at));
-    await pause(BEAT_MS);
+    await passes(BEAT_MS);
   }
   for (const answer of [await never, await nor])
     expect(answer).toMatchObject({

@@ -1,5 +1,5 @@
 /** An installation whose agent is the stand-in of test/fixtures, and workers as the configuration would have them. */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -8,7 +8,7 @@ import { layoutFor, type Layout } from '../../../src/base/layout.ts';
 import type { Result } from '../../../src/base/result.ts';
 import { workerConfig, type WorkerConfig } from '../../../src/config/worker-schema.ts';
 import { knownHostsOf, type FleetWorker } from '../../rig/fleet.ts';
-import { endProcessesOf } from '../../rig/processes.ts';
+import { clear, endProcessesOf } from '../../rig/processes.ts';
 
 const top = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
 
@@ -49,7 +49,7 @@ export class Installation {
 
   async remove(): Promise<void> {
     await endProcessesOf(this.root);
-    rmSync(this.root, { recursive: true, force: true });
+    clear(this.root);
   }
 }
 
