@@ -13,7 +13,9 @@
 /* Standard input held for the tool; an agent that sends more breaks the protocol. */
 #define STDIN_BYTES (64u * 1024 * 1024)
 /* How long processes that the tool left behind may go on while they hold its output open. */
+#ifndef GRACE_MS
 #define GRACE_MS 2000
+#endif
 /* Standard input's use is looked at in intervals that grow between these bounds while nothing changes. */
 #define STDIN_POLL_MIN_MS 1
 #define STDIN_POLL_MAX_MS 32

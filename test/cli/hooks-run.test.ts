@@ -57,17 +57,20 @@ post_compile = 'cp out copied; echo "$RCH_COMMAND $RCH_EXIT $RCH_BYPASS $PWD" > 
 });
 
 it('lets a hook that fails or takes too long change nothing, and reports it', async () => {
-  await setUp(
-    "[hooks]\npre_transfer = 'echo broken >&2; exit 3'\npost_compile = 'sleep 600'\n",
-    '[hooks]\ntimeout_sec = 0.2\n',
-  );
-  const ended = await make();
-  expect([ended.code, ended.stderr.toString()]).toEqual([0, '']);
-  expect(ended.stdout.toString()).toContain('made with \n');
-  expect((await newest())['hooks']).toEqual([
-    'pre_transfer: exit 3: broken',
-    'post_compile: took longer than 0.2 s (hooks.timeout_sec)',
-  ]);
+  for (const [hooks, user, told] of [
+    ["pre_transfer = 'echo broken >&2; exit 3'", '', 'pre_transfer: exit 3: broken'],
+    [
+      "post_compile = 'sleep 600'",
+      '[hooks]\ntimeout_sec = 0.2\n',
+      'post_compile: took longer than 0.2 s (hooks.timeout_sec)',
+    ],
+  ] as const) {
+    await setUp(`[hooks]\n${hooks}\n`, user);
+    const ended = await make();
+    expect([ended.code, ended.stderr.toString()]).toEqual([0, '']);
+    expect(ended.stdout.toString()).toContain('made with \n');
+    expect((await newest())['hooks']).toEqual([told]);
+  }
 });
 
 it('survives a command that is longer than the kernel takes for a hook', async () => {

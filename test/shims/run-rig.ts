@@ -45,11 +45,15 @@ function generateHeader(): void {
   rmSync(folder, { recursive: true });
 }
 
-/** `old`: as on Linux before 5.12, where the kernel knows no mount_setattr. */
+/**
+ * `old`: as on Linux before 5.12, where the kernel knows no mount_setattr; `patient`: waits for what holds its output as
+ * long as a loaded machine needs.
+ */
 const kinds = {
   plain: [],
   sanitized: ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover'],
   old: ['-DRCH_MOUNT_SETATTR=100000'],
+  patient: ['-DGRACE_MS=100000'],
 } satisfies Record<string, string[]>;
 
 /** Compiles rch-run into `folder` and returns its path. */

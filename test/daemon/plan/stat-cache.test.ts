@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { StatCache, type Watch } from '../../../daemon/plan/stat-cache.ts';
 
 let folder: string;
@@ -12,6 +12,7 @@ beforeEach(() => {
   made = 0;
 });
 afterEach(() => {
+  vi.useRealTimers();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -35,9 +36,13 @@ it('holds a value until what it was made from changes', async () => {
   expect(await asked(cache, watch)).toBe(1);
   expect(await asked(cache, watch)).toBe(1);
   mkdirSync(join(folder, 'target'));
-  expect(await asked(cache, watch)).toBe(2);
   // It changed moments ago, and may again within the same tick.
+  vi.useFakeTimers({ toFake: ['Date'], now: statSync(folder).ctimeMs + 10 });
+  expect(await asked(cache, watch)).toBe(2);
   expect(await asked(cache, watch)).toBe(3);
+  vi.setSystemTime(statSync(folder).ctimeMs + 30);
+  expect(await asked(cache, watch)).toBe(4);
+  expect(await asked(cache, watch)).toBe(4);
 });
 
 it('does not mind one name in a folder, and minds all others', async () => {
