@@ -22,8 +22,8 @@ const run = promisify(execFile);
 /** Where what was taken from registries stays between runs. */
 export const sourceCache = join(homedir(), '.cache', 'rch-tests');
 
-/** ms that a registry may take for one answer. */
-const PATIENCE = 180_000;
+/** ms that a registry may take for one answer, and others before us for theirs. */
+const PATIENCE = 500_000;
 
 function release(): { id: string; codename: string } {
   const text = readFileSync('/etc/os-release', 'utf8');
@@ -55,11 +55,13 @@ async function aptOptions(): Promise<string[]> {
   mkdirSync(join(top, 'cache', 'archives', 'partial'), { recursive: true });
   const { id, codename } = release();
   const list = join(top, 'deb-src.sources');
+  // In one step: an apt of another test may read it.
   writeFileSync(
-    list,
+    `${list}.${process.pid}`,
     `Types: deb-src\nURIs: ${await mirror(codename)}\nSuites: ${codename}\nComponents: main\n` +
       `Signed-By: /usr/share/keyrings/${id}-archive-keyring.gpg\n`,
   );
+  renameSync(`${list}.${process.pid}`, list);
   return [
     ['Dir::Etc::sourceparts', '/dev/null'],
     ['Dir::Etc::sourcelist', list],
@@ -69,19 +71,25 @@ async function aptOptions(): Promise<string[]> {
   ].flatMap(([key = '', value = '']) => ['-o', `${key}=${value}`]);
 }
 
+/**
+ * By one process at a time, as apt wants it: test files run beside each other, and two of them take the same package. A
+ * mirror that fails is asked again.
+ */
+async function download(name: string, into: string): Promise<void> {
+  const apt = ['apt-get', ...(await aptOptions()), '-o', 'Acquire::Retries=5', '-q'];
+  const lock = join(sourceCache, 'apt.lock');
+  for (const order of [['update'], ['source', '--download-only', name]])
+    await run('flock', [lock, ...apt, ...order], { cwd: into, timeout: PATIENCE });
+}
+
 /** Upstream's sources as a Debian source package carries them; not to be changed: tests work on copies. */
 export async function debianSource(name: string): Promise<string> {
   const place = join(sourceCache, 'debian', release().codename, name);
   if (existsSync(place)) return place;
   mkdirSync(join(place, '..'), { recursive: true });
-  const options = await aptOptions();
   const work = mkdtempSync(`${place}.`);
   try {
-    await run('apt-get', [...options, '-q', 'update'], { timeout: PATIENCE });
-    await run('apt-get', [...options, '-q', 'source', '--download-only', name], {
-      cwd: work,
-      timeout: PATIENCE,
-    });
+    await download(name, work);
     const description = readdirSync(work).find((each) => each.endsWith('.dsc'));
     if (description === undefined) throw new Error(`apt brought no description of ${name}`);
     const folder = join(work, 'unpacked');
@@ -89,7 +97,12 @@ export async function debianSource(name: string): Promise<string> {
     await run('dpkg-source', ['--no-check', '--skip-patches', '-x', description, folder], {
       cwd: work,
     });
-    renameSync(folder, place);
+    try {
+      renameSync(folder, place);
+    } catch (thrown) {
+      // Another test was there first.
+      if (!existsSync(place)) throw thrown;
+    }
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -86,6 +86,8 @@ export class World {
       RUSTUP_HOME: process.env['RUSTUP_HOME'] ?? join(process.env['HOME'] ?? '/root', '.rustup'),
       CARGO_HOME: process.env['CARGO_HOME'] ?? join(process.env['HOME'] ?? '/root', '.cargo'),
       // Not RUSTUP_AUTO_INSTALL: rustup does more where it isn't switched off, and nobody's is.
+      // A registry that fails for a moment is asked again.
+      CARGO_NET_RETRY: '10',
       ...pass('RUSTUP_TOOLCHAIN', 'CARGO_HTTP_CAINFO', 'SSL_CERT_FILE'),
     };
   }
