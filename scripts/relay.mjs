@@ -9,6 +9,7 @@
 //   {"rate":BYTES}          bytes per second and direction; 0 is no limit
 //   {"cut":true}            closes every connection at once, what waits is lost; new ones are admitted
 //   {"cutAfter":BYTES}      cuts once this many more bytes have passed towards the client
+//   {"cutAfterSent":BYTES}  the same towards the server
 //   {"frozen":true|false}   holds all bytes back, connections stay
 //   {"refuse":true|false}   resets new connections
 //   {}                      only asks
@@ -41,6 +42,7 @@ const state = {
   frozen: false,
   refuse: false,
   cutAfter: 0,
+  cutAfterSent: 0,
   sent: 0,
   received: 0,
   accepted: 0,
@@ -110,9 +112,10 @@ class Direction {
     state[this.counter] += part.length;
     this.to.write(part);
     if (this.waiting < held() / 2) this.from.resume();
-    if (this.counter === 'received' && state.cutAfter > 0) {
-      state.cutAfter = Math.max(0, state.cutAfter - part.length);
-      if (state.cutAfter === 0) cut();
+    const left = this.counter === 'received' ? 'cutAfter' : 'cutAfterSent';
+    if (state[left] > 0) {
+      state[left] = Math.max(0, state[left] - part.length);
+      if (state[left] === 0) cut();
     }
   }
 }
@@ -151,7 +154,7 @@ const server = createServer({ allowHalfOpen: true }, (client) => {
 
 function command(line) {
   const order = JSON.parse(line);
-  for (const key of ['delay', 'rate', 'frozen', 'refuse', 'cutAfter'])
+  for (const key of ['delay', 'rate', 'frozen', 'refuse', 'cutAfter', 'cutAfterSent'])
     if (key in order) state[key] = order[key];
   if (order.cut === true) cut();
   for (const connection of connections)

@@ -151,6 +151,8 @@ export function knownHostsOf(worker: FleetWorker, name?: string): string {
 export type RelayState = {
   /** Bytes towards the client until the cut; 0: none is to come. */
   readonly cutAfter: number;
+  /** The same towards the worker. */
+  readonly cutAfterSent: number;
   readonly sent: number;
   readonly received: number;
   readonly accepted: number;

@@ -72,6 +72,25 @@ test('a cut ends connections at once, after as many bytes as were asked for', as
   next.destroy();
 });
 
+test('a cut on the way there comes after as many bytes, and nobody gets through who comes after it', async () => {
+  const socket = client();
+  socket.write('x');
+  await bytes(socket, 1);
+  await relay.command({ cutAfterSent: 300_000, refuse: true });
+  socket.on('error', () => undefined);
+  socket.resume();
+  const closed = once(socket, 'close');
+  socket.write(Buffer.alloc(1e6));
+  await closed;
+  const { sent, cutAfterSent } = await relay.command({});
+  expect(cutAfterSent).toBe(0);
+  expect(sent).toBeLessThan(1e6);
+  const next = client();
+  next.on('error', () => undefined);
+  await once(next, 'close');
+  await relay.command({ refuse: false });
+});
+
 test('what is frozen goes on where it stopped', async () => {
   const socket = client();
   socket.write('x');

@@ -67,7 +67,7 @@ describe.skipIf(!existsSync(join(lib, 'rch-fs')))('the real agent', () => {
   test('answers here as the embedded one', async () => {
     const facts = await factsOf(workerConfig.parse({ id: 'here', transport: 'embedded' }));
     expect(facts.folder).toBe(join(layout.cache, 'embedded'));
-  }, 60_000);
+  }, 90_000);
 
   describe.skipIf(noFleet !== undefined)('on a worker', () => {
     let fleet: Fleet;
@@ -77,7 +77,7 @@ describe.skipIf(!existsSync(join(lib, 'rch-fs')))('the real agent', () => {
         join(layout.config, 'known_hosts'),
         fleet.workers.map((worker) => knownHostsOf(worker)).join(''),
       );
-    }, 300_000);
+    }, 900_000);
     afterAll(async () => {
       await fleet.release();
     });
@@ -90,13 +90,13 @@ describe.skipIf(!existsSync(join(lib, 'rch-fs')))('the real agent', () => {
       expect(facts.node).toContain(process.versions.node);
       expect(facts.tools.some((tool) => tool.name === 'gcc')).toBe(false);
       expect(facts.sandbox.method).toBe('namespaces');
-    }, 120_000);
+    }, 300_000);
 
     test('knows the tools of a worker that has some, and can make namespaces there', async () => {
       const facts = await factsOf(sshWorker(fleet.worker(0)));
       expect(facts.hostname).toBe('worker1');
       expect(facts.packageManager).toBe('dpkg');
       expect(facts.sandbox.method).toBe('namespaces');
-    }, 120_000);
+    }, 300_000);
   });
 });
