@@ -57,6 +57,7 @@ describe('rch config', () => {
   });
 
   it("makes a project's file, sets in it what it may hold, and trusts it", async () => {
+    rmSync(file, { force: true });
     expect((await say('config', 'init')).out).toContain(`made ${file}`);
     expect((await say('config', 'init')).code).toBe(1);
     expect((await say('config', 'set', 'execution.timeout_sec', '7200')).out).toContain(

@@ -1,5 +1,5 @@
 /** `rch daemon enable` against a stand-in for systemctl(1) that runs the unit's ExecStart and notes what it was asked. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Line } from './rig.ts';
@@ -30,8 +30,7 @@ afterAll(async () => {
 });
 
 it('says what else there is where no systemd answers', async () => {
-  const folder = join(line.world.root, 'none');
-  mkdirSync(folder);
+  const folder = mkdtempSync(join(line.world.root, 'none-'));
   const script = '#!/bin/sh\necho "Failed to connect to bus" >&2\nexit 1\n';
   writeFileSync(join(folder, 'systemctl'), script, { mode: 0o755 });
   const said = await line.say(['daemon', 'enable'], { PATH: `${folder}:${env['PATH'] ?? ''}` });
@@ -42,6 +41,7 @@ it('says what else there is where no systemd answers', async () => {
 });
 
 it('enable writes the unit and leaves a daemon that systemd started; start and restart leave it to systemd', async () => {
+  rmSync(join(line.world.root, 'asked'), { force: true });
   const said = await line.say(['daemon', 'enable'], env);
   expect(said).toMatchObject({ code: 0, err: '' });
   expect(asked()).toEqual([
@@ -60,6 +60,8 @@ it('enable writes the unit and leaves a daemon that systemd started; start and r
 });
 
 it('systemd gives the daemon more time to end than running commands get', async () => {
+  line.world.writeConfig('config.toml', '');
+  expect((await line.say(['daemon', 'enable'], env)).code).toBe(0);
   expect(readFileSync(unit(), 'utf8')).toContain('\nTimeoutStopSec=70\n');
   line.world.writeConfig('config.toml', '[daemon]\ndrain_timeout_sec = 3600\n');
   expect((await line.say(['daemon', 'enable'], env)).code).toBe(0);
@@ -67,6 +69,7 @@ it('systemd gives the daemon more time to end than running commands get', async 
 });
 
 it('disable removes the unit, also twice', async () => {
+  expect((await line.say(['daemon', 'enable'], env)).code).toBe(0);
   expect((await line.say(['daemon', 'disable'], env)).out).toContain('no longer starts');
   expect(existsSync(unit())).toBe(false);
   expect(asked().slice(-2)).toEqual(['--user disable --now rchd.service', '--user daemon-reload']);

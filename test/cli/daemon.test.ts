@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTimeOf } from '../../src/base/processes.ts';
 import { Line } from './rig.ts';
+import { clear } from '../rig/processes.ts';
 
 let line: Line;
 beforeAll(async () => {
@@ -44,6 +46,8 @@ it('says what a stopped daemon means for what needs one', async () => {
 });
 
 it('remembers commands: history, why and logs', async () => {
+  await line.say(['daemon', 'stop']);
+  clear(join(line.world.home, '.local', 'state', 'rch'));
   await line.say(['daemon', 'start']);
   expect(await line.facts(['history', '-n', '5'])).toEqual([]);
   expect((await line.say(['why'])).err).toContain('no command has come through the shims yet');

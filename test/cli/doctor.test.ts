@@ -4,6 +4,7 @@ import {
   chmodSync,
   copyFileSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   rmSync,
   statSync,
@@ -213,8 +214,7 @@ describe('PATH', () => {
   });
 
   it('leaves nothing behind of a fish that was never used', async () => {
-    const fresh = join(line.world.root, 'fresh');
-    mkdirSync(fresh);
+    const fresh = mkdtempSync(join(line.world.root, 'fresh-'));
     for (const made of ['.config', '.config/fish/conf.d']) {
       mkdirSync(join(fresh, made), { recursive: true });
       const before = snapshot(fresh);

@@ -61,6 +61,7 @@ describe('an agent with the hook', () => {
   }
 
   it('builds on a worker, whatever stands around the tool', async () => {
+    rmSync(join(project, 'app'), { force: true });
     const command = await rewritten('cd . && make 2>&1 | tee log; echo "ended ${PIPESTATUS[0]}"');
     const said = await plain(['bash', '-c', command ?? '']);
     expect(said.stderr.toString()).toBe('');

@@ -1,7 +1,7 @@
 /** `rch gc` and `rch workers benchmark` against a worker that is a process here. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { Line } from './rig.ts';
 
 let line: Line;
@@ -16,8 +16,7 @@ afterAll(async () => {
 });
 
 it('gc frees what a build left on the worker, and tells what and how much', async () => {
-  const project = join(line.world.root, 'p');
-  mkdirSync(project);
+  const project = mkdtempSync(join(line.world.root, 'p'));
   writeFileSync(join(project, 'Makefile'), 'x:\n\techo made > x\n');
   writeFileSync(join(project, 'noise'), Buffer.alloc(3_000_000, 'noise'));
   const env = { RCH_FORCE_REMOTE: '1' };
@@ -50,6 +49,9 @@ it('benchmark measures a worker, and its score is shown from then on', async () 
 it('gc and benchmark name the worker that is not connected, and what to do', async () => {
   const add = ['workers', 'add', '--id', 'dead', '--transport', 'command', '--', 'false'];
   expect((await line.say(add)).code).toBe(0);
+  onTestFinished(async () => {
+    await line.say(['workers', 'remove', 'dead']);
+  });
   for (const words of [
     ['gc', 'dead'],
     ['workers', 'benchmark', 'dead'],

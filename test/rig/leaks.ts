@@ -8,8 +8,14 @@ import { join } from 'node:path';
 import { goneFrom } from './processes.ts';
 import { spread } from './spread.ts';
 
+/** Whose folder TMPDIR is, a pid. */
+const OWNER = 'RCH_TEST_FOLDER_OF';
+
 /** Sets TMPDIR for everything the tests start; the returned teardown looks for leftovers. */
-export function setup(): () => Promise<void> {
+export function setup(): (() => Promise<void>) | undefined {
+  // Several projects in one run share the folder of the first, which looks in the end.
+  if (process.env[OWNER] === String(process.pid)) return undefined;
+  process.env[OWNER] = String(process.pid);
   const outer = tmpdir();
   const folder = spread(mkdtempSync(join(outer, 'rch-t-')));
   // Jobs of other accounts look into it.

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -131,8 +131,9 @@ test('nobody listening is exit code 3, for a missing socket and for a dead one',
 });
 
 test('a path longer than a socket address is reached by its folder', async () => {
-  const deep = join(folder, 'x'.repeat(100), 'y'.repeat(100));
-  mkdirSync(deep, { recursive: true });
+  const long = join(folder, 'x'.repeat(100));
+  mkdirSync(long, { recursive: true });
+  const deep = mkdtempSync(join(long, 'y'.repeat(100)));
   const cwd = process.cwd();
   process.chdir(deep);
   const server = await listen('agent.sock', (socket) => socket.end('deep'));

@@ -16,7 +16,7 @@ const small: Size = { columns: 80, rows: 24 };
 let world: World;
 let gate: Gate;
 let project: string;
-let tool: Tool;
+let tool: Tool | undefined;
 let build: Promise<Ended>;
 beforeAll(async () => {
   world = await World.create('[[workers]]\nid = "near"\ntransport = "embedded"\ntotal_slots = 4\n');
@@ -26,12 +26,17 @@ beforeAll(async () => {
   writeFileSync(join(project, 'Makefile'), `all:\n\t@/usr/bin/python3 tool.py ${gate.port}\n`);
   await world.start();
   await world.rch(['workers', 'probe', 'near']);
+});
+
+/** A build runs: one that a test ended is begun anew. */
+async function building(): Promise<void> {
+  if (tool?.alive === true) return;
   const child = world.spawn(['make'], { cwd: project, env: { RCH_FORCE_REMOTE: '1' } });
   child.stdin?.end();
   build = ended(child);
   tool = await gate.tool();
   await tool.does(`print('\\033[32mgreen\\033[0m and plain')`);
-});
+}
 let tmux: Tmux | undefined;
 afterEach(() => {
   tmux?.close();
@@ -70,6 +75,7 @@ async function isBack(pane: Tmux, end: string): Promise<void> {
 
 describe('rch top', () => {
   it('shows a running build with its coloured output, follows the window, and leaves no trace', async () => {
+    await building();
     const pane = openTop();
     await shows(pane, /near +(healthy|degraded) .* 1 job/);
     await shows(pane, /RUNNING ON WORKERS\n +\w{8} near +running .*make/);
@@ -77,7 +83,7 @@ describe('rch top', () => {
     pane.type('Tab');
     await shows(pane, 'green and plain');
     expect(pane.screen(true)).toMatch(/\u001b\[(38;5;2|32)m(\u001b\[49m)?green/);
-    await tool.does(`print('more ' * 3)`);
+    await tool?.does(`print('more ' * 3)`);
     await shows(pane, 'more more more');
 
     pane.resize({ columns: 120, rows: 40 });
@@ -102,6 +108,8 @@ describe('rch top', () => {
   });
 
   it('drains a worker and lets it work again, and cancels a build, each after a yes', async () => {
+    await building();
+    await world.rch(['workers', 'enable', 'near']);
     const pane = openTop();
     await shows(pane, /near +(healthy|degraded)/);
     pane.type('d');

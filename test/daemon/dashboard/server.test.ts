@@ -122,6 +122,9 @@ describe('the web page', () => {
     expect(next.was).toBe(false);
     expect(new URL(next.url).port).toBe(url.port);
     expect(new URL(next.url).hash).not.toBe(url.hash);
+    // What it is asked by from now on.
+    url = new URL(next.url);
+    token = url.hash.slice(1);
   });
 });
 
