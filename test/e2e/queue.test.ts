@@ -85,7 +85,7 @@ describe('a command in line', () => {
     );
     expect(await second.end).toMatchObject({ code: null, signal: 'SIGINT' });
     await line(0);
-    expect(alive()).toBe(1);
+    await expect.poll(alive).toBe(1);
 
     const [row] = (await world.history(2)).filter(({ worker }) => worker === 'embedded');
     expect(await world.rch(['cancel', row?.id.slice(0, 8) ?? ''])).toContain('(on embedded)');
@@ -93,7 +93,7 @@ describe('a command in line', () => {
     // make itself exits with 2 instead, one time in ten, when it hears of its child's end first.
     expect<unknown[]>(['SIGINT', 2]).toContain(end.signal ?? end.code);
     expect(end.stdout.toString()).toBe('on\n');
-    expect(alive()).toBe(0);
+    await expect.poll(alive).toBe(0);
   });
 
   it('ends whole on the worker, also where it does not hear an interrupt', async () => {
@@ -101,7 +101,7 @@ describe('a command in line', () => {
     if (deaf.child.stdout !== null) await once(deaf.child.stdout, 'data');
     expect(await world.rch(['cancel', '--all'])).toContain('make deaf');
     expect(await deaf.end).toMatchObject({ code: null, signal: 'SIGINT' });
-    await expect.poll(alive, { timeout: 60_000 }).toBe(0);
+    await expect.poll(alive).toBe(0);
     const [row] = await world.history(1);
     expect(row).toMatchObject({ signal: 2, reason: 'cancelled (rch cancel)' });
     expect(await world.rch(['cancel', '--all'])).toBe('nothing waits or runs\n');

@@ -484,7 +484,7 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
     const links = linksOf(daemon);
     for (const pid of [daemon, ...links, child.pid]) process.kill(pid, 'SIGKILL');
     await within(end);
-    expect(await scene.runsThere('sleep 7654322')).toBe(true);
+    await until(() => scene.runsThere('sleep 7654322'), 'did the tool go on');
     await scene.world.start();
     await within(scene.world.rch(['workers', 'probe', 'worker1']));
     await until(async () => !(await scene.runsThere('sleep 7654322')), 'was the tool gone');

@@ -20,6 +20,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ended, World, type Ended, type HistoryRow } from '../rig/world.ts';
 import { write, type Files } from './projects.ts';
 import { until, within, words } from './trouble.ts';
+import { clear } from '../rig/processes.ts';
 
 let world: World;
 let base: string;
@@ -221,7 +222,7 @@ both: stamp
     const folder = project('large-removed', { Makefile: makefile, stamp: '' });
     await run(folder, ['make', 'big']);
     rmSync(join(folder, 'big'));
-    rmSync(join(world.home, '.cache', 'rch', 'spool'), { recursive: true });
+    clear(join(world.home, '.cache', 'rch', 'spool'));
     await run(folder, ['make', 'big', 'both']);
     await ranThere(1);
     right(join(folder, 'big'), 'rch');
@@ -231,14 +232,16 @@ both: stamp
   it('that was made here meanwhile stays, and the one of the worker lies beside it', async () => {
     const folder = project('large-edit', {
       Makefile: `big: stamp
-\t@yes rch | head -c ${SIZE} > big; echo made; sleep 2
+\t@yes rch | head -c ${SIZE} > big; echo made; read -r go
 `,
       stamp: '',
     });
     const child = world.spawn(['make', 'big'], { cwd: folder, env: remotely });
+    child.stdin?.on('error', () => undefined);
     const over = ended(child);
     await once(child.stdout as Readable, 'data');
     writeFileSync(join(folder, 'big'), 'mine');
+    child.stdin?.end('on\n');
     await within(over, 'make', 60_000);
     await ranThere(1);
     expect(readFileSync(join(folder, 'big'), 'utf8')).toBe('mine');
@@ -250,12 +253,14 @@ both: stamp
 it('keeps nothing beside what cargo notes of rustc before it waits for its lock', async () => {
   const folder = project('noted', {
     Makefile:
-      'all:\n\t@mkdir -p target; echo there > target/.rustc_info.json; echo made; sleep 2\n',
+      'all:\n\t@mkdir -p target; echo there > target/.rustc_info.json; echo made; read -r go\n',
   });
   const child = world.spawn(['make'], { cwd: folder, env: remotely });
+  child.stdin?.on('error', () => undefined);
   const over = ended(child);
   await once(child.stdout as Readable, 'data');
   write(folder, { 'target/.rustc_info.json': 'here' });
+  child.stdin?.end('on\n');
   await within(over, 'make', 60_000);
   await ranThere(1);
   expect(readFileSync(join(folder, 'target/.rustc_info.json'), 'utf8')).toBe('here');

@@ -60,7 +60,7 @@ describe.skipIf(noSlurm !== undefined)('a worker in a cluster of Slurm', () => {
   });
 
   it('has its agent in a step of its own in the allocation, which outlives every stream to it', async () => {
-    expect(agents()).toHaveLength(1);
+    await expect.poll(agents).toHaveLength(1);
     expect(agents()[0]).toContain(`SLURM_JOB_ID=${allocation}\0`);
     await world.rch(['daemon', 'stop']);
     await until(
@@ -68,7 +68,7 @@ describe.skipIf(noSlurm !== undefined)('a worker in a cluster of Slurm', () => {
         (await slurm.say('squeue', '-h', '-s', '-j', allocation)).split('\n').length === 1,
       'were the streams gone',
     );
-    expect(agents()).toHaveLength(1);
+    await expect.poll(agents).toHaveLength(1);
     await world.rch(['daemon', 'start']);
     write(base, { 'main.c': 'int main(void) { return 3; }\n' });
     const env = { RCH_FORCE_REMOTE: '1' };

@@ -1,6 +1,6 @@
 /** A Slurm cluster of one node, which is this machine: munged, slurmctld and slurmd of its own, in a folder of its own. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { accessSync, constants, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -12,7 +12,7 @@ import { clear } from './processes.ts';
 const run = promisify(execFile);
 const programs = ['/usr/sbin/munged', '/usr/sbin/slurmctld', '/usr/sbin/slurmd', '/usr/bin/srun'];
 /** ms for the cluster to take its first job. */
-const PATIENCE = 30_000;
+const PATIENCE = 120_000;
 
 function whyNot(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root for slurmd';
@@ -27,14 +27,27 @@ function whyNot(): string | undefined {
 /** Why there can be no cluster here. */
 export const noSlurm: string | undefined = whyNot();
 
+/**
+ * A port below those that the kernel gives to whoever connects (ip(7), ip_local_port_range): between this look and the
+ * daemon that is to have it nobody gets it by chance.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createServer();
+    const taken = await new Promise<boolean>((resolve) => {
+      server.once('error', () => {
+        resolve(true);
+      });
+      server.listen(port, '127.0.0.1', () => {
+        resolve(false);
+      });
+    });
+    if (taken) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** No cgroups and no accounting: what has to be there for srun, and nothing else (slurm.conf(5)). */

@@ -345,17 +345,18 @@ describe.skipIf(!cargo)('cargo', () => {
     expect(rootPaths(plan, 'readOnly')).toContain(`${home}/toolchains/${real}`);
   });
 
-  it('plans again in a few ms', async () => {
+  it('plans again in a small part of the time', async () => {
     const cwd = project(plain);
     const context = newContext();
-    await planned('cargo build', { cwd, context });
-    let best = Infinity;
-    for (let run = 0; run < 20; run += 1) {
+    const took = async (): Promise<number> => {
       const started = performance.now();
       await planned('cargo build', { cwd, context });
-      best = Math.min(best, performance.now() - started);
-    }
-    expect(best).toBeLessThan(8);
+      return performance.now() - started;
+    };
+    const first = await took();
+    let best = Infinity;
+    for (let run = 0; run < 20; run += 1) best = Math.min(best, await took());
+    expect(best, `${first} ms at first`).toBeLessThan(first / 5);
   });
 });
 
