@@ -35,8 +35,9 @@ const common = {
   pool: 'forks',
   // Half as many again as cores: much of a test is waiting for processes, connections and deadlines.
   maxWorkers: Math.min(4, Math.max(2, Math.ceil(availableParallelism() * 1.5))),
-  testTimeout: 60_000,
-  hookTimeout: 120_000,
+  // No test is to prove by these how fast something is: they end what hangs, on whatever machine.
+  testTimeout: 180_000,
+  hookTimeout: 300_000,
   restoreMocks: true,
   // What is asked again and again may take as long as a loaded machine needs; what is wrong stays so.
   expect: { poll: { timeout: 50_000, interval: 50 } },

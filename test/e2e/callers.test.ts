@@ -19,7 +19,7 @@ const namespaces = ['--mount', '--pid'];
 describe('a compiler called by others', () => {
   beforeAll(async () => {
     nest = await Nest.make();
-  }, 300_000);
+  });
   afterAll(async () => {
     await nest.leave();
   });

@@ -33,7 +33,7 @@ beforeAll(async () => {
     `[[workers]]\nid = "liar"\ntransport = "command"\ncommand = ${command}\n`,
   );
   await world.start();
-}, 120_000);
+});
 
 afterAll(async () => {
   await world.rch(['daemon', 'stop']);

@@ -37,7 +37,7 @@ const notCompared = {
 describe('a tool below a tool', () => {
   beforeAll(async () => {
     nest = await Nest.make();
-  }, 300_000);
+  });
   afterAll(async () => {
     await nest.leave();
   });

@@ -29,7 +29,7 @@ beforeAll(async () => {
   base = mkdtempSync(join(tmpdir(), 'rch-return-'));
   world = await World.create('[[workers]]\nid = "here"\ntransport = "embedded"\ntotal_slots = 8\n');
   await world.start();
-}, 120_000);
+});
 afterAll(async () => {
   await world.dispose();
   rmSync(base, { recursive: true, force: true });
@@ -182,7 +182,7 @@ both: stamp
       expect(fresh.code).toBe(0);
       expect(readdirSync(folder).filter((name) => name.includes('rch-'))).toEqual([]);
     }
-  }, 120_000);
+  });
 
   it('and many small ones, of a large return, are moved as well; what is not huge is kept for the next time', async () => {
     const folder = project('many', {
@@ -216,7 +216,7 @@ both: stamp
     expect(first?.bytes['received']).toBeGreaterThan(0);
     expect(second?.bytes['received']).toBe(0);
     expect(readdirSync(folder).filter((name) => name.includes('rch-'))).toEqual([]);
-  }, 120_000);
+  });
 
   it('comes though the folder in which it waits was removed', async () => {
     const folder = project('large-removed', { Makefile: makefile, stamp: '' });
@@ -227,7 +227,7 @@ both: stamp
     await ranThere(1);
     right(join(folder, 'big'), 'rch');
     for (const name of ['one', 'two']) right(join(folder, name), 'both');
-  }, 120_000);
+  });
 
   it('that was made here meanwhile stays, and the one of the worker lies beside it', async () => {
     const folder = project('large-edit', {
@@ -247,7 +247,7 @@ both: stamp
     expect(readFileSync(join(folder, 'big'), 'utf8')).toBe('mine');
     const [beside = ''] = readdirSync(folder).filter((name) => name.startsWith('big.rch-'));
     right(join(folder, beside), 'rch');
-  }, 120_000);
+  });
 });
 
 it('keeps nothing beside what cargo notes of rustc before it waits for its lock', async () => {
@@ -265,7 +265,7 @@ it('keeps nothing beside what cargo notes of rustc before it waits for its lock'
   await ranThere(1);
   expect(readFileSync(join(folder, 'target/.rustc_info.json'), 'utf8')).toBe('here');
   expect(readdirSync(join(folder, 'target'))).toEqual(['.rustc_info.json']);
-}, 120_000);
+});
 
 describe('the /tmp of a job', () => {
   const scratch = `/tmp/rch-left-${process.pid}`;
@@ -391,28 +391,24 @@ describe('a tree that somebody else changed on the worker', () => {
         rmSync(join(copy, '..', '..', '..', 'store'), gone);
       },
     },
-  ])(
-    'is made right before anything runs in it ($what)',
-    async ({ damage }) => {
-      const folder = project('purged', files);
-      expect(words(await run(folder, ['make', 'one']))).toBe('');
-      await ranThere(1);
-      damage(copyOf(folder));
-      const made = await run(folder, ['make', 'two']);
-      expect(words(made)).toBe('');
-      // With an edit, so that something has to be sent in any case.
-      damage(copyOf(folder));
-      writeFileSync(join(folder, 'notes', 'b.txt'), 'other words\n');
-      expect(words(await run(folder, ['make', 'three']))).toBe('');
-      await ranThere(1);
-      for (const [name, text] of Object.entries({ ...files, 'notes/b.txt': 'other words\n' }))
-        expect(readFileSync(join(folder, name), 'utf8')).toBe(text);
-      expect(readFileSync(join(folder, 'two'), 'utf8')).toBe('precious\nwords\n');
-      expect(readFileSync(join(folder, 'three'), 'utf8')).toBe('precious\nother words\n');
-      expect(readdirSync(folder).sort()).toEqual(['Makefile', 'notes', 'one', 'three', 'two']);
-    },
-    120_000,
-  );
+  ])('is made right before anything runs in it ($what)', async ({ damage }) => {
+    const folder = project('purged', files);
+    expect(words(await run(folder, ['make', 'one']))).toBe('');
+    await ranThere(1);
+    damage(copyOf(folder));
+    const made = await run(folder, ['make', 'two']);
+    expect(words(made)).toBe('');
+    // With an edit, so that something has to be sent in any case.
+    damage(copyOf(folder));
+    writeFileSync(join(folder, 'notes', 'b.txt'), 'other words\n');
+    expect(words(await run(folder, ['make', 'three']))).toBe('');
+    await ranThere(1);
+    for (const [name, text] of Object.entries({ ...files, 'notes/b.txt': 'other words\n' }))
+      expect(readFileSync(join(folder, name), 'utf8')).toBe(text);
+    expect(readFileSync(join(folder, 'two'), 'utf8')).toBe('precious\nwords\n');
+    expect(readFileSync(join(folder, 'three'), 'utf8')).toBe('precious\nother words\n');
+    expect(readdirSync(folder).sort()).toEqual(['Makefile', 'notes', 'one', 'three', 'two']);
+  });
 });
 
 describe('a long build', () => {

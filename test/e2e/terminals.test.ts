@@ -132,7 +132,7 @@ describe('a command on a terminal', () => {
       () => ({ Makefile: 'all:\n' }),
       (way) => open(way, ['make']).end(),
     );
-  }, 300_000);
+  });
   afterEach(async () => {
     for (const screen of screens.splice(0)) await screen.shut();
     gate.forget();

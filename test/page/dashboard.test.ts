@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import axe from 'axe-core';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Browser } from '../rig/browser.ts';
 import { Gate, toolText, type Tool } from '../rig/gate.ts';
 import { ended, World, type Ended } from '../rig/world.ts';
@@ -20,7 +20,6 @@ import { top } from '../shims/build.ts';
 
 /** Pictures for people to look at. */
 const pictures = join(top, 'build', 'pictures');
-vi.setConfig({ testTimeout: 180_000 });
 
 let world: World;
 let gate: Gate;

@@ -57,14 +57,14 @@ describe.skipIf(noFleet !== undefined)('the fleet', () => {
     expect(asUser(1, 'timeout 2 bash -c "</dev/tcp/192.0.2.1/80" 2>&1 || true')).toContain(
       'Network is unreachable',
     );
-  }, 120_000);
+  });
 
   test('lets sessions make user namespaces with mounts and processes of their own', () => {
     expect(
       asUser(1, 'unshare -Urmpf --mount-proc sh -c "mount -t tmpfs none /mnt && echo $$"'),
     ).not.toBe('');
     expect(asUser(1, 'unshare -Urmpf --mount-proc sh -c "echo /proc/[0-9]*"')).toBe('/proc/1');
-  }, 120_000);
+  });
 
   test('is brought up once, and a worker without power comes back with its disk', async () => {
     const before = fleet.workers.map((worker) => worker.root);
@@ -76,7 +76,7 @@ describe.skipIf(noFleet !== undefined)('the fleet', () => {
     fleet = await fleet.plugIn();
     expect(asUser(0, 'cat note')).toBe('kept');
     expect(fleet.worker(1).root).toBe(before[1]);
-  }, 300_000);
+  });
 
   test('whose owner died is taken down by the next one', async () => {
     // Alive for now: a fleet that another test brings up meanwhile is a next one, too.
@@ -96,7 +96,7 @@ describe.skipIf(noFleet !== undefined)('the fleet', () => {
       stdio: 'ignore',
     });
     await expect.poll(() => readdirSync(fleets)).not.toContain(orphan);
-  }, 300_000);
+  });
 });
 
 /** A folder before PATH with programs of these names and texts. */

@@ -21,7 +21,7 @@ let binary = '';
 beforeAll(() => {
   folder = openFolder();
   binary = compileRun(folder, 'plain');
-}, 60_000);
+});
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });

@@ -10,7 +10,7 @@ let binary = '';
 beforeAll(() => {
   folder = openFolder();
   binary = compileRun(folder, 'sanitized');
-}, 120_000);
+});
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });

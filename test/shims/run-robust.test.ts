@@ -14,7 +14,7 @@ let binary = '';
 beforeAll(() => {
   folder = openFolder();
   binary = compileRun(folder, 'sanitized');
-}, 120_000);
+});
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });
@@ -65,7 +65,6 @@ test.each(Object.entries(SandboxMethod))(
     expect(await failed.end()).toMatchObject({ type: 'failed', stage: 'chdir' });
     expect(complaints(failed)).toBe('');
   },
-  60_000,
 );
 
 /** Sends raw bytes in place of a spec and waits for rch-run to be gone. */
@@ -91,7 +90,7 @@ test('a spec that is cut short, at any length, runs nothing and is clean', async
     expect(complaints(relabelled)).toBe('');
     expect(relabelled.of('started')).toEqual([]);
   }
-}, 60_000);
+});
 
 test('specs with broken bytes never trip a sanitizer', async () => {
   await fc.assert(
@@ -106,7 +105,7 @@ test('specs with broken bytes never trip a sanitizer', async () => {
     ),
     { numRuns: 60 },
   );
-}, 60_000);
+});
 
 test('garbage in place of frames ends the job and is clean', async () => {
   await fc.assert(
@@ -134,7 +133,7 @@ test('garbage in place of frames ends the job and is clean', async () => {
     ),
     { numRuns: 60 },
   );
-}, 60_000);
+});
 
 test('frames that arrive byte by byte are frames', async () => {
   const job = new RunJob({ binary });
@@ -151,7 +150,7 @@ test('frames that arrive byte by byte are frames', async () => {
   expect(await job.code()).toBe(0);
   expect(job.text()).toBe('bit by bit');
   expect(complaints(job)).toBe('');
-}, 30_000);
+});
 
 test('a frame too large to be one ends the job', async () => {
   const job = new RunJob({ binary, spec: specOf('sleep 100', { method: SandboxMethod.none }) });

@@ -40,7 +40,7 @@ beforeAll(() => {
   folder = openFolder();
   binary = compileRun(folder, 'plain');
   onOldLinux = compileRun(folder, 'old');
-}, 60_000);
+});
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });

@@ -13,7 +13,7 @@ beforeAll(() => {
   folder = openFolder();
   binary = compileRun(folder, 'plain');
   patient = compileRun(folder, 'patient');
-}, 60_000);
+});
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });
@@ -84,7 +84,6 @@ describe.each(Object.entries(SandboxMethod))('with method %s', (_name, method) =
         expect(job.text(1) + job.text(2)).toBe('');
       }
     },
-    60_000,
   );
 
   test('each stream is a terminal or not by itself', async () => {

@@ -25,7 +25,7 @@ beforeAll(() => {
   folder = openFolder();
   binary = compileRun(folder, 'plain');
   patient = compileRun(folder, 'patient');
-}, 60_000);
+});
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });
@@ -182,7 +182,7 @@ describe.each(methods)('with method %s', (_name, method) => {
     expect(job.out().length).toBe(200_000_000);
     expect(Math.max(...sizes) - early).toBeLessThan(1024);
     expect(job.text(2)).toBe('end\n');
-  }, 60_000);
+  });
 
   test('standard input is used exactly as far as the tool reads it', async () => {
     const send = async (script: string, data: Buffer): Promise<RunJob> => {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, onTestFinished, vi } from 'vitest';
+import { beforeAll, onTestFinished } from 'vitest';
 import { FsHelper } from '../../src/tree/fs-helper.ts';
 import { hashBytes, Hasher } from '../../src/tree/hash.ts';
 import type { Entry, Manifest, RawPath } from '../../src/tree/manifest.ts';
@@ -21,8 +21,6 @@ export function reason<T, F extends { readonly reason: string }>(result: Result<
   if (result.ok) throw new Error('should have failed');
   return result.failure.reason;
 }
-
-vi.setConfig({ testTimeout: 60_000 });
 
 /** For the top of a file whose tests use the helper: it is compiled before the first, not within it. */
 export function usesHelper(): void {

@@ -166,7 +166,7 @@ describe('a watched tree', () => {
       ),
       { numRuns: Number(process.env['FUZZ_RUNS'] ?? 25) },
     );
-  }, 120_000);
+  });
 
   it('is not looked at where nothing happened', async () => {
     const root = folder();

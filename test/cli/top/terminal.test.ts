@@ -3,13 +3,12 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { top as folder } from '../../shims/build.ts';
 import { Gate, toolText, type Tool } from '../../rig/gate.ts';
 import { Tmux, type Size } from '../../rig/tmux.ts';
 import { ended, World, type Ended } from '../../rig/world.ts';
 
-vi.setConfig({ testTimeout: 180_000 });
 const PATIENCE = { timeout: 60_000, interval: 50 };
 const small: Size = { columns: 80, rows: 24 };
 

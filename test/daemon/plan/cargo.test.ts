@@ -445,5 +445,5 @@ describe.skipIf(!isolated)('what is carried of cargo', () => {
     expect(here.stderr).toContain('Fresh p v0.1.0');
     expect(here.stderr).not.toContain('Compiling');
     rmSync(carried, { recursive: true });
-  }, 120_000);
+  });
 });

@@ -67,7 +67,7 @@ describe.skipIf(!existsSync(join(lib, 'rch-fs')))('the real agent', () => {
   test('answers here as the embedded one', async () => {
     const facts = await factsOf(workerConfig.parse({ id: 'here', transport: 'embedded' }));
     expect(facts.folder).toBe(join(layout.cache, 'embedded'));
-  }, 90_000);
+  });
 
   describe.skipIf(noFleet !== undefined)('on a worker', () => {
     let fleet: Fleet;
@@ -90,13 +90,13 @@ describe.skipIf(!existsSync(join(lib, 'rch-fs')))('the real agent', () => {
       expect(facts.node).toContain(process.versions.node);
       expect(facts.tools.some((tool) => tool.name === 'gcc')).toBe(false);
       expect(facts.sandbox.method).toBe('namespaces');
-    }, 300_000);
+    });
 
     test('knows the tools of a worker that has some, and can make namespaces there', async () => {
       const facts = await factsOf(sshWorker(fleet.worker(0)));
       expect(facts.hostname).toBe('worker1');
       expect(facts.packageManager).toBe('dpkg');
       expect(facts.sandbox.method).toBe('namespaces');
-    }, 300_000);
+    });
   });
 });

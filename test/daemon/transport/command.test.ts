@@ -80,7 +80,7 @@ describe('a command whose stdio reaches a shell', () => {
     connection.close();
     await Promise.all(closed);
     expect(await connection.closed).toContain('closed here');
-  }, 90_000);
+  });
 
   test('on a file system that machines share keeps all but the programs apart by machine', async () => {
     const bin = join(here.root, 'nfs');
@@ -96,7 +96,7 @@ describe('a command whose stdio reaches a shell', () => {
       expect.stringMatching(/^\w{32}\.sock$/),
     ]);
     connection.close();
-  }, 90_000);
+  });
 
   test('that is not there, or fails, or prints something else, is told', async () => {
     const failing = async (command: string[]): Promise<string> =>
@@ -112,7 +112,7 @@ describe('a command whose stdio reaches a shell', () => {
     expect(await failing(['sh', '-c', 'exec yes junk', '--'])).toContain(
       'does not speak our protocol',
     );
-  }, 90_000);
+  });
 
   test('without tar is told what to install', async () => {
     const bin = join(here.root, 'bin');
@@ -126,7 +126,7 @@ describe('a command whose stdio reaches a shell', () => {
     expect(failureOf(await connect(worker, { layout: here.layout }))).toContain(
       'the worker has no tar',
     );
-  }, 90_000);
+  });
 
   test('of another architecture or with an older libc is refused', async () => {
     const bin = join(here.root, 'other');
@@ -151,7 +151,7 @@ describe('a command whose stdio reaches a shell', () => {
     say('uname', process.arch === 'x64' ? 'x86_64' : 'aarch64');
     say('getconf', 'glibc 2.17');
     expect(await attempt()).toContain("the worker's glibc 2.17 is older than ours");
-  }, 90_000);
+  });
 });
 
 describe.skipIf(noFleet !== undefined)('the system ssh as a command', () => {
@@ -185,5 +185,5 @@ describe.skipIf(noFleet !== undefined)('the system ssh as a command', () => {
     );
     expect(await echoed(valueOf(await connection.openStream()), 'over ssh')).toBe('over ssh');
     connection.close();
-  }, 90_000);
+  });
 });

@@ -29,7 +29,7 @@ test('an embedded agent answers on streams of its own and ends with its connecti
   await closed;
   expect(await connection.closed).toContain('ended');
   expect((await connection.openStream()).ok).toBe(false);
-}, 30_000);
+});
 
 test('an installation without its agent is told', async () => {
   rmSync(join(here.layout.lib, 'rch-wkr.mjs'));

@@ -54,7 +54,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     expect(
       await fleet.inside(bare(), 'sh', '-c', `ls -A ${folder}/agents ${folder}/node`),
     ).not.toContain('.new-');
-  }, 300_000);
+  });
 
   test('the agent outlives the connection', async () => {
     const before = valueOf(await connect(sshWorker(bare()), needs));
@@ -72,7 +72,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     const after = valueOf(await connect(sshWorker(bare()), needs));
     expect(await agents()).toBe(running);
     after.close();
-  }, 90_000);
+  });
 
   test('noise from the login shell is skipped', async () => {
     const worker = first();
@@ -89,7 +89,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     } finally {
       writeFileSync(bashrc, before);
     }
-  }, 90_000);
+  });
 
   test('a login shell that never stops printing is a failure in words', async () => {
     const worker = first();
@@ -103,7 +103,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     } finally {
       writeFileSync(bashrc, before);
     }
-  }, 90_000);
+  });
 
   test('an unknown key is refused with its fingerprint, and accepted once the user has said so', async () => {
     const worker = first();
@@ -123,7 +123,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     const connection = valueOf(await connect(sshWorker(worker), needs));
     connection.close();
     expect(valueOf(await hostKeyOf({ host: worker.host }, needs)).known).toBe(true);
-  }, 90_000);
+  });
 
   test('a changed key is refused with both fingerprints', async () => {
     const worker = first();
@@ -133,14 +133,14 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     expect(refused).toContain('has changed');
     expect(refused.match(/SHA256:[A-Za-z0-9+/]{43}/g)?.length).toBe(2);
     expect(failureOf(await hostKeyOf({ host: worker.host }, needs))).toContain('has changed');
-  }, 90_000);
+  });
 
   test('a revoked key is refused though it is listed as known, too', async () => {
     const worker = first();
     const line = readFileSync(worker.knownHosts, 'utf8');
     writeFileSync(join(here.layout.config, 'known_hosts'), `${line}@revoked ${line}`);
     expect(failureOf(await connect(sshWorker(worker), needs))).toContain('revoked');
-  }, 90_000);
+  });
 
   test('hashed entries and those of a port are found', async () => {
     const worker = first();
@@ -155,7 +155,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     );
     connection.close();
     await relay.close();
-  }, 90_000);
+  });
 
   test('a key the worker does not know is named in the failure', async () => {
     const wrong = join(here.root, 'wrong-key');
@@ -163,7 +163,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     const refused = failureOf(await connect(sshWorker(first(), { identityFile: wrong }), needs));
     expect(refused).toContain(`${wrong} (ssh-ed25519 SHA256:`);
     expect(refused).toContain('ssh-copy-id');
-  }, 90_000);
+  });
 
   test('an identity file that others can read is refused before anything is sent', async () => {
     const open = join(here.root, 'open-key');
@@ -190,7 +190,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     } finally {
       writeFileSync(here.sshConfig, 'UserKnownHostsFile none\n');
     }
-  }, 90_000);
+  });
 
   test('an encrypted identity file without an agent is named', async () => {
     const locked = join(here.root, 'locked-key');
@@ -210,7 +210,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     } finally {
       if (agent !== undefined) process.env['SSH_AUTH_SOCK'] = agent;
     }
-  }, 90_000);
+  });
 
   test('a key that only ssh-agent can use is used', async () => {
     const socket = join(here.root, 'agent.sock');
@@ -235,7 +235,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
       process.kill(pid);
       writeFileSync(here.sshConfig, 'UserKnownHostsFile none\n');
     }
-  }, 90_000);
+  });
 
   test('hosts that cannot be reached say why', async () => {
     const worker = first();
@@ -250,7 +250,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
       await connect(sshWorker(worker, { host: '192.0.2.1', sshTimeoutMs: 500 }), needs),
     );
     expect(silent).toMatch(/does not answer|no way to|refuses/);
-  }, 90_000);
+  });
 
   test('what is no SSH server is not waited for without end', async () => {
     const relay = await Relay.open(first());
@@ -263,7 +263,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     );
     expect(failed).toContain('did not complete the SSH login');
     await relay.close();
-  }, 90_000);
+  });
 
   test('an attempt can be called off', async () => {
     const stop = new AbortController();
@@ -278,7 +278,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     });
     expect(failureOf(await attempt)).toContain('called off');
     await relay.close();
-  }, 90_000);
+  });
 
   test('a jump host named in ssh_config is passed', async () => {
     const [jump, target] = [first(), second()];
@@ -302,7 +302,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     } finally {
       writeFileSync(here.sshConfig, 'UserKnownHostsFile none\n');
     }
-  }, 90_000);
+  });
 
   test('a ProxyCommand is left to the ssh of the system', async () => {
     const [jump, target] = [first(), second()];
@@ -334,7 +334,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     } finally {
       writeFileSync(here.sshConfig, 'UserKnownHostsFile none\n');
     }
-  }, 90_000);
+  });
 
   test('a full disk on the worker is told, and leaves no half agent', async () => {
     const cache = cacheOf(bare().user);
@@ -371,7 +371,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     } finally {
       await fleet.inside(bare(), 'sh', '-c', `umount ${cache}; rm -rf ${cache}`);
     }
-  }, 90_000);
+  });
 
   test('a home mounted noexec and one that cannot be written are told', async () => {
     const worker = first();
@@ -393,7 +393,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     } finally {
       await fleet.inside(worker, 'rm', '-rf', cache);
     }
-  }, 90_000);
+  });
 
   test('an upload that is cut off leaves no half agent, and the next one goes on where it stopped', async () => {
     await fleet.inside(bare(), 'sh', '-c', `rm -rf ${cacheOf(bare().user)}`);
@@ -427,7 +427,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     expect(await said(`ls -A ${folder}/agents ${folder}/node`)).not.toMatch(/\.new-|\.part-/);
     connection.close();
     await relay.close();
-  }, 300_000);
+  });
 
   test('a lost connection closes every stream and says so', async () => {
     const relay = await Relay.open(first());
@@ -449,7 +449,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     expect(await connection.closed).not.toBe('');
     expect((await connection.openStream()).ok).toBe(false);
     await relay.close();
-  }, 90_000);
+  });
 
   test('several streams share one connection, and more than sshd allows is refused in words', async () => {
     const connection = valueOf(await connect(sshWorker(first()), needs));
@@ -461,7 +461,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
       expect(await echoed(each.value, 'x'.repeat(1000))).toHaveLength(1000);
     expect(failureOf(opened.at(-1) ?? ok(undefined))).toContain('MaxSessions');
     connection.close();
-  }, 90_000);
+  });
 
   test('the far side stops sending when we stop reading, and we when it does', async () => {
     const connection = valueOf(await connect(sshWorker(first()), needs));
@@ -479,7 +479,7 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     expect(process.memoryUsage().rss - memory).toBeLessThan(64 << 20);
     expect((await take(other, (200 << 20) - 1)).length).toBe((200 << 20) - 1);
     connection.close();
-  }, 90_000);
+  });
 
   test('what an upload of a dead shell left behind is removed by the next one', async () => {
     const base = `${cacheOf(second().user)}/rch-wkr`;
@@ -495,5 +495,5 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     connection.close();
     const left = await fleet.inside(second(), 'ls', '-A', `${base}/agents`);
     expect(left).not.toContain('.new-999999');
-  }, 90_000);
+  });
 });
