@@ -30,6 +30,16 @@ function client(): Socket {
   return connect({ host: '127.0.0.1', port: relay.port, noDelay: true });
 }
 
+/** Settles when a connection is over, however that came. */
+function end(socket: Socket): Promise<void> {
+  socket.on('error', () => undefined);
+  return new Promise((resolve) => {
+    socket.once('close', () => {
+      resolve();
+    });
+  });
+}
+
 async function bytes(socket: Socket, count: number): Promise<void> {
   for (let left = count; left > 0;) left -= ((await once(socket, 'data')) as [Buffer])[0].length;
 }
@@ -77,17 +87,14 @@ test('a cut on the way there comes after as many bytes, and nobody gets through 
   socket.write('x');
   await bytes(socket, 1);
   await relay.command({ cutAfterSent: 300_000, refuse: true });
-  socket.on('error', () => undefined);
-  socket.resume();
-  const closed = once(socket, 'close');
+  const closed = end(socket.resume());
   socket.write(Buffer.alloc(1e6));
   await closed;
   const { sent, cutAfterSent } = await relay.command({});
   expect(cutAfterSent).toBe(0);
   expect(sent).toBeLessThan(1e6);
   const next = client();
-  next.on('error', () => undefined);
-  await once(next, 'close');
+  await end(next);
   await relay.command({ refuse: false });
 });
 
