@@ -84,6 +84,8 @@ export default defineConfig({
   root,
   test: {
     sequence: { sequencer: LongestFirst },
+    // More than the search for what is left takes (rig/leaks.ts).
+    teardownTimeout: 150_000,
     tags: [decisive],
     reporters: ['default', './test/rig/again.ts', ...(report === undefined ? [] : ['json'])],
     ...(report === undefined ? {} : { outputFile: { json: report } }),

@@ -8,6 +8,9 @@ import { join } from 'node:path';
 import { goneFrom } from './processes.ts';
 import { spread } from './spread.ts';
 
+/** ms that the last processes may take to end on a loaded machine. */
+const GRACE = 60_000;
+
 /** Whose folder TMPDIR is, a pid. */
 const OWNER = 'RCH_TEST_FOLDER_OF';
 
@@ -23,7 +26,7 @@ export function setup(): (() => Promise<void>) | undefined {
   process.env['TMPDIR'] = folder;
   return async () => {
     process.env['TMPDIR'] = outer;
-    const processes = await goneFrom(folder);
+    const processes = await goneFrom(folder, GRACE);
     const files = readdirSync(folder).filter((name) => !name.startsWith('node-compile-cache'));
     if (processes.length === 0) rmSync(folder, { recursive: true, force: true });
     const left = [

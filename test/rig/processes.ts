@@ -33,9 +33,9 @@ function processesOf(folder: string): number[] {
     .map(Number);
 }
 
-/** Waits until the processes of `folder` have ended; a line for each that has not after ten seconds. */
-export async function goneFrom(folder: string): Promise<string[]> {
-  const till = performance.now() + GRACE;
+/** Waits until the processes of `folder` have ended; a line for each that has not after so many ms. */
+export async function goneFrom(folder: string, grace = GRACE): Promise<string[]> {
+  const till = performance.now() + grace;
   for (;;) {
     const left = processesOf(folder);
     if (left.length === 0) return [];
