@@ -45,6 +45,17 @@ export class Tool {
     });
   }
 
+  /** Waits for its hello; false for one that was killed before it came to that, by a test that did not wait for it. */
+  async began(): Promise<boolean> {
+    try {
+      await this.says('hello');
+      return true;
+    } catch (thrown) {
+      if (this.alive) throw thrown;
+      return false;
+    }
+  }
+
   /** Waits until the tool says `word`. */
   async says(word: string): Promise<void> {
     for (;;) {
@@ -124,8 +135,8 @@ export class Gate {
       const socket = this.#waiting.shift();
       if (socket !== undefined) {
         const tool = new Tool(socket);
-        await tool.says('hello');
-        return tool;
+        if (await tool.began()) return tool;
+        continue;
       }
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(() => {
