@@ -4,6 +4,12 @@ import type { CargoFacts } from '../classify/verdict.ts';
 import type { CargoMetadata } from './cargo-metadata.ts';
 import { absolute } from './files.ts';
 
+/**
+ * Each folder that cargo fills, one a profile and a target platform, holds its lock. Of a profile that the command does
+ * not use the cache stays, too: nothing of it is sent.
+ */
+export const filledByCargo = { mark: '.cargo-lock', cache: 'incremental' };
+
 export type TargetFolders = {
   /** The target folder, and the build folder where it is another. */
   readonly all: readonly string[];
@@ -40,7 +46,7 @@ export function targetFolders({ verdict, metadata, targets, cwd }: TargetQuestio
   const folders = all.flatMap((folder) => within.map((each) => `${folder}/${each}`));
   return {
     all,
-    locks: folders.map((folder) => `${folder}/.cargo-lock`),
-    incremental: folders.map((folder) => `${folder}/incremental`),
+    locks: folders.map((folder) => `${folder}/${filledByCargo.mark}`),
+    incremental: folders.map((folder) => `${folder}/${filledByCargo.cache}`),
   };
 }

@@ -5,7 +5,7 @@ import { cargoHomeOf, readCargoConfig, type CargoConfig } from './cargo-config.t
 import { cargoHomeFolders, cargoHomeParts, lockText } from './cargo-home.ts';
 import { askMetadata, sameWorkspace, watchMetadata, type CargoMetadata } from './cargo-metadata.ts';
 import { mayDoWithout, preflight } from './cargo-preflight.ts';
-import { targetFolders } from './cargo-target.ts';
+import { filledByCargo, targetFolders } from './cargo-target.ts';
 import type { CargoVerdict, CargoView } from './cargo-view.ts';
 import { takeCrateNeeds } from './cargo-crates.ts';
 import { takeConfiguredPrograms } from './cargo-programs.ts';
@@ -120,7 +120,7 @@ function takeTargetFolders(draft: Draft, view: CargoView): Failure | undefined {
   const { folders, verdict } = view;
   for (const folder of folders.all) {
     const real = realPath(folder) ?? folder;
-    const no = draft.roots.cold(real);
+    const no = draft.roots.cold(real, filledByCargo);
     if (no !== undefined) return no;
     if (real !== folder) {
       const place = draft.roots.reads(folder);

@@ -23,6 +23,7 @@ type Draft = {
   /** undefined: everything. */
   only: Set<string> | undefined;
   cold: Set<string>;
+  filled?: PlannedRoot['filled'];
 };
 
 /** Where a path named by a command lies. */
@@ -96,18 +97,20 @@ export class Roots {
     return undefined;
   }
 
-  /** Marks a folder as cargo's, whose products a worker starts without; it is in a project root, or becomes one. */
-  cold(path: string): Failure | undefined {
-    const around = this.#around(path, 'project');
-    if (around !== undefined) {
-      around.cold.add(posix.relative(around.path, path));
-      return undefined;
+  /** Marks a folder as a tool's, whose products a worker starts without; it is in a project root, or becomes one. */
+  cold(path: string, filled: NonNullable<PlannedRoot['filled']>): Failure | undefined {
+    let around = this.#around(path, 'project');
+    if (around === undefined) {
+      if (!isFolder(path))
+        return { reason: `the folder ${path} does not exist yet: the first build here makes it` };
+      const no = this.project(path);
+      if (no !== undefined) return no;
+      around = this.#drafts.get(path);
     }
-    if (!isFolder(path))
-      return { reason: `the folder ${path} does not exist yet: the first build here makes it` };
-    const no = this.project(path);
-    if (no === undefined) this.#drafts.get(path)?.cold.add('');
-    return no;
+    if (around === undefined) return undefined;
+    around.cold.add(posix.relative(around.path, path));
+    around.filled = filled;
+    return undefined;
   }
 
   /** True when a whole root holds the path. */
@@ -161,6 +164,7 @@ export class Roots {
         skip: [...draft.skip].sort(),
         only: [...(draft.only ?? [])].sort(),
         cold: [...draft.cold].sort(),
+        ...(draft.filled === undefined ? {} : { filled: draft.filled }),
       }))
       .concat(this.#standIns());
   }

@@ -2,6 +2,7 @@
  * What of a root must go to the worker before a job: the difference between the tree as it stands here and the
  * manifest both sides agreed on, less what the worker is to start without.
  */
+import type { PlannedRoot } from '../../src/protocol/ipc.ts';
 import { diff, sameEntry } from '../../src/tree/diff.ts';
 import type { Change, Entry, Manifest, RawPath } from '../../src/tree/manifest.ts';
 
@@ -10,7 +11,7 @@ export type Agreement = {
   /** What the worker has, as of its epoch. */
   readonly agreed: Manifest;
   /**
-   * What cargo made below a cold folder, as it was when the worker got the root: it started without it, and gets an
+   * What a tool made below a cold folder, as it was when the worker got the root: it started without it, and gets an
    * entry only once that has changed here.
    */
   readonly withheld: Map<RawPath, Entry>;
@@ -29,24 +30,51 @@ export function isBelow(path: RawPath, folder: RawPath): boolean {
   return folder === '' || path === folder || path.startsWith(`${folder}/`);
 }
 
-/** In each folder that cargo fills: one a profile, and a target platform. */
-const CARGO_LOCK = '.cargo-lock';
+/** The folders that a tool fills, and how they are known. */
+export type Cold = Pick<PlannedRoot, 'cold' | 'filled'>;
 
 /**
- * The folders below cold ones that cargo fills anew where they are missing. Whatever else lies there is gone on from:
- * the documentation of other crates (doc), files that tests keep (tmp), baselines of benchmarks, fixtures.
+ * The folders below cold ones that their tool fills anew where they are missing. Whatever else lies there is gone on from:
+ * of cargo's the documentation of other crates (doc), files that tests keep (tmp), baselines of benchmarks, fixtures.
  */
-function filledByCargo(local: Manifest, cold: readonly RawPath[]): RawPath[] {
+function filledIn(local: Manifest, { cold, filled }: Cold): RawPath[] {
+  if (filled === undefined) return [];
+  const { mark } = filled;
   return [...local.keys()]
-    .filter((path) => path === CARGO_LOCK || path.endsWith(`/${CARGO_LOCK}`))
+    .filter((path) => path === mark || path.endsWith(`/${mark}`))
     .map(parentOf)
     .filter((path) => cold.some((folder) => isBelow(path, folder)));
 }
 
+/** The pure cache that a path lies in, or undefined. */
+export type CacheOf = (path: RawPath) => RawPath | undefined;
+
+/** The caches that a command names, and those of all folders that its tool fills: other commands named them, or will. */
+export function cachesIn(
+  local: Manifest,
+  caches: readonly RawPath[],
+  { cold, filled }: Cold,
+): CacheOf {
+  return (path) => {
+    const named = caches.find((folder) => isBelow(path, folder));
+    if (named !== undefined || filled === undefined) return named;
+    for (let at = path; at !== ''; at = parentOf(at)) {
+      const parent = parentOf(at);
+      if (at !== below(parent, filled.cache) || !local.has(below(parent, filled.mark))) continue;
+      if (cold.some((folder) => isBelow(parent, folder))) return at;
+    }
+    return undefined;
+  };
+}
+
+function below(folder: RawPath, name: RawPath): RawPath {
+  return folder === '' ? name : `${folder}/${name}`;
+}
+
 /** Fills `withheld` from the tree as it stands, for a worker that gets the root for the first time. */
-export function withhold(agreement: Agreement, local: Manifest, cold: readonly RawPath[]): void {
+export function withhold(agreement: Agreement, local: Manifest, cold: Cold): void {
   agreement.withheld.clear();
-  const filled = cold.length === 0 ? [] : filledByCargo(local, cold);
+  const filled = filledIn(local, cold);
   if (filled.length === 0) return;
   for (const [path, entry] of local)
     // The root itself is there, whatever it lacks: without it nothing could be.
@@ -61,14 +89,10 @@ function isWithheld(agreement: Agreement, path: RawPath, entry: Entry): boolean 
 }
 
 /** Everything the worker should have: for a sync that sends the whole manifest. */
-export function wholeOf(
-  agreement: Agreement,
-  local: Manifest,
-  caches: readonly RawPath[],
-): Manifest {
+export function wholeOf(agreement: Agreement, local: Manifest, cacheOf: CacheOf): Manifest {
   const wanted: Manifest = new Map();
   for (const [path, entry] of local) {
-    if (caches.some((folder) => isBelow(path, folder))) continue;
+    if (cacheOf(path) !== undefined) continue;
     if (isWithheld(agreement, path, entry)) continue;
     wanted.set(path, entry);
   }
@@ -99,17 +123,14 @@ function addFoundations(
 }
 
 /** The changes that bring the worker from the agreed manifest to the tree here. Settles what was doubtful. */
-export function changesOf(
-  agreement: Agreement,
-  local: Manifest,
-  caches: readonly RawPath[],
-): Change[] {
+export function changesOf(agreement: Agreement, local: Manifest, cacheOf: CacheOf): Change[] {
   const before: Manifest = new Map();
   const after: Manifest = new Map();
   for (const path of agreement.doubtful) {
     const there = agreement.agreed.get(path);
     const here = local.get(path);
-    if (caches.some((folder) => isBelow(path, folder) && stays(folder, local))) continue;
+    const cache = cacheOf(path);
+    if (cache !== undefined && stays(cache, local)) continue;
     if (there !== undefined) before.set(path, there);
     if (here === undefined) {
       if (there === undefined) agreement.doubtful.delete(path);

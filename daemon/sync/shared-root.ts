@@ -13,7 +13,7 @@ import { inodeOf } from '../../src/tree/listing.ts';
 import { removeLeftovers } from '../../src/tree/place.ts';
 import { Tree, type Snapshot } from '../../src/tree/tree.ts';
 import { EarlyLooks } from './early-look.ts';
-import { agree, changesOf, wholeOf, withhold, type Agreement } from './outgoing.ts';
+import { agree, cachesIn, changesOf, wholeOf, withhold, type Agreement } from './outgoing.ts';
 import { GitObjects } from './git-objects.ts';
 import { RootLock } from './root-lock.ts';
 import { loadWithheld, saveWithheld } from './withheld-file.ts';
@@ -190,7 +190,7 @@ export class SharedRoot {
   outgoing(snapshot: Snapshot, caches: readonly RawPath[], plan: PlannedRoot): Outgoing {
     const agreement = this.#agreement;
     if (!this.#heldThere) {
-      withhold(agreement, snapshot.manifest, plan.cold);
+      withhold(agreement, snapshot.manifest, plan);
       this.#saveWithheld();
     } else if (plan.cold.length === 0 && agreement.withheld.size > 0) {
       // A command that may read anything (make) needs what a cargo command did without.
@@ -198,11 +198,12 @@ export class SharedRoot {
       agreement.withheld.clear();
       this.#saveWithheld();
     }
+    const cacheOf = cachesIn(snapshot.manifest, caches, plan);
     if (this.#epoch === undefined) {
-      const wanted = wholeOf(agreement, snapshot.manifest, caches);
+      const wanted = wholeOf(agreement, snapshot.manifest, cacheOf);
       return { whole: true, changes: diff(new Map(), wanted) };
     }
-    return { whole: false, changes: changesOf(agreement, snapshot.manifest, caches) };
+    return { whole: false, changes: changesOf(agreement, snapshot.manifest, cacheOf) };
   }
 
   /** The agent confirmed `sent` as epoch `epoch`. */

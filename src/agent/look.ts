@@ -7,7 +7,7 @@ import { beneath, sameEntry } from '../tree/diff.ts';
 import type { Manifest, RawPath } from '../tree/manifest.ts';
 import { shown } from '../tree/paths.ts';
 import type { ActiveJob } from './active-job.ts';
-import { isBelow, within } from './caches.ts';
+import { isBelow, isBelowAny, within } from './caches.ts';
 import { diffOnce } from './result.ts';
 import type { Root } from './root.ts';
 
@@ -65,6 +65,8 @@ async function damageOf(root: Root, { roots }: Beside): Promise<string | undefin
   await root.clear(refused);
   const covered = coveredIn(root, roots);
   const change = diffOnce(agreed, manifest).find(({ op, path }) => {
+    // Nobody looks into caches; what was sent before a folder was known to be one may be in them or not.
+    if (isBelowAny(path, root.caches)) return false;
     if (op === 'gone') return true;
     // A folder made only to mount another root in.
     if (!agreed.has(path)) return !covered.some((at) => isBelow(at, path));

@@ -40,6 +40,7 @@ describe.skipIf(!cargo)('cargo', () => {
       skip: ['.rch'],
       only: [],
       cold: ['target'],
+      filled: { mark: '.cargo-lock', cache: 'incremental' },
     });
     expect(plan.locks).toEqual([`${cwd}/target/debug/.cargo-lock`]);
     expect(plan.caches).toEqual([`${cwd}/target/debug/incremental`]);

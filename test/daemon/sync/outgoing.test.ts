@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { agree, changesOf, wholeOf } from '../../../daemon/sync/outgoing.ts';
+import { agree, cachesIn, changesOf, wholeOf } from '../../../daemon/sync/outgoing.ts';
 import { applyChanges, checkManifest, diff } from '../../../src/tree/diff.ts';
 import { dir, file, manifestOf } from '../../rig/agent-peer.ts';
 
@@ -9,11 +9,11 @@ const local = manifestOf({
   'target/debug/incremental': dir(),
   'target/debug/incremental/x': file('x'),
 });
-const caches = ['target/debug/incremental'];
+const caches = cachesIn(local, ['target/debug/incremental'], { cold: [] });
 
 test('what was sent before it was known to be a cache goes with the folder around it', () => {
   const agreement = { agreed: new Map(), withheld: new Map(), doubtful: new Set<string>() };
-  const whole = wholeOf(agreement, local, []);
+  const whole = wholeOf(agreement, local, () => undefined);
   agree(agreement, diff(new Map(), whole));
   for (const path of local.keys()) agreement.doubtful.add(path);
   expect(
@@ -23,4 +23,26 @@ test('what was sent before it was known to be a cache goes with the folder aroun
   const changes = changesOf(agreement, manifestOf({}), caches);
   expect(changes.map(({ path }) => path)).toContain('target/debug/incremental/x');
   expect(checkManifest(applyChanges(whole, changes)).ok).toBe(true);
+});
+
+test('of what a tool fills its caches stay here, whichever the command names; all else of that name goes', () => {
+  const filled = { mark: '.cargo-lock', cache: 'incremental' };
+  const tree = manifestOf({
+    incremental: file('i'),
+    target: dir(),
+    'target/debug': dir(),
+    'target/debug/.cargo-lock': file(''),
+    'target/debug/incremental': dir(),
+    'target/debug/incremental/x': file('x'),
+    'target/other': dir(),
+    'target/other/incremental': file('o'),
+    'src/.cargo-lock': file(''),
+    'src/incremental': file('s'),
+  });
+  const cacheOf = cachesIn(tree, ['out/cache'], { cold: ['target'], filled });
+  expect([...tree.keys()].filter((path) => cacheOf(path) !== undefined)).toEqual([
+    'target/debug/incremental',
+    'target/debug/incremental/x',
+  ]);
+  expect(cacheOf('out/cache/x')).toBe('out/cache');
 });

@@ -10,6 +10,9 @@ import { folder, hasher, helper, usesHelper, value } from '../../tree/rig.ts';
 
 usesHelper();
 
+/** How folders that cargo fills are known. */
+const filled = { mark: '.cargo-lock', cache: 'incremental' };
+
 type Rig = {
   readonly root: SharedRoot;
   readonly path: string;
@@ -31,7 +34,14 @@ async function shared(
     fs.mkdirSync(dirname(join(path, name)), { recursive: true });
     fs.writeFileSync(join(path, name), content);
   }
-  const plan: PlannedRoot = { path, policy: 'project', skip: [], only: [], cold: [...cold] };
+  const plan: PlannedRoot = {
+    path,
+    policy: 'project',
+    skip: [],
+    only: [],
+    cold: [...cold],
+    filled,
+  };
   const tools = { helper: helper(), hasher: hasher(), folder: join(top, 'trees') };
   const root = SharedRoot.open(plan, tools);
   const sent = root.outgoing(value(await root.look()), [], plan);
