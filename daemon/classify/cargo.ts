@@ -234,9 +234,13 @@ function candidate(
 }
 
 /** An alias stands for words that are put in place of its name; it cannot hide a built-in command. */
-function expand(head: Head, aliases: AliasLookup): Head | undefined {
+function expand(request: Request, head: Head, aliases: AliasLookup): Head | undefined {
   const name = head.subcommand;
-  const words = name === undefined ? undefined : aliases(name);
+  const where = {
+    directory: directoryOf(request, head.globals),
+    configs: valuesOf(head.globals, 'config'),
+  };
+  const words = name === undefined ? undefined : aliases(name, where);
   if (words === undefined) return undefined;
   const { options, rest } = splitWords(words, table, true);
   return {
@@ -255,7 +259,7 @@ function classifyHead(request: Request, head: Head, aliases: AliasLookup, depth:
   const never = localSubcommand(name);
   if (never !== undefined) return never;
   if (!(name in kinds)) {
-    const expanded = depth < 8 ? expand(head, aliases) : undefined;
+    const expanded = depth < 8 ? expand(request, head, aliases) : undefined;
     if (expanded !== undefined) return classifyHead(request, expanded, aliases, depth + 1);
     return heavy(`cargo ${name} is not known to only build`);
   }

@@ -28,4 +28,8 @@ export type Request = {
 };
 
 /** Looks up what a cargo alias of the user's configuration stands for; undefined when there is none. */
-export type AliasLookup = (name: string) => readonly string[] | undefined;
+export type AliasLookup = (
+  name: string,
+  /** The folder that cargo starts in, and what `--config` gives it, as `cargo` says them before the name. */
+  where: { readonly directory: string; readonly configs: readonly string[] },
+) => readonly string[] | undefined;

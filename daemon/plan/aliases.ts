@@ -5,15 +5,17 @@ import { cargoHomeOf, readCargoConfig } from './cargo-config.ts';
 
 /** The lookup for `classify`; reads configuration only when it is asked. */
 export function aliasesOf(request: Request, caches: PlanCaches): AliasLookup {
-  return (name) => {
+  return (name, { directory, configs }) => {
     const fromEnvironment = request.env.get(
       `CARGO_ALIAS_${name.toUpperCase().replaceAll('-', '_')}`,
     );
+    // --config counts more than the environment, and files less; with both, cargo itself sees which it is.
+    if (fromEnvironment !== undefined && configs.length > 0) return undefined;
     if (fromEnvironment !== undefined)
       return fromEnvironment.split(/\s+/).filter((word) => word !== '');
     const home = cargoHomeOf(request.env, request.cwd);
-    const config = caches.configs.getSync(`${request.cwd}\0${home}`, (watch) =>
-      readCargoConfig(request.cwd, home, watch),
+    const config = caches.configs.getSync([directory, home, ...configs].join('\0'), (watch) =>
+      readCargoConfig(directory, home, watch, configs),
     );
     return config.aliases.get(name);
   };

@@ -224,6 +224,23 @@ describe.skipIf(!cargo)('cargo', () => {
     );
   });
 
+  it('looks aliases up where the command looks: by --config, and in the folder that -C names', async () => {
+    const top = folderWith({
+      'p/.cargo/config.toml': '[alias]\nbb = "build --release"\n',
+      'p/Cargo.toml': plain['Cargo.toml'],
+      'p/src/main.rs': plain['src/main.rs'],
+    });
+    lock(`${top}/p`);
+    const locks = [`${top}/p/target/release/.cargo-lock`];
+    const given = 'cargo --config alias.cc=["build","--release"] cc';
+    expect((await planned(given, { cwd: `${top}/p` })).locks).toEqual(locks);
+    const env = { CARGO_ALIAS_CC: 'check' };
+    await expect(planned(given, { cwd: `${top}/p`, env })).rejects.toThrow('not known to only');
+    await expect(planned('cargo bb', { cwd: top })).rejects.toThrow('not known to only build');
+    // A stable cargo itself has no -C.
+    expect(await reasonOf('cargo -C p bb', { cwd: top })).toMatch(/^planned|cargo cannot read/);
+  });
+
   it('carries what [env] of the configuration names beside the project', async () => {
     const top = folderWith({
       '.cargo/config.toml':
