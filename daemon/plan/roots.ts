@@ -71,6 +71,18 @@ export class Roots {
     return undefined;
   }
 
+  /** A folder that is made before anything runs. */
+  #newProject(path: string): Failure | undefined {
+    const refused = refusedRoot(path, this.#home);
+    if (refused !== undefined) return { reason: refused };
+    const parent = posix.dirname(path);
+    if (!isFolder(parent) || !isWritable(parent))
+      return { reason: `the folder ${path} is not there yet: the first build here makes it` };
+    const skip = new Set(['.rch', ...this.#exclude]);
+    this.#drafts.set(path, { path, policy: 'project', skip, only: undefined, cold: new Set() });
+    return undefined;
+  }
+
   /** A folder that is only read; `only` are relative paths in it, all of it when undefined. */
   readOnly(
     path: string,
@@ -97,13 +109,14 @@ export class Roots {
     return undefined;
   }
 
-  /** Marks a folder as a tool's, whose products a worker starts without; it is in a project root, or becomes one. */
+  /**
+   * Marks a folder as a tool's, whose products a worker starts without; it is in a project root, or becomes one. One that is
+   * missing the launcher makes, with the lock in it.
+   */
   cold(path: string, filled: NonNullable<PlannedRoot['filled']>): Failure | undefined {
     let around = this.#around(path, 'project');
     if (around === undefined) {
-      if (!isFolder(path))
-        return { reason: `the folder ${path} does not exist yet: the first build here makes it` };
-      const no = this.project(path);
+      const no = exists(path) ? this.project(path) : this.#newProject(path);
       if (no !== undefined) return no;
       around = this.#drafts.get(path);
     }

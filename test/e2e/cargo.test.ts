@@ -1,7 +1,7 @@
 /** cargo in any order: profiles, commands and machines by turns, each going on from what the one before it left. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { World, type Ended, type HistoryRow } from '../rig/world.ts';
 import { write, type Files } from './projects.ts';
@@ -32,16 +32,17 @@ function project(files: Files = {}): string {
   return folder;
 }
 
-function here(cwd: string, ...argv: string[]): Promise<Ended> {
-  return within(world.run(argv, { cwd, shims: false }), argv.join(' '), 120_000);
+function here(cwd: string, argv: readonly string[], env: Files = {}): Promise<Ended> {
+  return within(world.run(argv, { cwd, env, shims: false }), argv.join(' '), 120_000);
 }
 
 async function there(
   cwd: string,
-  ...argv: string[]
+  argv: readonly string[],
+  env: Files = {},
 ): Promise<{ readonly ended: Ended; readonly row: HistoryRow }> {
-  const env = { RCH_FORCE_REMOTE: '1' };
-  const ended = await within(world.run(argv, { cwd, env }), argv.join(' '), 120_000);
+  const run = world.run(argv, { cwd, env: { RCH_FORCE_REMOTE: '1', ...env } });
+  const ended = await within(run, argv.join(' '), 120_000);
   const [row] = await world.history(1);
   if (row === undefined) throw new Error('the daemon has no history');
   expect(row, `${argv.join(' ')}: ${row.reason}`).toMatchObject({ decision: 'remote' });
@@ -56,15 +57,28 @@ it('goes to the worker whatever other profiles left here in caches that both sid
   for (const round of [1, 2]) {
     for (const profile of [['--release'], []]) {
       write(folder, { 'src/main.rs': `fn main() {} // ${round} ${profile.join('')}\n` });
-      await there(folder, 'cargo', 'build', ...profile);
+      await there(folder, ['cargo', 'build', ...profile]);
       write(folder, { 'src/lib.rs': `// ${round} ${profile.join('')}\n` });
-      expect((await here(folder, 'cargo', 'build', ...profile)).code).toBe(0);
+      expect((await here(folder, ['cargo', 'build', ...profile])).code).toBe(0);
     }
     // It gets the caches, too: it may read anything.
-    await there(folder, 'make', '-B');
-    const { ended } = await there(folder, 'cargo', 'build');
+    await there(folder, ['make', '-B']);
+    const { ended } = await there(folder, ['cargo', 'build']);
     expect(words(ended)).not.toContain('Compiling');
-    await there(folder, 'cargo', 'build', '--release');
-    expect(words(await here(folder, 'cargo', 'build', '--release'))).not.toContain('Compiling');
+    await there(folder, ['cargo', 'build', '--release']);
+    expect(words(await here(folder, ['cargo', 'build', '--release']))).not.toContain('Compiling');
   }
+}, 240_000);
+
+it('makes a target folder elsewhere, and goes on from it', async () => {
+  const folder = project();
+  const env = { CARGO_TARGET_DIR: join(folder, '..', `${basename(folder)}-out`) };
+  folders.push(env.CARGO_TARGET_DIR);
+  await there(folder, ['cargo', 'build'], env);
+  expect(words(await here(folder, ['cargo', 'build'], env))).not.toContain('Compiling');
+  rmSync(env.CARGO_TARGET_DIR, { recursive: true });
+  const { ended } = await there(folder, ['cargo', 'build'], env);
+  expect(words(ended)).toContain('Compiling');
+  expect(words(await here(folder, ['cargo', 'build'], env))).not.toContain('Compiling');
+  expect(readdirSync(folder)).not.toContain('target');
 }, 240_000);

@@ -224,6 +224,19 @@ describe.skipIf(!cargo)('cargo', () => {
     );
   });
 
+  it('carries a target folder elsewhere that is not there yet, where the launcher can make it', async () => {
+    const cwd = project(plain);
+    const away = folderWith({});
+    const env = { CARGO_TARGET_DIR: `${away}/new` };
+    const plan = await planned('cargo build', { cwd, env });
+    const root = { path: `${away}/new`, policy: 'project', cold: [''] };
+    expect(plan.roots).toContainEqual(expect.objectContaining(root));
+    expect(plan.locks).toEqual([`${away}/new/debug/.cargo-lock`]);
+    expect(readdirSync(away)).toEqual([]);
+    const deep = { CARGO_TARGET_DIR: `${away}/no/new` };
+    expect(await reasonOf('cargo build', { cwd, env: deep })).toContain('the first build here');
+  });
+
   it('looks aliases up where the command looks: by --config, and in the folder that -C names', async () => {
     const top = folderWith({
       'p/.cargo/config.toml': '[alias]\nbb = "build --release"\n',
