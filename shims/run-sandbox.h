@@ -204,10 +204,23 @@ static bool build_root(const struct job *job) {
   return ok;
 }
 
+/*
+ * Process ids go on from ours outside, as they would there: what is named by them (profiles of LLVM by %p, temporary files)
+ * is another file in each job. A kernel that refuses (no CONFIG_CHECKPOINT_RESTORE) numbers from 2.
+ */
+static void number_processes(void) {
+  char ours[32];
+  ssize_t n = readlink(OLD "/proc/self", ours, sizeof ours - 1);
+  if (n <= 0) return;
+  ours[n] = 0;
+  (void)write_whole("/proc/sys/kernel/ns_last_pid", ours);
+}
+
 /* The rest, by init of the PID namespace: /proc while the worker's own is still seen (the kernel asks for it). */
 static bool finish_root(void) {
   if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
     return fail("proc", "cannot mount /proc");
+  number_processes();
   if (umount2(OLD, MNT_DETACH) != 0 || rmdir(OLD) != 0)
     return fail("detach", "cannot leave the worker's root");
   for (size_t i = 0; i < made_count; i++) {

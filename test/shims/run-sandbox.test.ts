@@ -299,6 +299,14 @@ for (const [name, uid, program] of workers)
       });
     });
 
+    test.skipIf(!existsSync('/proc/sys/kernel/ns_last_pid'))(
+      'each job has process ids of its own, so that what is named by them is another file in each',
+      async () => {
+        const all = await Promise.all([1, 2, 3].map(() => run('echo $$')));
+        expect(new Set(all.map(({ text }) => Number(text))).size).toBe(3);
+      },
+    );
+
     test('only processes of the job are seen', async () => {
       const done = await run(
         'ls -d /proc/[0-9]* | wc -l; kill -0 ' + String(process.pid) + ' || true',
