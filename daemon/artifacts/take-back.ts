@@ -147,8 +147,10 @@ export class TakeBack {
   }
 
   /** `placed` is called when the tree here is as `TakenBack` says, before anybody else looks at it. */
-  async run(result: RootResult, placed: (back: TakenBack) => void): Promise<Result<TakenBack>> {
+  async run(made: RootResult, placed: (back: TakenBack) => void): Promise<Result<TakenBack>> {
     const held = this.#held;
+    const outdated = held.root.outdated(made.changes, held.plan);
+    const result = { ...made, changes: [...made.changes, ...outdated] };
     if (result.changes.length === 0) {
       const nothing = { rule: noRule, changes: [], unsettled: [], conflicts: [] };
       placed(nothing);
@@ -190,7 +192,8 @@ export class TakeBack {
     const { root } = this.#held;
     const seen: Seen = this.#held.seen ?? new Map();
     for (const { path } of result.changes) {
-      if (sameEntry(before.get(path), now.manifest.get(path))) continue;
+      const was = before.get(path) ?? root.withheld(path);
+      if (sameEntry(was, now.manifest.get(path))) continue;
       // Of a file with several names the first may be placed by now: the others are what they were.
       if (!sameEntry(beneath(before, path), beneath(now.manifest, path)))
         this.#found.paths.add(path);

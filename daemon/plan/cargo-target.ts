@@ -6,9 +6,14 @@ import { absolute } from './files.ts';
 
 /**
  * Each folder that cargo fills, one a profile and a target platform, holds its lock. Of a profile that the command does
- * not use the cache stays, too: nothing of it is sent.
+ * not use the cache stays, too: nothing of it is sent. With the fingerprint of a unit lies what rustc said, which is shown
+ * again while the unit is fresh, and removed when it has nothing to say (cargo's `output-*`).
  */
-export const filledByCargo = { mark: '.cargo-lock', cache: 'incremental' };
+export const filledByCargo = {
+  mark: '.cargo-lock',
+  cache: 'incremental',
+  units: '.fingerprint',
+};
 
 export type TargetFolders = {
   /** The target folder, and the build folder where it is another. */

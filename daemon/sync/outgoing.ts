@@ -82,6 +82,28 @@ export function withhold(agreement: Agreement, local: Manifest, cold: Cold): voi
       agreement.withheld.set(path, entry);
 }
 
+/**
+ * What a result leaves of what the worker did without, and would not have: the tool wrote in the folder of a unit, and what
+ * is not there any more it would have removed.
+ */
+export function outdated(
+  { withheld }: Pick<Agreement, 'withheld'>,
+  changes: readonly Change[],
+  filled: PlannedRoot['filled'],
+): Change[] {
+  if (filled === undefined || withheld.size === 0) return [];
+  const told = new Set(changes.map(({ path }) => path));
+  const units = new Set<RawPath>();
+  for (const { op, path } of changes) {
+    const unit = parentOf(path);
+    const around = parentOf(unit);
+    if (op === 'put' && around === below(parentOf(around), filled.units)) units.add(unit);
+  }
+  return [...withheld.keys()]
+    .filter((path) => units.has(parentOf(path)) && !told.has(path))
+    .map((path) => ({ op: 'gone', path }));
+}
+
 /** Whether the worker does without this path. */
 function isWithheld(agreement: Agreement, path: RawPath, entry: Entry): boolean {
   const kept = agreement.withheld.get(path);
@@ -153,10 +175,8 @@ function stays(cache: RawPath, local: Manifest): boolean {
 /** Records that the worker now has `changes`. */
 export function agree(agreement: Agreement, changes: readonly Change[]): void {
   for (const change of changes) {
+    agreement.withheld.delete(change.path);
     if (change.op === 'gone') agreement.agreed.delete(change.path);
-    else {
-      agreement.agreed.set(change.path, change.entry);
-      agreement.withheld.delete(change.path);
-    }
+    else agreement.agreed.set(change.path, change.entry);
   }
 }

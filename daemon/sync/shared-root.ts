@@ -13,7 +13,15 @@ import { inodeOf } from '../../src/tree/listing.ts';
 import { removeLeftovers } from '../../src/tree/place.ts';
 import { Tree, type Snapshot } from '../../src/tree/tree.ts';
 import { EarlyLooks } from './early-look.ts';
-import { agree, cachesIn, changesOf, wholeOf, withhold, type Agreement } from './outgoing.ts';
+import {
+  agree,
+  cachesIn,
+  changesOf,
+  outdated,
+  wholeOf,
+  withhold,
+  type Agreement,
+} from './outgoing.ts';
 import { GitObjects } from './git-objects.ts';
 import { RootLock } from './root-lock.ts';
 import { loadWithheld, saveWithheld } from './withheld-file.ts';
@@ -127,6 +135,16 @@ export class SharedRoot {
   /** What both sides agreed to be at a path. */
   agreed(path: RawPath): Entry | undefined {
     return this.#agreement.agreed.get(path);
+  }
+
+  /** What stands at a path here that the worker does without. */
+  withheld(path: RawPath): Entry | undefined {
+    return this.#agreement.withheld.get(path);
+  }
+
+  /** What is to be removed with these changes of a job: the worker did without it, and its tool made the rest anew. */
+  outdated(changes: readonly Change[], plan: PlannedRoot): Change[] {
+    return outdated(this.#agreement, changes, plan.filled);
   }
 
   /** Looks at the tree as it stands now; what changed since the last look becomes doubtful. */

@@ -16,8 +16,11 @@ export const plannedRoot = z.object({
   only: z.array(raw),
   /** Relative folders (cargo's target) in which a worker starts without what cargo made, and then shares it. */
   cold: z.array(raw),
-  /** Below `cold`: a folder that the tool fills by itself holds `mark`; `cache` in it is a pure cache and stays on its machine. */
-  filled: z.object({ mark: raw, cache: raw }).optional(),
+  /**
+   * Below `cold`: a folder that the tool fills by itself holds `mark`; `cache` in it is a pure cache and stays on its machine.
+   * In `units` it has a folder for each thing it makes: where it wrote in one, it had all that is there in its hands.
+   */
+  filled: z.object({ mark: raw, cache: raw, units: raw }).optional(),
   /**
    * The root is a git object store that is too large to be carried: what stands in for it there is made from this
    * git folder (daemon/sync/git-objects.ts).

@@ -82,3 +82,20 @@ it('makes a target folder elsewhere, and goes on from it', async () => {
   expect(words(await here(folder, ['cargo', 'build'], env))).not.toContain('Compiling');
   expect(readdirSync(folder)).not.toContain('target');
 }, 240_000);
+
+it('shows no warning again that is mended, though it was first built here and then on the worker', async () => {
+  const folder = project({ 'src/main.rs': 'fn main() { let x = 1; }\n' });
+  expect(words(await here(folder, ['cargo', 'build']))).toContain('unused variable');
+  write(folder, { 'src/main.rs': 'fn main() {}\n' });
+  const { ended } = await there(folder, ['cargo', 'build']);
+  expect(words(ended)).toContain('Compiling');
+  for (const again of [
+    await here(folder, ['cargo', 'build']),
+    (await there(folder, ['cargo', 'build'])).ended,
+  ])
+    expect(words(again)).toMatch(/^ +Finished .*\n$/);
+  // What is still to be said is said again.
+  write(folder, { 'src/main.rs': 'fn main() { let y = 1; }\n' });
+  expect(words((await there(folder, ['cargo', 'build'])).ended)).toContain('`y`');
+  expect(words(await here(folder, ['cargo', 'build']))).toContain('`y`');
+}, 240_000);

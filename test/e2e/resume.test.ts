@@ -1,6 +1,6 @@
 /** Links, agents and whole daemons that die while a build runs: it goes on, each byte once, or ends as it should. */
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -445,6 +445,32 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
       expect(older, `round ${round}`).toBeLessThanOrEqual(0);
     }
     scene.world.writeConfig('config.toml', '');
+  });
+
+  it('takes what cargo makes anew over what stood here, when its link is killed in the first build there', async () => {
+    const folder = scene.project(`cold-${randomUUID()}`, {
+      'Cargo.toml': '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n',
+      'Cargo.lock': 'version = 4\n\n[[package]]\nname = "app"\nversion = "0.1.0"\n',
+      'src/lib.rs': '',
+    });
+    const test = ['cargo', 'test', '--lib'];
+    const before = await scene.world.run(test, { cwd: folder, shims: false });
+    expect(before.code, words(before)).toBe(0);
+    write(folder, {
+      'src/lib.rs':
+        '#[test]\nfn reads() {\n  std::io::stdin().read_line(&mut String::new()).unwrap();\n}\n',
+    });
+    const link = await linkPid();
+    const child = scene.world.spawn(test, { cwd: folder, env: { RCH_FORCE_REMOTE: '1' } });
+    const end = ended(child);
+    await inPhase('running');
+    process.kill(link, 'SIGKILL');
+    child.stdin?.end('go\n');
+    const done = await within(end);
+    expect(done.code, words(done)).toBe(0);
+    expect(await scene.last()).toMatchObject({ decision: 'remote', exit: 0, conflicts: [] });
+    const after = await scene.world.run([...test, '--no-run'], { cwd: folder, shims: false });
+    expect(words(after)).not.toContain('Compiling');
   });
 
   it('ends with 102 and nothing left there when the agent is killed, and the next build is right', async () => {

@@ -40,7 +40,7 @@ describe.skipIf(!cargo)('cargo', () => {
       skip: ['.rch'],
       only: [],
       cold: ['target'],
-      filled: { mark: '.cargo-lock', cache: 'incremental' },
+      filled: { mark: '.cargo-lock', cache: 'incremental', units: '.fingerprint' },
     });
     expect(plan.locks).toEqual([`${cwd}/target/debug/.cargo-lock`]);
     expect(plan.caches).toEqual([`${cwd}/target/debug/incremental`]);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { agree, cachesIn, changesOf, wholeOf } from '../../../daemon/sync/outgoing.ts';
+import { agree, cachesIn, changesOf, outdated, wholeOf } from '../../../daemon/sync/outgoing.ts';
+import type { Change } from '../../../src/tree/manifest.ts';
 import { applyChanges, checkManifest, diff } from '../../../src/tree/diff.ts';
 import { dir, file, manifestOf } from '../../rig/agent-peer.ts';
 
@@ -26,7 +27,7 @@ test('what was sent before it was known to be a cache goes with the folder aroun
 });
 
 test('of what a tool fills its caches stay here, whichever the command names; all else of that name goes', () => {
-  const filled = { mark: '.cargo-lock', cache: 'incremental' };
+  const filled = { mark: '.cargo-lock', cache: 'incremental', units: '.fingerprint' };
   const tree = manifestOf({
     incremental: file('i'),
     target: dir(),
@@ -45,4 +46,22 @@ test('of what a tool fills its caches stay here, whichever the command names; al
     'target/debug/incremental/x',
   ]);
   expect(cacheOf('out/cache/x')).toBe('out/cache');
+});
+
+test('where a tool made a unit anew that the worker did without, the rest of it goes; nothing of other units does', () => {
+  const filled = { mark: '.cargo-lock', cache: 'incremental', units: '.fingerprint' };
+  const unit = 'target/debug/.fingerprint/app-1';
+  const withheld = manifestOf({
+    [unit]: dir(),
+    [`${unit}/bin-app`]: file('old'),
+    [`${unit}/output-bin-app`]: file('warning'),
+    'target/debug/.fingerprint/app-2/output-lib-app': file('warning'),
+    'target/debug/deps/app-1': file('x'),
+  });
+  const made = (path: string): Change => ({ op: 'put', path, entry: file('new') });
+  const changes = [made(`${unit}/bin-app`), made('target/debug/deps/app-1')];
+  expect(outdated({ withheld }, changes, filled)).toEqual([
+    { op: 'gone', path: `${unit}/output-bin-app` },
+  ]);
+  expect(outdated({ withheld }, changes, undefined)).toEqual([]);
 });

@@ -11,7 +11,7 @@ import { folder, hasher, helper, usesHelper, value } from '../../tree/rig.ts';
 usesHelper();
 
 /** How folders that cargo fills are known. */
-const filled = { mark: '.cargo-lock', cache: 'incremental' };
+const filled = { mark: '.cargo-lock', cache: 'incremental', units: '.fingerprint' };
 
 type Rig = {
   readonly root: SharedRoot;
