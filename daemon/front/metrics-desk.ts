@@ -1,6 +1,7 @@
 /** Serves metrics by HTTP while metrics.enabled is on; off, it holds no port, counts nothing, and has loaded nothing. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { withPort } from '../../src/base/place.ts';
 import { messageOf } from '../../src/base/result.ts';
 import type { Config } from '../../src/config/schema.ts';
 import type { StatusReply } from '../../src/protocol/methods.ts';
@@ -14,8 +15,7 @@ export type MetricsParts = {
 
 type Place = { readonly address: string; readonly port: number };
 
-const urlOf = ({ address, port }: Place): string =>
-  `http://${address.includes(':') ? `[${address}]` : address}:${port}/metrics`;
+const urlOf = ({ address, port }: Place): string => `http://${withPort(address, port)}/metrics`;
 
 export class MetricsDesk implements JobWatcher {
   readonly #parts: MetricsParts;

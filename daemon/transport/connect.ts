@@ -38,9 +38,13 @@ async function reachSsh(worker: WorkerConfig, needs: TransportNeeds): Promise<Re
   const target = targetOf(worker, worker.host);
   const way = await sshWay(target, needs);
   if (!way.ok) return way;
-  return way.value.by === 'ssh2'
-    ? reachBySsh(way.value.hops, limitsOf(worker, needs))
-    : reachBySystemSsh(target, way.value.settings, needs, limitsOf(worker, needs));
+  const limits = limitsOf(worker, needs);
+  if (way.value.by === 'ssh2') {
+    const reached = await reachBySsh(way.value.hops, limits);
+    // A host that offers no algorithm of ssh2's tells it only when it is asked.
+    if (reached.ok || reached.failure.beyond === undefined) return reached;
+  }
+  return reachBySystemSsh(target, way.value.settings, needs, limits);
 }
 
 class Connection implements AgentConnection {

@@ -1,14 +1,14 @@
 /** Waiting with an end. */
-import { fail, type Result } from '../../src/base/result.ts';
+import { fail, type Failure, type Result } from '../../src/base/result.ts';
 
 /** The value of `promise`, unless `ms` pass or `signal` aborts first; `what` completes "… did not … in time". */
-export function within<T>(
-  promise: Promise<Result<T>>,
+export function within<T, F = Failure>(
+  promise: Promise<Result<T, F>>,
   limit: { readonly ms: number; readonly signal?: AbortSignal | undefined },
   late: string,
-): Promise<Result<T>> {
+): Promise<Result<T, F | Failure>> {
   return new Promise((resolve, reject) => {
-    const done = (result: Result<T>): void => {
+    const done = (result: Result<T, F | Failure>): void => {
       clearTimeout(timer);
       limit.signal?.removeEventListener('abort', aborted);
       resolve(result);

@@ -1,4 +1,7 @@
-/** How a host is reached: by ssh2 over which hops, or, where ssh2 falls short, by the system's own ssh. */
+/**
+ * How a host is reached: by ssh2 over which hops, or, where the settings ask for what ssh2 lacks, by the system's own ssh.
+ * What only the host itself can tell, ssh2 is told on the way (connect.ts).
+ */
 import { existsSync } from 'node:fs';
 import { fail, ok, type Result } from '../../src/base/result.ts';
 import { parseJump, sshSettings, type SshSettings, type SshTarget } from './ssh-settings.ts';
@@ -9,7 +12,7 @@ import type { TransportNeeds } from './transport.ts';
 const MOST_HOPS = 8;
 
 export type SshWay =
-  | { readonly by: 'ssh2'; readonly hops: readonly Hop[] }
+  | { readonly by: 'ssh2'; readonly settings: SshSettings; readonly hops: readonly Hop[] }
   /** `why`: what ssh2 cannot do here. */
   | { readonly by: 'system'; readonly settings: SshSettings; readonly why: string };
 
@@ -62,8 +65,12 @@ export async function sshWay(target: SshTarget, needs: TransportNeeds): Promise<
   const hops = await hopsTo(target, undefined, needs, 1);
   if (!hops.ok) return hops;
   const last = hops.value.at(-1);
+  if (last === undefined) return fail('there is no host to connect to');
+  const { settings } = last;
   const why = hops.value.map(beyond).find((each) => each !== undefined);
-  if (why !== undefined && last !== undefined)
-    return ok({ by: 'system', settings: last.settings, why });
-  return ok({ by: 'ssh2', hops: hops.value });
+  return ok(
+    why === undefined
+      ? { by: 'ssh2', settings, hops: hops.value }
+      : { by: 'system', settings, why },
+  );
 }

@@ -4,7 +4,8 @@ import type { Duplex } from 'node:stream';
 import ssh2 from 'ssh2';
 import type { Client, ClientChannel } from 'ssh2';
 import type { Layout } from '../../src/base/layout.ts';
-import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
+import { withPort } from '../../src/base/place.ts';
+import { fail, messageOf, ok, type Failure, type Result } from '../../src/base/result.ts';
 import { within } from './deadline.ts';
 import { algorithmsFor, judge, knownKeys, refusal, type KnownKey } from './host-keys.ts';
 import { offersFor, type Offers } from './identities.ts';
@@ -48,6 +49,9 @@ export type Hop = {
 
 export type SshLimits = { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined };
 
+/** `beyond`: what a host asks for that ssh2 cannot do, where that is why. */
+export type SshFailure = Failure & { readonly beyond?: string };
+
 /** What a host shows: called with its key, false refuses. */
 export type KeyCheck = (blob: Buffer) => boolean;
 
@@ -60,7 +64,7 @@ export async function prepareHop(settings: SshSettings, layout: Layout): Promise
 
 /** Why a TCP connection could not be made, in the user's words. */
 export function networkFailure(error: NodeJS.ErrnoException, settings: SshSettings): Result<never> {
-  const place = `${settings.host}:${settings.port}`;
+  const place = withPort(settings.host, settings.port);
   switch (error.code ?? '') {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
@@ -100,7 +104,7 @@ function tcp(settings: SshSettings, limits: SshLimits): Promise<Result<Socket>> 
   return within(
     connected,
     { ms: limits.timeoutMs, signal: limits.signal },
-    `${settings.host}:${settings.port} does not answer`,
+    `${withPort(settings.host, settings.port)} does not answer`,
   ).then((result) => {
     if (!result.ok) {
       socket.on('error', () => undefined);
@@ -125,8 +129,27 @@ function authenticationFailure(hop: Hop, tried: readonly string[]): Result<never
 
 type SshError = Error & { readonly level?: string; readonly code?: string };
 
+/** `Handshake failed: no matching key exchange algorithm`, and of each other kind alike (ssh2, lib/protocol/kex.js). */
+const NOTHING_IN_COMMON = /no matching (.*)$/;
+
+function setupFailure(error: SshError, settings: SshSettings): Result<never, SshFailure> {
+  const beyond = NOTHING_IN_COMMON.exec(error.message)?.[1];
+  return {
+    ok: false,
+    failure: {
+      reason: `SSH with ${settings.name} failed: ${error.message}`,
+      next: `try: ssh -v -p ${settings.port} -l ${settings.user} -- ${settings.name}`,
+      ...(beyond === undefined ? {} : { beyond }),
+    },
+  };
+}
+
 /** Resolves when `client` has logged in, or with why it did not. */
-function loggedIn(client: Client, hop: Hop, tried: readonly string[]): Promise<Result<Client>> {
+function loggedIn(
+  client: Client,
+  hop: Hop,
+  tried: readonly string[],
+): Promise<Result<Client, SshFailure>> {
   const { settings } = hop;
   return new Promise((resolve) => {
     client.on('ready', () => {
@@ -137,16 +160,10 @@ function loggedIn(client: Client, hop: Hop, tried: readonly string[]): Promise<R
       if (error.level === 'agent') return;
       if (error.level === 'client-authentication') resolve(authenticationFailure(hop, tried));
       else if (error.level === 'client-socket') resolve(networkFailure(error, settings));
-      else
-        resolve(
-          fail(
-            `SSH with ${settings.name} failed: ${error.message}`,
-            `try: ssh -v -p ${settings.port} -l ${settings.user} -- ${settings.name}`,
-          ),
-        );
+      else resolve(setupFailure(error, settings));
     });
     client.on('close', () => {
-      const early = `${settings.host}:${settings.port} closed the connection while it was being set up`;
+      const early = `${withPort(settings.host, settings.port)} closed the connection while it was being set up`;
       resolve(
         tried.length > 1
           ? authenticationFailure(hop, tried)
@@ -169,7 +186,7 @@ async function session(
   socket: Duplex,
   limits: SshLimits,
   check: KeyCheck,
-): Promise<Result<Client>> {
+): Promise<Result<Client, SshFailure>> {
   const { settings, known, offers } = hop;
   const client = new ssh2.Client();
   const tried: string[] = [];
@@ -203,19 +220,20 @@ async function session(
 }
 
 function forward(client: Client, to: SshSettings, limits: SshLimits): Promise<Result<Duplex>> {
+  const place = withPort(to.host, to.port);
   const opened = new Promise<Result<Duplex>>((resolve) => {
     client.forwardOut('127.0.0.1', 0, to.host, to.port, (error, channel) => {
       resolve(
         error === undefined
           ? ok(channel)
-          : fail(`the jump host cannot reach ${to.host}:${to.port}: ${error.message}`),
+          : fail(`the jump host cannot reach ${place}: ${error.message}`),
       );
     });
   });
   return within(
     opened,
     { ms: limits.timeoutMs, signal: limits.signal },
-    `the jump host did not reach ${to.host}:${to.port} in time`,
+    `the jump host did not reach ${place} in time`,
   );
 }
 
@@ -224,7 +242,7 @@ export async function openWay(
   hops: readonly Hop[],
   limits: SshLimits,
   check: KeyCheck = () => true,
-): Promise<Result<readonly Client[]>> {
+): Promise<Result<readonly Client[], SshFailure>> {
   const clients: Client[] = [];
   const drop = (): void => {
     for (const client of clients.reverse()) client.destroy();
@@ -334,7 +352,10 @@ class SshReach implements Reach {
 }
 
 /** Connects through the hops to the last one. */
-export async function reachBySsh(hops: readonly Hop[], limits: SshLimits): Promise<Result<Reach>> {
+export async function reachBySsh(
+  hops: readonly Hop[],
+  limits: SshLimits,
+): Promise<Result<Reach, SshFailure>> {
   const clients = await openWay(hops, limits);
   if (!clients.ok) return clients;
   const last = clients.value.at(-1);

@@ -1,5 +1,6 @@
 /** What workers.toml may hold: the machines that commands may run on. */
 import { z } from 'zod';
+import { withoutBrackets } from '../base/place.ts';
 import { storeLimit } from './bounds.ts';
 import { key } from './key.ts';
 
@@ -37,7 +38,7 @@ export const workerConfig = z
       '`ssh`, `command` (any argv whose stdio reaches a shell there), or `embedded` (a process here)',
     ),
     host: key(
-      z.string().min(1).optional(),
+      z.string().min(1).transform(withoutBrackets).optional(),
       'a name, an address, or a Host of ssh_config; ProxyJump and agents work',
     ),
     user: key(z.string().min(1).optional(), 'the account there', { shown: 'from ssh_config' }),

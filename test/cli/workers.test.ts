@@ -115,6 +115,12 @@ exit 255
     expect((await add('--host', '10.77.3.2', '--port', '99999')).code).toBe(2);
     expect((await add('--host', 'me@10.77.3.2', '--user', 'me')).code).toBe(0);
     expect(workersToml()).toContain('host = "10.77.3.2"\nuser = "me"\n');
+    const bracketed = ['--host', 'me@[2001:db8::2]', '--port', '2222'];
+    expect((await line.say(['workers', 'remove', 'a'])).code).toBe(0);
+    expect((await add(...bracketed)).code).toBe(0);
+    expect(workersToml()).toContain('host = "2001:db8::2"\nuser = "me"\nport = 2222\n');
+    const listed = (await line.say(['workers', 'list'])).out;
+    expect(listed).toContain(' me@[2001:db8::2]:2222 ');
   });
 
   it('says that a jump host is refused, not that it closed the connection', async () => {

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { alone } from '../../base/flock.ts';
+import { withoutBrackets } from '../../base/place.ts';
 import { fail, ok, type Result } from '../../base/result.ts';
 import { loadConfig } from '../../config/load.ts';
 import { readText } from '../../config/replace-file.ts';
@@ -129,18 +130,20 @@ function checkPlace(worker: NewWorker): Result<undefined> {
 /** Characters that ssh refuses in what a shell may see: valid_ruser and valid_hostname of OpenSSH's ssh.c. */
 const unsafe = /^-|[\s'`";&<>|(){}\u0000-\u001f\u007f]|\\$/;
 
-/** USER@HOST in its parts, as ssh reads it: by the last `@`. */
+/** USER@HOST in its parts, as ssh reads it: by the last `@`; of `[ADDRESS]` the address. */
 function splitHost(worker: NewWorker): Result<NewWorker> {
-  const { host = '', user } = worker;
+  const { host, user } = worker;
+  if (host === undefined) return ok(worker);
   const at = host.lastIndexOf('@');
-  if (at < 0) return ok(worker);
+  const bare = withoutBrackets(host.slice(at + 1));
+  if (at < 0) return ok({ ...worker, host: bare });
   const named = host.slice(0, at);
   if (user !== undefined && user !== named)
     return fail(
       `--host ${host} names the account ${named}, and --user ${user}`,
       'give the account once, by --user',
     );
-  return ok({ ...worker, user: named, host: host.slice(at + 1) });
+  return ok({ ...worker, user: named, host: bare });
 }
 
 function checkHost({ transport, host, user }: NewWorker): Result<undefined> {

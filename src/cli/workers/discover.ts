@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { withPort } from '../../base/place.ts';
 import { fail, ok, type Result } from '../../base/result.ts';
 import { loadConfig } from '../../config/load.ts';
 import { machineFacts } from '../../facts/machine.ts';
@@ -72,7 +73,7 @@ async function ask(context: Context, found: Found, here: Here): Promise<Asked> {
 }
 
 const placeOf = ({ effective }: Found): string =>
-  `${effective.user}@${effective.host}${effective.port === 22 ? '' : `:${effective.port}`}`;
+  `${effective.user}@${effective.port === 22 ? effective.host : withPort(effective.host, effective.port)}`;
 
 function has({ tools }: Survey): string {
   const shown = ['gcc', 'clang', 'make', 'cmake', 'ninja'].filter((tool) => tool in tools);

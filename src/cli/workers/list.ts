@@ -1,5 +1,6 @@
 /** `rch workers list`: what workers.toml says, with how each is while the daemon runs. */
 import { createColors } from 'picocolors';
+import { withPort } from '../../base/place.ts';
 import { ok } from '../../base/result.ts';
 import { DaemonClient } from '../../client/daemon-client.ts';
 import { loadConfig } from '../../config/load.ts';
@@ -20,7 +21,8 @@ export function placeOf(worker: WorkerConfig): string {
   if (worker.transport === 'embedded') return 'a process here';
   if (worker.transport === 'command') return worker.command.join(' ');
   const user = worker.user === undefined ? '' : `${worker.user}@`;
-  return `${user}${worker.host ?? ''}${worker.port === undefined ? '' : `:${worker.port}`}`;
+  const { host = '', port } = worker;
+  return `${user}${port === undefined ? host : withPort(host, port)}`;
 }
 
 function stateOf({ enabled, status, running }: Row): string {

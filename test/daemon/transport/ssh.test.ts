@@ -336,6 +336,28 @@ describe.skipIf(noFleet !== undefined)('ssh to a real worker', () => {
     }
   });
 
+  test('a host that offers only what ssh2 lacks is left to the ssh of the system', async () => {
+    const worker = first();
+    const pidFile = '/run/newer-sshd.pid';
+    await fleet.inside(
+      worker,
+      '/usr/sbin/sshd',
+      ...['-p', '2222', '-o', `PidFile=${pidFile}`],
+      ...['-o', 'KexAlgorithms=sntrup761x25519-sha512@openssh.com'],
+    );
+    const at = sshWorker(worker, { port: 2222 });
+    try {
+      here.know();
+      expect(failureOf(await connect(at, needs))).toMatch(/host key/i);
+      here.know(worker);
+      const connection = valueOf(await connect(at, needs));
+      expect(await echoed(valueOf(await connection.openStream()), 'through')).toBe('through');
+      connection.close();
+    } finally {
+      await fleet.inside(worker, 'sh', '-c', `kill $(cat ${pidFile})`);
+    }
+  }, 60_000);
+
   test('a full disk on the worker is told, and leaves no half agent', async () => {
     const cache = cacheOf(bare().user);
     await fleet.inside(
