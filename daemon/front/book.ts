@@ -244,6 +244,7 @@ export class Book {
         return;
       case 'local':
         this.counts.returned++;
+        worker.doubt();
         if (outcome.fault) worker.failed(RETURNED_WEIGHT);
         else worker.saidNothing();
         this.#asksAgain(job, { ...line, reason: outcome.reason }, outcome.again);

@@ -313,6 +313,11 @@ export class Worker {
     return [...this.#needed].filter((tool) => this.#probed.has(tool) && !there.has(tool));
   }
 
+  /** What is known of it may be no longer so: it is asked before the next command goes there. */
+  doubt(): void {
+    this.#probed = new Set();
+  }
+
   /** Takes its facts anew, with these tools and paths besides those of before. */
   async probe(tools: readonly string[], deadlineMs: number): Promise<Result<void>> {
     if (this.#wanted.size > MOST_WANTED) this.#wanted.clear();

@@ -128,8 +128,8 @@ function clockTrouble({ clockSet, clockOffset }: Connected, now: number): Troubl
 
 function diskTrouble({ freeBytes }: Connected, id: string): Trouble | undefined {
   if (freeBytes >= LITTLE_DISK) return undefined;
-  const reason = `only ${megabytes(freeBytes)} are free on its disk`;
-  const next = `make room there, or: rch gc --worker ${id} --to-mb 0`;
+  const reason = `only ${megabytes(freeBytes)} are free on its disk, by bytes or by inodes`;
+  const next = `make room there (df -h, df -i), or: rch gc --worker ${id} --to-mb 0`;
   return { kind: 'disk', reason, next, weight: freeBytes < LEAST_DISK ? 0 : 0.5 };
 }
 

@@ -6,5 +6,6 @@ export function meaningOf(
   kind: string,
 ): Pick<Extract<JobEvent, { type: 'refused' }>, 'learn' | 'again' | 'fault'> {
   const missing = kind === 'no-tool';
-  return { learn: missing, again: !missing, fault: !missing && kind !== 'busy' };
+  const blameless = missing || kind === 'busy' || kind === 'outdated';
+  return { learn: missing, again: !missing, fault: !blameless };
 }

@@ -11,6 +11,8 @@ export const END = 'rch-end';
 const PROBE_MS = 20_000;
 /** Bytes that a part needs beyond its packed size, as a multiple: the Node binary packs to two fifths. */
 const UNPACKED = 4;
+/** Files and folders of an agent that holds nothing yet, and some for what it does first. */
+const LEAST_INODES = 500;
 
 /** The folder on the worker; the variable is set for an agent on this machine and its tests. */
 export const BASE = 'b=${RCH_WKR_FOLDER:-${HOME:?}/.cache/rch-wkr}';
@@ -24,6 +26,8 @@ export type WorkerShell = {
   /** As `getconf GNU_LIBC_VERSION` or `ldd --version` print it. */
   readonly libc: string;
   readonly freeBytes: number | undefined;
+  /** Undefined too where the file system has no fixed number of them. */
+  readonly freeInodes: number | undefined;
   readonly missing: readonly string[];
   readonly writable: boolean;
   readonly folder: string;
@@ -41,7 +45,8 @@ export function probeScript(parts: Pick<AgentParts, 'hash' | 'nodeHash'>): strin
     'echo "node $(node -v 2>/dev/null)"',
     'for t in tar gzip mkdir mv; do command -v $t >/dev/null 2>&1 || echo "missing $t"; done',
     'mkdir -p "$b" 2>/dev/null && [ -w "$b" ] && echo writable',
-    'echo "disk $(df -Pk "$b" 2>/dev/null | tail -n 1)"; fi',
+    'echo "disk $(df -Pk "$b" 2>/dev/null | tail -n 1)"',
+    'echo "inodes $(df -Pi "$b" 2>/dev/null | tail -n 1)"; fi',
     `if [ -e "$b/node/${parts.nodeHash}/ready" ]; then echo has-node; fi`,
     `echo ${END}`,
   ].join('; ');
@@ -55,14 +60,19 @@ export function parseProbe(text: string): WorkerShell {
       ?.slice(key.length + 1)
       .trim() ?? '';
   // df -P: file system, 1024-blocks, used, available, capacity, mounted on. Names may hold spaces, so from the right.
-  const disk = /(\d+)\s+\d+%\s/.exec(value('disk'))?.[1];
+  const available = (line: string): number | undefined => {
+    const found = /(\d+)\s+\d+%\s/.exec(line)?.[1];
+    return found === undefined ? undefined : Number(found);
+  };
+  const kilobytes = available(value('disk'));
   return {
     ready: lines.includes('ready'),
     hasNode: lines.includes('has-node'),
     nodeMajor: Number(/^v(\d+)\./.exec(value('node'))?.[1] ?? 0),
     arch: value('arch'),
     libc: value('libc'),
-    freeBytes: disk === undefined ? undefined : Number(disk) * 1024,
+    freeBytes: kilobytes === undefined ? undefined : kilobytes * 1024,
+    freeInodes: available(value('inodes')),
     missing: lines.filter((line) => line.startsWith('missing ')).map((line) => line.slice(8)),
     writable: lines.includes('writable'),
     folder: value('folder'),
@@ -168,8 +178,13 @@ export function fits(
   return ok(undefined);
 }
 
-/** Whether the archives find room there, unpacked. */
+/** Whether the archives find room there, unpacked, and the folders of an agent. */
 export function spacious(worker: WorkerShell, archives: readonly Archive[]): Result<undefined> {
+  if ((worker.freeInodes ?? LEAST_INODES) < LEAST_INODES)
+    return fail(
+      `the disk of the worker is full: ${worker.freeInodes} inodes are free in ${worker.folder}, the agent needs ${LEAST_INODES}`,
+      'remove some files there: df -i ~',
+    );
   const wanted = archives.reduce((sum, archive) => sum + archive.bytes * UNPACKED, 0);
   if (worker.freeBytes === undefined || worker.freeBytes >= wanted) return ok(undefined);
   const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`;

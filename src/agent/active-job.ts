@@ -57,11 +57,18 @@ export type JobNeeds = {
   readonly changed: () => void;
   /** Puts the results of an ended job aside; the value is their bytes. */
   readonly keep: (job: ActiveJob) => Promise<Result<number>>;
+  /** Whether the machine is still as whoever wants the job was told. */
+  readonly asTold: () => Promise<boolean>;
   /** Its tool is about to begin. Throws when it must not. */
   readonly begins: () => void;
   /** The job is over, and everything it held is given back. */
   readonly over: (outcome: 'untouched' | 'settled' | 'dropped') => void;
 };
+
+const outdated = {
+  kind: 'outdated',
+  reason: 'its tools or packages were changed a moment ago',
+} as const;
 
 /** ns on the machine's clock. */
 type Window = { readonly from: bigint; readonly till: bigint };
@@ -203,6 +210,7 @@ export class ActiveJob {
     const sandbox = await this.#needs.sandbox();
     const refusal =
       (await unfitFor(plan, { sandbox, folder: this.#needs.folder.path })) ??
+      ((await this.#needs.asTold()) ? undefined : outdated) ??
       (await awaitClock(this.owner.clock, BigInt(plan.spec.newest)));
     if (refusal !== undefined) return refusal;
     if (this.#state.at !== 'waiting') return gone;

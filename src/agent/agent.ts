@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { allowedCpus } from '../base/cpus.ts';
 import { fail, messageOf, ok, type Result } from '../base/result.ts';
-import { diskFreeOf, LEAST_DISK, MachineProbe } from '../facts/machine.ts';
+import { roomOf, LEAST_DISK, MachineProbe } from '../facts/machine.ts';
 import type { AgentFacts, BenchmarkFacts, HelloFacts } from '../protocol/facts.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
 import { FsHelper } from '../tree/fs-helper.ts';
@@ -111,6 +111,7 @@ export class Agent {
       log: needs.log,
       roots: this.#roots,
       past,
+      asTold: (session) => this.asTold(session),
       changed: () => {
         void this.#tellState();
       },
@@ -168,7 +169,7 @@ export class Agent {
       },
     );
     this.#watchMachine();
-    const facts = await this.facts(owner, this.#tools);
+    const facts = await this.facts(opened, this.#tools);
     stream.send({
       type: 'welcome',
       protocol: 1,
@@ -199,9 +200,13 @@ export class Agent {
     return this.#sandbox;
   }
 
-  async facts(owner: Owner, tools: readonly string[]): Promise<AgentFacts> {
+  /** For a session, which remembers what they hold for. */
+  async facts(session: Session, tools: readonly string[]): Promise<AgentFacts> {
     if (tools.length > 0) this.#tools = tools;
+    const { owner } = session;
     const { folder, path } = this.#needs;
+    // Before they are taken: what changes meanwhile is noticed.
+    session.told = { tools, mark: await this.#probe.mark(tools, { path }) };
     const [machine, sandbox] = await Promise.all([
       this.#probe.take(tools, { path, folder: folder.path }),
       this.#bestSandbox(),
@@ -220,6 +225,12 @@ export class Agent {
       ownSlots: this.#slots.heldBy(owner.workstation),
       roots: this.#roots.epochsOf(owner.workstation),
     };
+  }
+
+  /** Whether tools and packages are still those that a session was told of. */
+  async asTold({ told }: Session): Promise<boolean> {
+    const { path } = this.#needs;
+    return told === undefined || told.mark === (await this.#probe.mark(told.tools, { path }));
   }
 
   /** Removes what went aside. */
@@ -261,15 +272,15 @@ export class Agent {
   async room(bytes: number): Promise<Result<undefined>> {
     // Contents are held once in the store and once in the tree, where the file system cannot share them.
     const wanted = 2 * bytes + LEAST_DISK / 2;
-    let free = await diskFreeOf(this.#needs.folder.path);
+    let free = await roomOf(this.#needs.folder.path);
     if (free < wanted) {
       // What went aside is on its way out.
       await this.#tidying;
-      free = await diskFreeOf(this.#needs.folder.path);
+      free = await roomOf(this.#needs.folder.path);
     }
     if (free >= wanted) return ok(undefined);
     return fail(
-      `${Math.round(free / 1e6)} MB are free on the worker, too few for ${Math.round(bytes / 1e6)} MB`,
+      `${Math.round(free / 1e6)} MB are free on the worker, too few for ${Math.round(bytes / 1e6)} MB (by bytes or by inodes)`,
     );
   }
 
@@ -302,7 +313,7 @@ export class Agent {
   async #collectOverflow(): Promise<void> {
     // What went aside is on its way out.
     await this.#tidying;
-    const free = await diskFreeOf(this.#needs.folder.path);
+    const free = await roomOf(this.#needs.folder.path);
     const before = heldBytes(this.#collectNeeds());
     const limit = boundOf(this.#limit(), before, free);
     if (before <= limit) return;
@@ -361,7 +372,7 @@ export class Agent {
       this.#load = load;
       for (const session of this.#sessions.values()) this.#tellVitals(session);
     }
-    const free = await diskFreeOf(this.#needs.folder.path);
+    const free = await roomOf(this.#needs.folder.path);
     if (Math.abs(free - this.#diskFree) > DISK_MOVED * this.#diskFree) await this.#tellState();
     this.maybeCollect();
   }
@@ -371,7 +382,7 @@ export class Agent {
   }
 
   async #tellState(): Promise<void> {
-    this.#diskFree = await diskFreeOf(this.#needs.folder.path);
+    this.#diskFree = await roomOf(this.#needs.folder.path);
     for (const session of this.#sessions.values()) {
       session.send({
         type: 'state',

@@ -9,9 +9,10 @@ import type { Others } from './result.ts';
 import type { Roots } from './roots.ts';
 import type { Session } from './session.ts';
 
-export type JobsNeeds = Omit<JobNeeds, 'owner' | 'others' | 'begins' | 'over'> & {
+export type JobsNeeds = Omit<JobNeeds, 'owner' | 'asTold' | 'others' | 'begins' | 'over'> & {
   readonly roots: Roots;
   readonly past: Past;
+  readonly asTold: (session: Session) => Promise<boolean>;
   /** A job is over. */
   readonly ended: () => void;
 };
@@ -64,6 +65,7 @@ export class Jobs {
     const job = new ActiveJob(plan.value, session, {
       ...this.#needs,
       owner,
+      asTold: () => this.#needs.asTold(session),
       others: (root) => this.#othersIn(root, id),
       begins: () => {
         this.#needs.past.begun(hex);

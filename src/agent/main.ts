@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { startTimeOf } from '../base/processes.ts';
 import { RunFolder } from '../base/run-folder.ts';
 import { messageOf } from '../base/result.ts';
+import { LEAST_DISK, roomOf } from '../facts/machine.ts';
 import { Agent } from './agent.ts';
 import { openFolder, type AgentFolder } from './folder.ts';
 import { isGone, LEAVE, succeed, type Lock } from './lock.ts';
@@ -25,6 +26,9 @@ const IDLE_SECONDS = 900;
 const LOOK_EVERY = 1000;
 /** An agent that begins may put the lock aside for a moment; one that is missed so many times in a row is gone. */
 const MISSED = 3;
+
+/** Behind what could not be made. */
+const FULL = '; the disk is full, or has no inodes left (df -h, df -i)';
 
 const version = process.env['RCH_BUILD_VERSION'] ?? '0';
 
@@ -101,7 +105,8 @@ async function serve(options: ServeOptions): Promise<void> {
   });
   if (!agent.ok) {
     lock.release();
-    leave(agent.failure.reason);
+    const full = (await roomOf(options.folder)) < LEAST_DISK;
+    leave(`${agent.failure.reason}${full ? FULL : ''}`);
   }
   const server = await AgentServer.listen(run.value.address(options.socket), lock, agent.value);
   if (!server.ok) {

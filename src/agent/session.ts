@@ -38,6 +38,8 @@ type Bringing = {
 
 export class Session implements Listener {
   readonly owner: Owner;
+  /** The tools that it was last told of, and what the facts hold for. */
+  told: { readonly tools: readonly string[]; readonly mark: string } | undefined;
   readonly #agent: Agent;
   readonly #control: AgentStream;
   readonly #bulk: AgentStream[] = [];
@@ -194,7 +196,7 @@ export class Session implements Listener {
   async #probe(message: Of<'probe'>): Promise<void> {
     const { request } = message;
     const asked = probeRequest.parse(JSON.parse(message.json.toString('utf8')));
-    const facts = await this.#agent.facts(this.owner, asked.tools);
+    const facts = await this.#agent.facts(this, asked.tools);
     this.send({ type: 'facts', request, json: Buffer.from(JSON.stringify(facts)) });
   }
 

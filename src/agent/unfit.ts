@@ -1,5 +1,5 @@
 /** Why this machine cannot take a job now, for reasons that are its own. */
-import { diskFreeOf, LEAST_DISK } from '../facts/machine.ts';
+import { roomOf, LEAST_DISK } from '../facts/machine.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
 import { hasProgram, type JobPlan } from './job-plan.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -28,8 +28,11 @@ export async function unfitFor(
         reason: `it cannot keep a command off the network; ${sandbox.mend}`,
       };
   }
-  if ((await diskFreeOf(on.folder)) < LEAST_DISK)
-    return { kind: 'disk-full', reason: 'less than 200 MB are free on the worker' };
+  if ((await roomOf(on.folder)) < LEAST_DISK)
+    return {
+      kind: 'disk-full',
+      reason: 'less than 200 MB are free on the worker, by bytes or by inodes',
+    };
   if (!hasProgram(plan, plan.tool))
     return { kind: 'no-tool', reason: `${plan.tool} is not on the worker` };
   return undefined;

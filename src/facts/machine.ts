@@ -4,8 +4,8 @@ import { availableParallelism, hostname, machine, release, totalmem } from 'node
 import type { MachineFacts } from '../protocol/facts.ts';
 import { libcOf } from './libc.ts';
 import { filesAt, linksAt, shadows } from './files.ts';
-import { PackageList } from './packages.ts';
-import { ToolBox } from './tools.ts';
+import { PackageList, packagesMark } from './packages.ts';
+import { findTool, ToolBox, type ToolSearch } from './tools.ts';
 
 export type FactsOptions = {
   /** PATH on which tools are looked for. */
@@ -15,6 +15,8 @@ export type FactsOptions = {
   /** The folder whose file system counts for `diskFree`. */
   readonly folder?: string;
 };
+
+const searchOf = ({ path, skip = [] }: FactsOptions): ToolSearch => ({ path, skip });
 
 async function textOf(file: string): Promise<string> {
   return readFile(file, 'utf8').catch(() => '');
@@ -38,7 +40,7 @@ export function parseCpu(text: string): { model: string; flags: string[] } {
   };
 }
 
-/** Below so many free bytes a worker starts nothing. */
+/** Below room for so many bytes a worker starts nothing. */
 export const LEAST_DISK = 200 * 1024 * 1024;
 
 /** Free bytes for an unprivileged writer; 0 when the folder cannot be asked. */
@@ -47,15 +49,38 @@ export async function diskFreeOf(folder: string): Promise<number> {
   return info === undefined ? 0 : info.bavail * info.bsize;
 }
 
+/** Bytes for which a file system that counts its inodes has one, mostly: mke2fs(8), -i. */
+const INODE_FOR = 16_384;
+
+/** Bytes of sources and builds for which there is room: as many as are free, as far as free inodes go with them. */
+export async function roomOf(folder: string): Promise<number> {
+  const info = await statfs(folder).catch(() => undefined);
+  if (info === undefined) return 0;
+  const free = info.bavail * info.bsize;
+  // statfs(2): a file system without a fixed number of inodes tells none.
+  return info.files === 0 ? free : Math.min(free, info.ffree * INODE_FOR);
+}
+
 /** Takes facts again and again, and asks only for what changed since the last time. Never throws, never hangs. */
 export class MachineProbe {
   readonly #packages = new PackageList();
   readonly #tools = new ToolBox();
   #libc: string | undefined;
 
+  /** Another one when packages, or the files that the names among `asked` mean, are others than before; runs nothing. */
+  async mark(asked: readonly string[], options: FactsOptions): Promise<string> {
+    const search = searchOf(options);
+    const tools = asked.filter((name) => !name.startsWith('/'));
+    const files = tools.map((name) => {
+      const found = findTool(name, search);
+      return found === undefined ? '' : `${found.path} ${found.identity}`;
+    });
+    return [await packagesMark(), ...files].join('\n');
+  }
+
   /** `asked`: names of tools, and absolute paths of files. */
   async take(asked: readonly string[], options: FactsOptions): Promise<MachineFacts> {
-    const search = { path: options.path, skip: options.skip ?? [] };
+    const search = searchOf(options);
     this.#libc ??= await libcOf(options.path);
     const tools = asked.filter((name) => !name.startsWith('/'));
     const paths = await filesAt(asked.filter((name) => name.startsWith('/')));
@@ -69,7 +94,7 @@ export class MachineProbe {
       system: parseOsRelease(osRelease),
       cores: availableParallelism(),
       memory: totalmem(),
-      diskFree: await diskFreeOf(options.folder ?? '/'),
+      diskFree: await roomOf(options.folder ?? '/'),
       cpuModel: cpu.model,
       cpuFlags: cpu.flags,
       ...(await this.#packages.take(options.path)),

@@ -101,6 +101,21 @@ const managers: readonly Manager[] = [
   },
 ];
 
+async function nameOf(database: string): Promise<string | undefined> {
+  const info = await stat(database, { bigint: true }).catch(() => undefined);
+  return info === undefined
+    ? undefined
+    : `${database} ${info.mtimeNs.toString()} ${info.ino.toString()}`;
+}
+
+/** Another one when packages came, went or changed; asks no manager. */
+export async function packagesMark(): Promise<string> {
+  const names = await Promise.all(
+    managers.flatMap(({ databases }) => databases.map((each) => nameOf(each))),
+  );
+  return names.filter((each) => each !== undefined).join('\n');
+}
+
 /** Remembers the list of packages as long as the database it came from keeps its mtime. */
 export class PackageList {
   #known: { readonly key: string; readonly packages: Packages } | undefined;
@@ -109,9 +124,8 @@ export class PackageList {
   async take(path: string): Promise<Packages> {
     for (const manager of managers) {
       for (const database of manager.databases) {
-        const info = await stat(database, { bigint: true }).catch(() => undefined);
-        if (info === undefined) continue;
-        const key = `${manager.name} ${database} ${info.mtimeNs.toString()} ${info.ino.toString()}`;
+        const key = await nameOf(database);
+        if (key === undefined) continue;
         if (this.#known?.key === key) return this.#known.packages;
         const text = await manager.list(path, database);
         if (text === undefined) continue;

@@ -12,6 +12,8 @@ export const refusalKinds = [
   'too-large',
   'no-tool',
   'clock-behind',
+  /** Its tools or packages are others than it was asked for last. */
+  'outdated',
   /** No such job ever began there. */
   'never-seen',
   'internal',

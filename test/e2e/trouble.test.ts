@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noFleet } from '../rig/fleet.ts';
+import type { HistoryRow } from '../rig/world.ts';
 import { type Files, write } from './projects.ts';
 import { runsHereBecause, Scene, tiny, until, withWorld, within, words } from './trouble.ts';
 
@@ -164,6 +165,73 @@ describe.skipIf(noFleet !== undefined)('workers that cannot be used', () => {
     await scene.world.rch(['workers', 'probe', scene.worker.id]);
     const { row } = await scene.build(folder, ['make']);
     expect(row, row.reason).toMatchObject({ decision: 'remote' });
+  });
+
+  it('builds here from the moment on in which the compiler is another one there', async () => {
+    const inside = (line: string): Promise<string> =>
+      scene.fleet.inside(scene.worker, 'sh', '-c', line);
+    const folder = scene.project('replaced');
+    const edited = async (): Promise<HistoryRow> => {
+      appendFileSync(join(folder, 'x.c'), '\n');
+      const { ended, row } = await scene.build(folder);
+      expect(ended.code, words(ended)).toBe(0);
+      expect(ended.stderr.toString()).toBe('');
+      return row;
+    };
+    await scene.buildsThere(folder);
+    const compiler = (await inside('readlink -f /usr/bin/cc')).trim();
+    const other = `#!/bin/sh\ncase $* in *version) echo 99.1; exit;; esac\necho other >&2\nexec ${compiler}.kept "$@"\n`;
+    const file = join(scene.worker.root, compiler);
+    await inside(`mv ${compiler} ${compiler}.kept`);
+    try {
+      writeFileSync(file, other, { mode: 0o755 });
+      // By the agent where it told of its tools not long ago, else because they are asked for anew.
+      expect(await edited()).toMatchObject({
+        decision: 'local',
+        reason: expect.stringMatching(/changed a moment ago|cc is "99\.1.*there/) as string,
+      });
+      expect(await edited()).toMatchObject({
+        decision: 'local',
+        reason: expect.stringMatching(/cc is "99\.1.*there/) as string,
+      });
+    } finally {
+      await inside(`mv ${compiler}.kept ${compiler}`);
+    }
+    await scene.world.rch(['workers', 'probe', 'worker1']);
+    expect(await edited()).toMatchObject({ decision: 'remote' });
+  });
+
+  it('builds here when the worker has no inodes left, and there once it has', async () => {
+    const folder = scene.project('no-inodes');
+    const home = `/home/${scene.worker.user}/.cache`;
+    const uid = String(scene.worker.uid);
+    const inside = (...argv: string[]): Promise<string> =>
+      scene.fleet.inside(scene.worker, ...argv);
+    await scene.world.rch(['daemon', 'stop']);
+    await inside('pkill', '-KILL', '-u', uid, 'node');
+    await inside('mount', '-t', 'tmpfs', '-o', `nr_inodes=100,uid=${uid},mode=700`, 'tmpfs', home);
+    try {
+      await scene.world.start();
+      const none = await scene.build(folder);
+      expect(none.ended.code, words(none.ended)).toBe(0);
+      expect(none.row).toMatchObject({ decision: 'local' });
+      expect(none.row.reason).toMatch(/\d+ inodes are free/);
+      await inside('mount', '-o', 'remount,nr_inodes=2000', home);
+      await scene.world.rch(['workers', 'probe', 'worker1']);
+      appendFileSync(join(folder, 'x.c'), '\n');
+      const few = await scene.build(folder);
+      expect(few.row).toMatchObject({ decision: 'local' });
+      expect(few.row.reason).toMatch(/only \d+ MB are free on its disk, by bytes or by inodes/);
+      await inside('mount', '-o', 'remount,nr_inodes=200000', home);
+      await scene.world.rch(['workers', 'probe', 'worker1']);
+      appendFileSync(join(folder, 'x.c'), '\n');
+      await scene.buildsThere(folder);
+    } finally {
+      await scene.world.rch(['daemon', 'stop']);
+      await inside('pkill', '-KILL', '-u', uid, 'node');
+      await inside('umount', '-l', home);
+      await scene.world.start();
+    }
   });
 
   it('builds here when the disk of the worker is full, and there once it is not', async () => {

@@ -79,6 +79,20 @@ test('a tool is asked once, and again when its file changes', async () => {
   expect(after?.version).toBe('2.00');
 });
 
+test('a tool that is replaced, comes or goes gives another mark, and nothing else does', async () => {
+  const probe = new MachineProbe();
+  const mark = (): Promise<string> => probe.mark(['made', '/etc'], { path: folder });
+  const none = await mark();
+  script('made', 'echo 1.0');
+  const there = await mark();
+  script('beside', 'echo 1.0');
+  expect(await mark()).toBe(there);
+  script('made', 'echo 2.00');
+  expect(new Set([none, there, await mark()]).size).toBe(3);
+  rmSync(join(folder, 'made'));
+  expect(await mark()).toBe(none);
+});
+
 test('the shim folder is skipped, and a file that cannot be executed is no tool', async () => {
   script('made', 'echo shim');
   const other = mkdtempSync(join(folder, 'other-'));

@@ -99,7 +99,7 @@ export async function rustHere(
 ): Promise<Result<RustHere | undefined>> {
   const { env, layout } = context;
   const path = env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin';
-  const found = await findTool('rustc', { path, skip: [layout.shims] });
+  const found = findTool('rustc', { path, skip: [layout.shims] });
   if (found === undefined)
     return lockedName(rust) === undefined
       ? ok(undefined)

@@ -27,7 +27,7 @@ test('every script of ours passes any login shell unharmed', () => {
 
 test('the answer of a worker is read by its keys', () => {
   const worker = parseProbe(
-    'folder /h/a b/.cache/rch-wkr\narch x86_64\nlibc glibc 2.36\nnode v18.1.0\nwritable\ndisk /dev/a b 100 50 40 56% /home\n',
+    'folder /h/a b/.cache/rch-wkr\narch x86_64\nlibc glibc 2.36\nnode v18.1.0\nwritable\ndisk /dev/a b 100 50 40 56% /home\ninodes /dev/a b 90 60 30 67% /home\n',
   );
   expect(worker).toEqual({
     ready: false,
@@ -36,6 +36,7 @@ test('the answer of a worker is read by its keys', () => {
     arch: 'x86_64',
     libc: 'glibc 2.36',
     freeBytes: 40 * 1024,
+    freeInodes: 30,
     missing: [],
     writable: true,
     folder: '/h/a b/.cache/rch-wkr',
