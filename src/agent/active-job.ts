@@ -65,11 +65,6 @@ export type JobNeeds = {
   readonly over: (outcome: 'untouched' | 'settled' | 'dropped') => void;
 };
 
-const outdated = {
-  kind: 'outdated',
-  reason: 'its tools or packages were changed a moment ago',
-} as const;
-
 /** ns on the machine's clock. */
 type Window = { readonly from: bigint; readonly till: bigint };
 type ExecHere = Extract<RunMessage, { type: 'execHere' }>;
@@ -207,10 +202,10 @@ export class ActiveJob {
       const known = shared ? root.descendsFrom(epoch) : epoch !== 0n && root.epoch === epoch;
       if (!known) return { kind: 'no-root', reason: `${path} is at another epoch here` };
     }
+    const { folder, asTold } = this.#needs;
     const sandbox = await this.#needs.sandbox();
     const refusal =
-      (await unfitFor(plan, { sandbox, folder: this.#needs.folder.path })) ??
-      ((await this.#needs.asTold()) ? undefined : outdated) ??
+      (await unfitFor(plan, { sandbox, folder: folder.path, asTold })) ??
       (await awaitClock(this.owner.clock, BigInt(plan.spec.newest)));
     if (refusal !== undefined) return refusal;
     if (this.#state.at !== 'waiting') return gone;

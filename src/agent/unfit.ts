@@ -6,10 +6,14 @@ import type { Sandbox } from './sandbox.ts';
 
 type Unfit = { readonly kind: RefusalKind; readonly reason: string };
 
-/** `folder`: on the disk of the agent. */
+/** `folder`: on the disk of the agent. `asTold`: whether the machine is still as whoever wants the job was told. */
 export async function unfitFor(
   plan: JobPlan,
-  on: { readonly sandbox: Sandbox; readonly folder: string },
+  on: {
+    readonly sandbox: Sandbox;
+    readonly folder: string;
+    readonly asTold: () => Promise<boolean>;
+  },
 ): Promise<Unfit | undefined> {
   const { sandbox } = on;
   if (sandbox.method === 'none') return { kind: 'no-sandbox', reason: sandbox.mend };
@@ -35,5 +39,7 @@ export async function unfitFor(
     };
   if (!hasProgram(plan, plan.tool))
     return { kind: 'no-tool', reason: `${plan.tool} is not on the worker` };
+  if (!(await on.asTold()))
+    return { kind: 'outdated', reason: 'its tools or packages were changed a moment ago' };
   return undefined;
 }
