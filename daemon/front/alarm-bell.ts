@@ -19,6 +19,7 @@ function fateOf(how: EndKind): Fate | undefined {
     case 'exited':
     case 'signaled':
     case 'execHere':
+    case 'timedOut':
       return 'there';
     case 'lost':
       return 'lost';

@@ -19,6 +19,8 @@ import type { Worker } from './worker.ts';
 export type Counts = { remote: number; local: number; returned: number; lost: number };
 type Done = Extract<LinkToFront, { type: 'done' }>;
 
+/** The exit code of a launcher whose command did not come to an end of its own (shims/launcher.c). */
+const FAILED = 102;
 /** How much a job that came back before its start says against its worker; one that was lost counts 1. */
 const RETURNED_WEIGHT = 0.5;
 
@@ -266,9 +268,12 @@ export class Book {
         return;
       case 'lost':
         this.counts.lost++;
-        if (outcome.timeout) worker.saidNothing();
-        else worker.failed(1);
+        worker.failed(1);
         history.record({ ...line, reason: outcome.reason, lost: true });
+        return;
+      case 'timedOut':
+        worker.saidNothing();
+        history.record({ ...line, reason: outcome.reason, exit: FAILED });
         return;
     }
   }

@@ -29,15 +29,19 @@ export class DashboardProcess {
     this.#complain = complain;
   }
 
-  /** The link to the page, which is started on `port` (0: any) where it is not up. */
+  /** The link to the page, which is started on `port` (0: any) where it is not up; fails where it is up on another. */
   async open(port: number): Promise<Result<Page>> {
     const was = this.#running !== undefined;
     const running = this.#running ?? this.#start(port);
     this.#running = running;
     const told = await running.told;
-    if (told.type === 'listening') return ok({ url: told.url, was });
-    await this.stop();
-    return fail(`the page could not be started: ${told.reason}`, 'rch daemon logs');
+    if (told.type !== 'listening') {
+      await this.stop();
+      return fail(`the page could not be started: ${told.reason}`, 'rch daemon logs');
+    }
+    const open = new URL(told.url).port;
+    if (port === 0 || port === Number(open)) return ok({ url: told.url, was });
+    return fail(`the page is open on port ${open} already`, 'first: rch dashboard --stop');
   }
 
   /** Settles when it is gone. */

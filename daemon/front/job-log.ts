@@ -41,6 +41,8 @@ function wordsOf(line: JournalLine, how: EndKind): ['info' | 'warn' | 'error', s
       return ['info', 'cancelled'];
     case 'abandoned':
       return ['info', reasonWords(line)];
+    case 'timedOut':
+      return ['info', `was ended: ${reasonWords(line)}`];
     case 'lost':
       return ['error', `lost: ${reasonWords(line)}`];
     case 'here':

@@ -28,6 +28,8 @@ function outcomeOf({ exit }: JournalLine, how: EndKind): string {
       return 'program_here';
     case 'again':
       return 'returned';
+    case 'timedOut':
+      return 'timed_out';
     case 'here':
     case 'inLine':
     case 'cancelled':
@@ -39,7 +41,7 @@ function outcomeOf({ exit }: JournalLine, how: EndKind): string {
 
 /** Whether it was run on a worker, to whatever end. */
 const ranThere = (how: EndKind): boolean =>
-  how === 'exited' || how === 'signaled' || how === 'execHere' || how === 'lost';
+  ['exited', 'signaled', 'execHere', 'timedOut', 'lost'].includes(how);
 
 function makeCounters(registers: Registry[]) {
   const counter = <L extends string>(name: string, help: string, ...labelNames: L[]): Counter<L> =>

@@ -190,7 +190,7 @@ export function transition(state: JobState, event: JobEvent): Transition {
     case 'returnFailed':
       if (state.at !== 'returning') return stay(state);
       return event.kept
-        ? over({ kind: 'lost', reason: event.reason, kept: true, timeout: false }, 'sayLost')
+        ? over({ kind: 'lost', reason: event.reason, kept: true }, 'sayLost')
         : lost(event.reason);
     case 'refused':
       if (mayRun(state) && state.at !== 'starting') return lost(event.reason);
@@ -205,7 +205,9 @@ export function transition(state: JobState, event: JobEvent): Transition {
         ? lost(event.reason)
         : refused({ reason: event.reason, learn: false, again: false, fault: true });
     case 'timeout':
-      return state.at === 'running' ? lost(event.reason, true) : stay(state);
+      return state.at === 'running'
+        ? over({ kind: 'timedOut', reason: event.reason }, 'killThere', 'sayLost')
+        : stay(state);
     default:
       return never(event);
   }
@@ -240,6 +242,6 @@ function refused(why: Omit<Extract<JobEvent, { type: 'refused' }>, 'type'>): Tra
   return over({ kind: 'local', reason, learn, again, fault }, 'sayLocal');
 }
 
-function lost(reason: string, timeout = false): Transition {
-  return over({ kind: 'lost', reason, kept: false, timeout }, 'killThere', 'sayLost');
+function lost(reason: string): Transition {
+  return over({ kind: 'lost', reason, kept: false }, 'killThere', 'sayLost');
 }

@@ -102,6 +102,7 @@ export class Talk {
         this.#caller.finish({ type: 'again' });
         return;
       case 'lost':
+      case 'timedOut':
       case 'abandoned':
         this.#notices.progress.end();
         this.#caller.finish({
@@ -114,8 +115,8 @@ export class Talk {
 
   /** The run is lost, whatever it came to. */
   lost(outcome: JobOutcome): void {
-    const lost = outcome.kind === 'lost' ? outcome : ({ kind: 'abandoned' } as const);
-    this.end(lost, { conflicts: [], phases: {} }, undefined);
+    const known = outcome.kind === 'lost' || outcome.kind === 'timedOut';
+    this.end(known ? outcome : { kind: 'abandoned' }, { conflicts: [], phases: {} }, undefined);
   }
 
   #lastLines({ conflicts, phases, hooks = [] }: EndFacts): void {
@@ -127,9 +128,9 @@ export class Talk {
 
 /** Why a run ended with 102, and how to get at results that could not be returned. */
 export function lostText(worker: string, job: string, outcome: JobOutcome): string {
-  const { reason, kept, timeout } =
-    outcome.kind === 'lost' ? outcome : { reason: 'it was given up', kept: false, timeout: false };
-  if (timeout) return `the command on ${worker} was ended: ${reason}`;
+  if (outcome.kind === 'timedOut') return `the command on ${worker} was ended: ${outcome.reason}`;
+  const { reason, kept } =
+    outcome.kind === 'lost' ? outcome : { reason: 'it was given up', kept: false };
   const text = `the run on ${worker} was lost: ${reason}`;
   if (!kept) return text;
   return `${text}; its results stay on ${worker}: rch jobs fetch ${job.slice(0, 8)}`;

@@ -289,7 +289,9 @@ function nearestMiss(
       reason: 'no worker is configured',
       next: 'rch workers add --id ID --host HOST',
     };
-  const others = refused.length > 1 ? ` (nor any of the ${refused.length - 1} others)` : '';
+  const more = refused.length - 1;
+  const others =
+    more === 0 ? '' : ` (nor ${more === 1 ? 'the other' : `any of the ${more} others`})`;
   return {
     cause: causes[nearest.why.step],
     reason: `no worker can take it: ${nearest.id}: ${nearest.why.reason}${others}`,

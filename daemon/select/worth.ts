@@ -73,9 +73,11 @@ function isSingleCall(command: CommandKind): boolean {
 
 const ms = (value: number): string => `${Math.round(value)} ms`;
 
-/** `about 2100 ms ± 12 %`. */
+/** `about 2100 ms ± 12 %`; what varies by more than itself has no such bounds. */
 function about(value: number, spread: number | undefined): string {
-  return `about ${ms(value)}${spread === undefined ? '' : ` ± ${Math.round(spread * 100)} %`}`;
+  if (spread === undefined) return `about ${ms(value)}`;
+  const bounds = spread < 1 ? `± ${Math.round(spread * 100)} %` : '(it varies a lot)';
+  return `about ${ms(value)} ${bounds}`;
 }
 
 /** ms the command would take here now, by experience alone; undefined without any. */

@@ -202,10 +202,9 @@ export class ActiveJob {
       const known = shared ? root.descendsFrom(epoch) : epoch !== 0n && root.epoch === epoch;
       if (!known) return { kind: 'no-root', reason: `${path} is at another epoch here` };
     }
-    const { folder, asTold } = this.#needs;
     const sandbox = await this.#needs.sandbox();
     const refusal =
-      (await unfitFor(plan, { sandbox, folder: folder.path, asTold })) ??
+      (await unfitFor(plan, sandbox, this.#needs)) ??
       (await awaitClock(this.owner.clock, BigInt(plan.spec.newest)));
     if (refusal !== undefined) return refusal;
     if (this.#state.at !== 'waiting') return gone;

@@ -1,21 +1,24 @@
 /** Why this machine cannot take a job now, for reasons that are its own. */
 import { roomOf, LEAST_DISK } from '../facts/machine.ts';
 import type { RefusalKind } from '../protocol/jobs.ts';
+import type { AgentFolder } from './folder.ts';
 import { hasProgram, type JobPlan } from './job-plan.ts';
 import type { Sandbox } from './sandbox.ts';
 
 type Unfit = { readonly kind: RefusalKind; readonly reason: string };
 
-/** `folder`: on the disk of the agent. `asTold`: whether the machine is still as whoever wants the job was told. */
+/** What the agent knows of this machine. */
+type Here = {
+  readonly folder: AgentFolder;
+  /** Whether it is still as whoever wants the job was told. */
+  readonly asTold: () => Promise<boolean>;
+};
+
 export async function unfitFor(
   plan: JobPlan,
-  on: {
-    readonly sandbox: Sandbox;
-    readonly folder: string;
-    readonly asTold: () => Promise<boolean>;
-  },
+  sandbox: Sandbox,
+  here: Here,
 ): Promise<Unfit | undefined> {
-  const { sandbox } = on;
   if (sandbox.method === 'none') return { kind: 'no-sandbox', reason: sandbox.mend };
   if (sandbox.method === 'folder') {
     if (plan.roots.some(({ root }) => !root.standsAtPath))
@@ -32,14 +35,14 @@ export async function unfitFor(
         reason: `it cannot keep a command off the network; ${sandbox.mend}`,
       };
   }
-  if ((await roomOf(on.folder)) < LEAST_DISK)
+  if ((await roomOf(here.folder.path)) < LEAST_DISK)
     return {
       kind: 'disk-full',
       reason: 'less than 200 MB are free on the worker, by bytes or by inodes',
     };
   if (!hasProgram(plan, plan.tool))
     return { kind: 'no-tool', reason: `${plan.tool} is not on the worker` };
-  if (!(await on.asTold()))
+  if (!(await here.asTold()))
     return { kind: 'outdated', reason: 'its tools or packages were changed a moment ago' };
   return undefined;
 }

@@ -44,11 +44,12 @@ function merge(under: Table, over: Table): Table {
   return merged;
 }
 
-/** `[defaults]` of workers.toml under each of its workers. */
+/** `[defaults]` of workers.toml under each of its workers; one with a mistake, which is told of itself, under none. */
 export function withDefaults(table: unknown): unknown {
   if (!isTable(table)) return table;
   const { defaults, workers } = table;
   if (!isTable(defaults) || !Array.isArray(workers)) return table;
+  if (!workersFileShape.shape.defaults.safeParse(defaults).success) return table;
   const filled: unknown[] = workers.map((worker: unknown) =>
     isTable(worker) ? merge(defaults, worker) : worker,
   );

@@ -230,16 +230,10 @@ export const jobOutcome = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('cancelled'), signal: z.number().optional() }),
   /** The launcher went away before the end. */
   z.object({ kind: z.literal('abandoned') }),
-  /**
-   * Started, then lost: the launcher ended with 102. `kept`: its results can still be fetched. `timeout`: ended by
-   * execution.timeout_sec, which says nothing against the worker.
-   */
-  z.object({
-    kind: z.literal('lost'),
-    reason: z.string(),
-    kept: z.boolean().default(false),
-    timeout: z.boolean().default(false),
-  }),
+  /** Started, then lost: the launcher ended with 102. `kept`: its results can still be fetched. */
+  z.object({ kind: z.literal('lost'), reason: z.string(), kept: z.boolean().default(false) }),
+  /** Ended by execution.timeout_sec, as its user wants it; the launcher ended with 102. */
+  z.object({ kind: z.literal('timedOut'), reason: z.string() }),
 ]);
 export type JobOutcome = z.infer<typeof jobOutcome>;
 

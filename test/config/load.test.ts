@@ -206,6 +206,15 @@ group('workers', () => {
     expect(b).toMatchObject({ transport: 'command', command: ['srun', 'x'], sshTimeoutMs: 100 });
   });
 
+  it('tells a mistake in the defaults once, where it is', () => {
+    const workers = '[[workers]]\nid = "a"\nhost = "h"\n\n[[workers]]\nid = "b"\nhost = "h"\n';
+    const file = fleet(`[defaults]\nssh_timeout_ms = "soon"\nno_such = 1\n\n${workers}`);
+    expect(refused()).toEqual([
+      `${file}:2:1: defaults.ssh_timeout_ms: must be a number`,
+      expect.stringContaining(`${file}:3:1: defaults.no_such: there is no such key`),
+    ]);
+  });
+
   it('names the worker that lacks its host, and one that is there twice', () => {
     const file = fleet('[[workers]]\nid = "a"\n\n[[workers]]\nid = "b"\nhost = "h"\n');
     expect(refused()).toEqual([`${file}:1:1: workers[0].host: an ssh worker needs a host`]);

@@ -115,6 +115,11 @@ describe('the web page', () => {
   it('is opened once, ends when told, and has another key afterwards', async () => {
     const same = await house.call('dashboard', { action: 'open' });
     expect(same).toEqual({ url: url.href, was: true });
+    const port = Number(url.port);
+    expect(await house.call('dashboard', { action: 'open', port })).toEqual(same);
+    await expect(house.call('dashboard', { action: 'open', port: port ^ 1 })).rejects.toThrow(
+      `the page is open on port ${port} already`,
+    );
     expect(await house.call('dashboard', { action: 'stop' })).toEqual({ url: '', was: true });
     expect(await house.call('dashboard', { action: 'stop' })).toEqual({ url: '', was: false });
     await expect(ask('/')).rejects.toThrow('ECONNREFUSED');

@@ -91,7 +91,7 @@ test('a job that only its link remembers is found again and recorded', async () 
   const again = await house.link();
   await again.connected({}, [{ job: job.job, memo }]);
   expect((await asker.expect('remote')).worker).toBe('css');
-  again.done(job, { outcome: { kind: 'lost', reason: 'r', kept: false, timeout: false } });
+  again.done(job, { outcome: { kind: 'lost', reason: 'r', kept: false } });
   await again.expect('heard');
   const [row] = await house.call('history', { n: 1 });
   expect(row).toMatchObject({ id: job.job, decision: 'remote', worker: 'css', exit: null });

@@ -200,7 +200,7 @@ test('a worker that loses job after job rests', async () => {
     await launcher.expect('ack');
     await launcher.expect('remote');
     link.done(job, {
-      outcome: { kind: 'lost', kept: false, timeout: false, reason: 'the agent vanished' },
+      outcome: { kind: 'lost', kept: false, reason: 'the agent vanished' },
     });
     await house.until('the end', (status) => status.jobs.length === 0);
   }
@@ -225,6 +225,19 @@ async function sent(folder: string, outcome: JobOutcome): Promise<void> {
   await launcher.end();
 }
 
+test('a command that its user bounds in time is not one that was lost', async () => {
+  await link.connected();
+  const folder = house.project();
+  const reason = 'it ran into its time limit of 1 s (execution.timeout_sec)';
+  for (let round = 0; round < 3; round++) await sent(folder, { kind: 'timedOut', reason });
+  const { counts, notices, workers } = await house.call('status', {});
+  expect(counts).toMatchObject({ remote: 3, lost: 0 });
+  expect(notices).toEqual([]);
+  expect(workers[0]?.breaker).toBe('closed');
+  const [row] = await house.call('history', { n: 1, failed: true });
+  expect(row).toMatchObject({ decision: 'remote', exit: 102, reason });
+});
+
 test('what is the fault of a project, of this machine or of others there says nothing against a worker', async () => {
   await link.connected();
   const folder = house.project();
@@ -240,7 +253,7 @@ test('a worker that rested gets one command on trial, rests longer when it loses
   await house.call('reload', {});
   await link.connected();
   const folder = house.project();
-  const lost = { kind: 'lost', kept: false, timeout: false, reason: 'r' } as const;
+  const lost = { kind: 'lost', kept: false, reason: 'r' } as const;
   const rested = (): Promise<unknown> =>
     house.until('the end of its rest', ({ workers }) => workers[0]?.breaker === 'half-open');
   const refusal = async (reason: RegExp): Promise<void> => {

@@ -171,7 +171,7 @@ test('a configured collector gets each job; one that is not there stops nothing 
   const arrived = new Promise<void>((resolve) => (came = resolve));
   const launcher = await house.make(folder);
   const { job } = await link.expect('plan');
-  link.done(job, { outcome: { kind: 'lost', reason: 'gone', kept: false, timeout: false } });
+  link.done(job, { outcome: { kind: 'lost', reason: 'gone', kept: false } });
   await within('the trace', arrived);
   await launcher.end();
   expect(bodies).toHaveLength(1);

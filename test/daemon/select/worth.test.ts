@@ -50,6 +50,17 @@ test('a build whose way costs more than twice the run stays here, and the way is
   expect(weigh().remote).toBe(false);
 });
 
+test('how far a prediction may be off is told, unless that is more than all of it', () => {
+  const past = new ExperienceBook();
+  const said = (): string =>
+    worth({ ...base, command: 'make', experience: past.of('/p', 'make') }).reason;
+  for (const runMs of [900, 1000, 1100, 1200]) past.ranThere('/p', 'make', there(runMs, 2000));
+  for (const ms of [2900, 3000, 3100]) past.ranHere('/p', 'make', ms);
+  expect(said()).toMatch(/about \d+ ms ± \d\d? % there .*, about 3000 ms ± 3 % here/);
+  for (const ms of [5, 8, 10, 9000, 9000]) past.ranHere('/p', 'make', ms);
+  expect(said()).toMatch(/, about \d+ ms \(it varies a lot\) here/);
+});
+
 test('a short way is never a reason to stay', () => {
   const past = new ExperienceBook();
   for (let run = 0; run < 3; run++) past.ranThere('/p', 'make', there(5, 300));
