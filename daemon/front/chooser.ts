@@ -286,12 +286,22 @@ export class Chooser {
   ): Contender[] {
     const { fleet, experience, jobs, speeds } = this.#parts;
     const now = performance.now();
-    return fleet.all().map((worker) => ({
+    const standings = [
+      ...fleet.all().map((worker) => ({ worker, state: worker.state, health: worker.health })),
+      // One that nothing runs on gives way at once.
+      ...fleet.outgoing().map((worker) => ({
+        worker,
+        ...(jobs.slotsOn(worker.id) > 0
+          ? { state: worker.state, health: worker.health }
+          : comingUp),
+      })),
+    ];
+    return standings.map(({ worker, state, health }) => ({
       id: worker.id,
-      lostMs: lostMs(worker.state, now),
+      lostMs: lostMs(state, now),
       priority: worker.worker.priority,
-      state: worker.state,
-      health: worker.health,
+      state,
+      health,
       ownSlots: jobs.slotsOn(worker.id),
       probed: late.has(worker.id) ? nobody : worker.probed,
       speed: speeds.scoreOf(worker.id),
@@ -332,6 +342,12 @@ export class Chooser {
     };
   }
 }
+
+/** A worker whose link is about to be made. */
+const comingUp: Pick<Contender, 'state' | 'health'> = {
+  state: { kind: 'starting', since: 0 },
+  health: { kind: 'unreachable', reason: 'its link is starting', next: '' },
+};
 
 function lostMs(state: WorkerState, now: number): number | undefined {
   const away = state.kind === 'unreachable' || state.kind === 'connecting';

@@ -85,6 +85,12 @@ export class Fleet {
     return this.#leaving.has(id) && this.#config?.workers.some((each) => each.id === id) === true;
   }
 
+  /** The links to where workers were before their configuration changed, which those to where they are now wait for. */
+  outgoing(): Worker[] {
+    const workers = [...this.#leaving.values()].map(({ worker }) => worker);
+    return workers.filter(({ id }) => this.expects(id));
+  }
+
   all(): Worker[] {
     return [...this.#members.values()].map((member) => member.worker);
   }

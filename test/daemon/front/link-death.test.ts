@@ -237,6 +237,34 @@ test('a command that comes while a link is made anew waits for it', async () => 
   await waiting.expect('remote');
 });
 
+test('a command that comes while a worker goes to another host waits for it there', async () => {
+  link.done(job);
+  await house.until('the end', (status) => status.jobs.length === 0);
+  link.stubborn();
+  await configured('', 'other.invalid');
+  await link.expect('stop');
+  const waiting = await house.make(house.project('other'));
+  await waiting.expect('ack');
+  expect(await waiting.next()).toMatchObject({ type: 'wait' });
+  link.exit(0);
+  const again = await house.link();
+  await again.connected();
+  expect((await again.expect('plan')).job.cwd).toBe(`${house.root}/other`);
+  await waiting.expect('remote');
+});
+
+test('a command does not wait for a worker that goes to another host when its jobs are over', async () => {
+  link.stubborn();
+  await configured('', 'other.invalid');
+  await link.expect('stop');
+  const other = await house.make(house.project('other'));
+  await other.expect('ack');
+  expect((await other.expect('local')).reason).toContain('css: ');
+  link.done(job);
+  link.exit(0);
+  await house.link();
+});
+
 test.each([
   ['another host', () => configured('', 'other.invalid'), 1],
   [
