@@ -97,10 +97,15 @@ export class Control {
       }),
       jobs: checked('jobs', () => ok(jobsOf(parts))),
       fetch: checked('fetch', ({ job }) => this.#fetch(job)),
-      collect: checked('collect', ({ worker, bytes }) => {
+      collect: checked('collect', async ({ worker: id, bytes }) => {
+        const worker = parts.fleet.get(id);
+        if (worker === undefined) return this.#unknown(id);
         // To the agent 0 is the bound.
         const to = bytes === undefined ? 0 : Math.max(1, Math.floor(bytes));
-        return parts.fleet.get(worker)?.requests.collect(to) ?? this.#unknown(worker);
+        const collected = await worker.requests.collect(to);
+        // Results that went with it are no longer there to be fetched.
+        if (collected.ok && collected.value.results > 0) await worker.probe([], PROBE_DEADLINE);
+        return collected;
       }),
       benchmark: checked('benchmark', ({ worker: id }) => {
         const worker = parts.fleet.get(id);

@@ -1,6 +1,6 @@
 /** What the front asks of a link beside jobs: facts, speed, room, and looks at roots. Each answer names its request. */
 import { fail } from '../../src/base/result.ts';
-import { agentFacts, benchmarkFacts } from '../../src/protocol/facts.ts';
+import { agentFacts, benchmarkFacts, type AgentFacts } from '../../src/protocol/facts.ts';
 import type { FrontToLink, LinkToFront } from '../../src/protocol/ipc.ts';
 import { isSourcePath } from '../plan/needs/source-name.ts';
 import { lookThere } from '../sync/look-there.ts';
@@ -14,6 +14,7 @@ export type ErrandNeeds = {
   readonly client: AgentClient;
   readonly book: RootBook;
   readonly tell: (message: LinkToFront) => void;
+  readonly probed: (facts: AgentFacts) => void;
 };
 
 export class Errands {
@@ -58,8 +59,10 @@ export class Errands {
       answer.ok && answer.value.type === 'facts'
         ? agentFacts.safeParse(JSON.parse(answer.value.json.toString('utf8')))
         : undefined;
-    if (facts?.success === true) tell({ type: 'probed', request, facts: facts.data });
-    else {
+    if (facts?.success === true) {
+      this.#needs.probed(facts.data);
+      tell({ type: 'probed', request, facts: facts.data });
+    } else {
       const { reason } = answer.ok
         ? fail('the agent answered with bad facts').failure
         : answer.failure;

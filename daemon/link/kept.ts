@@ -9,6 +9,9 @@ import { Results } from './results.ts';
 import { Returning } from './returning.ts';
 import { Reunion } from './reunion.ts';
 
+/** How long an agent keeps results, ms (src/agent/kept.ts). */
+const KEPT_MS = 7 * 24 * 3600 * 1000;
+
 export type Fetched = Omit<Extract<LinkToFront, { type: 'fetched' }>, 'type' | 'request'>;
 
 export type KeptNeeds = Omit<HoldingsNeeds, 'file'> & {
@@ -21,19 +24,39 @@ export type KeptNeeds = Omit<HoldingsNeeds, 'file'> & {
 export class KeptJobs {
   readonly #needs: KeptNeeds;
   readonly #jobs = new Map<string, JobRecord>();
+  /** Whose results the worker lost, or gave up. */
+  readonly #gone = new Set<string>();
   readonly #fetching = new Map<string, Results>();
 
   constructor(needs: KeptNeeds) {
     this.#needs = needs;
   }
 
+  /** Those that can be fetched. */
   get list(): KeptJob[] {
-    return [...this.#jobs.values()].map(({ run, kept }) => ({
+    const there = [...this.#jobs.values()].filter(({ run }) => !this.#gone.has(run.plan.job));
+    return there.map(({ run, kept }) => ({
       job: run.plan.job,
       cwd: run.plan.cwd,
       reason: kept?.reason ?? '',
       since: kept?.since ?? '',
     }));
+  }
+
+  /**
+   * The agent says whose results it has. Of others the record stays as long as they would have been kept: a home that
+   * several machines share has an agent on each, and another one may answer the next time.
+   */
+  told(jobs: readonly string[] | undefined): void {
+    if (jobs === undefined) return;
+    this.#gone.clear();
+    for (const [job, { kept }] of this.#jobs) {
+      if (jobs.includes(job)) continue;
+      this.#gone.add(job);
+      if (Date.now() - Date.parse(kept?.since ?? '') < KEPT_MS) continue;
+      this.#jobs.delete(job);
+      JobFile.of(this.#needs.folder, job, this.#needs.complain).remove();
+    }
   }
 
   get(job: string): JobRecord | undefined {

@@ -134,7 +134,14 @@ export class Link {
       complain: needs.log.complain,
     });
     this.#renewal = new Renewal(this.#client, () => this.#jobs.size === 0);
-    this.#errands = new Errands({ client: this.#client, book: this.#book, tell });
+    this.#errands = new Errands({
+      client: this.#client,
+      book: this.#book,
+      tell,
+      probed: (facts) => {
+        this.#tellKept(facts);
+      },
+    });
   }
 
   get #jobsFolder(): string {
@@ -271,7 +278,9 @@ export class Link {
     for (const job of jobs) job.recover();
   }
 
-  #tellKept(): void {
+  /** `facts`: what the agent has of them is news. */
+  #tellKept(facts?: AgentFacts): void {
+    if (facts !== undefined) this.#kept.told(facts.kept);
     this.#tell({ type: 'kept', jobs: this.#kept.list });
   }
 
@@ -376,6 +385,7 @@ export class Link {
       clockOffset: this.#client.clock.offset.toString(),
       roundTrip: this.#client.clock.roundTrip,
     });
+    this.#tellKept(facts);
     // Before any new job: those that hold what it needs.
     this.#lastWords.repeat();
     for (const [id, job] of this.#jobs) {

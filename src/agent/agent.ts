@@ -223,6 +223,7 @@ export class Agent {
       totalSlots: slotsOf(owner.hello, this.#slots.cores),
       usedSlots: this.#slots.used,
       ownSlots: this.#slots.heldBy(owner.workstation),
+      kept: this.kept.all,
       roots: this.#roots.epochsOf(owner.workstation),
     };
   }

@@ -8,7 +8,7 @@
  * ```
  * One is made as kept/JOB.new and renamed when it is whole.
  */
-import { constants, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { constants, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { copyFile, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -119,6 +119,11 @@ export class Kept {
       await discard(this.#agent, `${folder}.new`);
       return fail(`the results cannot be kept: ${messageOf(thrown)}`);
     }
+  }
+
+  /** Jobs whose results are kept, of all workstations, as far as nobody removed them. */
+  get all(): string[] {
+    return [...this.#holdings.keys()].filter((hex) => existsSync(this.#folder(hex)));
   }
 
   /** Bytes of all contents that are kept. */

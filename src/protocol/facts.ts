@@ -61,6 +61,8 @@ export const agentFacts = machineFacts.extend({
   usedSlots: z.number().int(),
   /** Those of `usedSlots` that jobs of the asking workstation hold. */
   ownSlots: z.number().int().default(0),
+  /** Jobs whose results it keeps; absent from an agent that does not say. */
+  kept: z.array(z.string()).optional(),
   /** Root key to epoch of every tree the agent holds. */
   roots: z.record(z.string(), z.string()),
 });

@@ -589,4 +589,26 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
       execFileSync('umount', ['-l', folder]);
     }
   });
+
+  it('does not name results that the worker has no more', async () => {
+    const folder = join(scene.base, 'given-up');
+    mkdirSync(folder);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3000000', 'tmpfs', folder]);
+    try {
+      write(folder, {
+        Makefile:
+          'small:\n\t@echo > small\nbig:\n\t@head -c 4000000 /dev/zero | tr "\\0" x > big\n',
+      });
+      const kept = async (): Promise<string[]> => (await jobs()).kept.map(({ cwd }) => cwd);
+      await scene.buildsThere(folder, ['make', 'small']);
+      const { ended: end } = await scene.build(folder, ['make', 'big']);
+      expect(end.code, words(end)).toBe(102);
+      expect(await kept()).toEqual([folder]);
+      await within(scene.world.rch(['gc', '--worker', 'worker1', '--to-mb', '0']));
+      expect(await kept()).toEqual([]);
+    } finally {
+      execFileSync('umount', ['-l', folder]);
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
