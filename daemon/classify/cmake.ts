@@ -65,18 +65,23 @@ function parseBuild(words: readonly string[]): Build | string {
   return build;
 }
 
-/** "Verbose", and what ninja's -d takes: they change nothing that is made, and a make would understand them otherwise. */
-const toNinjaAlone = /^(-v|stats|explain|keepdepfile|keeprsp|nostatcache)$/;
+/** The modes of ninja's -d (`ninja -d list`, 1.11) that change nothing that is made. */
+const mode = /^(stats|explain|keepdepfile|keeprsp|nostatcache)$/;
+
+/** Whether the word is "verbose" of ninja, its -d, or the mode of that: a make would understand them otherwise. */
+function toNinjaAlone(word: string, at: number, native: readonly string[]): boolean {
+  if (word === '-v') return true;
+  if (word === '-d') return mode.test(native[at + 1] ?? '');
+  if (native[at - 1] === '-d') return mode.test(word);
+  return word.startsWith('-d') && mode.test(word.slice(2));
+}
 
 /** What the words after `--` are for make or ninja, whichever the folder is configured for. */
 function passedOn(
   request: Request,
   native: readonly string[],
 ): LocalVerdict | Pick<BuildToolFacts, 'targets' | 'variables'> {
-  const words = native.filter(
-    (word, at) =>
-      !toNinjaAlone.test(word) && !(word === '-d' && toNinjaAlone.test(native[at + 1] ?? '')),
-  );
+  const words = native.filter((word, at) => !toNinjaAlone(word, at, native));
   const ninja = classifyNinja({ ...request, argv: ['ninja', ...words] });
   const make = classifyMake({ ...request, argv: ['make', ...words] });
   const local = [ninja, make].find((each) => each.kind === 'local');
