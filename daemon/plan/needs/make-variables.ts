@@ -71,7 +71,11 @@ function valueOf(name: string, variables: Variables, scope: Scope): string {
     variables.get(name)?.certain === true ||
     scope.environment.get(name) !== undefined;
   const own = settled ? undefined : defaults.get(name);
-  return [own, ...values].filter((each) => each !== undefined && each !== '').join(' ');
+  // What a value says of its own variable (`X := $(shell cd $(X) && pwd)`) is among the others.
+  return [own, ...values]
+    .map((each) => each?.replaceAll(`$(${name})`, '').replaceAll(`\${${name}}`, ''))
+    .filter((each) => each !== undefined && each !== '')
+    .join(' ');
 }
 
 const reference = /\$(?:\(([^()$]*)\)|\{([^{}$]*)\}|([@<^?*%+]))/;
@@ -80,8 +84,22 @@ const DOLLAR = '\x02';
 
 const escaped = (text: string): string => text.replaceAll('$$', DOLLAR);
 
+/** Stand around `X` of `$(shell X)`, so that it is told from what a recipe's own `;` separates. */
+export const CALL = '\x03';
+export const CALLED = '\x04';
+
 /** Replaces references by all values a variable is ever given; `$(shell X)` becomes a command of its own, `$$` a `$`. */
 export function expand(text: string, variables: Variables, scope: Scope): string {
+  return withoutMarks(expandMarked(text, variables, scope));
+}
+
+/** A marked text with `$(shell X)` as a command of its own. */
+export function withoutMarks(text: string): string {
+  return text.replaceAll(CALL, ' ;').replaceAll(CALLED, '; ');
+}
+
+/** As `expand`, but `$(shell X)` stands between marks. */
+export function expandMarked(text: string, variables: Variables, scope: Scope): string {
   let at = escaped(text);
   for (let round = 0; round < 200 && at.length < 1 << 18; round += 1) {
     const match = reference.exec(at);
@@ -89,7 +107,8 @@ export function expand(text: string, variables: Variables, scope: Scope): string
     const inner = match[1] ?? match[2] ?? match[3] ?? '';
     const call = /^(\w[\w-]*)\s+(.*)$/s.exec(inner);
     let value: string;
-    if (call !== null) value = call[1] === 'shell' ? ` ;${call[2] ?? ''}; ` : ` ${call[2] ?? ''} `;
+    if (call !== null)
+      value = call[1] === 'shell' ? `${CALL}${call[2] ?? ''}${CALLED}` : ` ${call[2] ?? ''} `;
     else value = escaped(valueOf(inner.replace(/:.*$/, ''), variables, scope));
     at = at.slice(0, match.index) + value + at.slice(match.index + match[0].length);
   }

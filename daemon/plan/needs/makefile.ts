@@ -5,7 +5,9 @@
 import { cpuFlags } from './cpu.ts';
 import {
   expand,
+  expandMarked,
   mergedVariables,
+  withoutMarks,
   type Assigned,
   type Scope,
   type Variables,
@@ -104,12 +106,32 @@ const regenerates =
 /** `.PHONY` and its kin: GNU make manual, "Special Built-in Target Names". Their prerequisites are no goals. */
 const special = /^\.[A-Z_]+$/;
 
-/** A goal that only the worker's shell would know; `uname` is answered here. */
-function unknownGoal(line: string): boolean {
-  return (
-    /`|;/.test(line.replace(/`\s*uname(\s+-s)?\s*`|;\s*uname(\s+-s)?\s*;/g, '')) &&
-    /`[^`]*`\s*$|;\s*$/.test(line.trim())
-  );
+/** What only a shell on the worker would know, in a marked line: `X`, `$(X)` and make's own `$(shell X)`. */
+const substitution = /`([^`]*)`|\x03([^\x04]*)\x04|\$\(([^()]*)\)/g;
+
+/**
+ * The calls of make in a marked line of a recipe, with a backtick where a substitution stood; `uname` is answered here.
+ * What is only said (`echo run make clean`) is none.
+ */
+function makeCalls(line: string): string[] {
+  const inner: string[] = [];
+  const outer = line.replace(substitution, (_, ...found: (string | undefined)[]) => {
+    const command = found.slice(0, 3).find((each) => each !== undefined) ?? '';
+    if (/^\s*uname(\s+-s)?\s*$/.test(command)) return 'Linux';
+    inner.push(command);
+    return '`';
+  });
+  const calls = outer
+    .split(/&&|[;|&]/)
+    .filter((part) => /\bg?make\b/.test(part))
+    .filter((part) => !/^[\s@+({-]*(?:(?:then|do|else)\s+)?(?:echo|printf)\b/.test(part));
+  return [...calls, ...inner.flatMap(makeCalls)];
+}
+
+/** Whether a call of make has a goal that a substitution makes; the value of an option is none. */
+function unknownGoal(call: string): boolean {
+  const words = call.replace(/^.*?\bg?make\b/s, '');
+  return /\s`/.test(words.replace(/\s-[A-Za-z]*[CfIoWEjl]\s+`/g, ''));
 }
 
 /** A target that may be asked for by any name: a pattern, a suffix rule, or one we cannot evaluate. */
@@ -130,7 +152,7 @@ export function reachedRecipes(
     makefile.rules.map((rule) => ({
       targets: words(expand(rule.targets, variables, scope)),
       prerequisites: words(expand(rule.prerequisites, variables, scope)),
-      recipe: rule.recipe.map((line) => expand(line, variables, scope)),
+      recipe: rule.recipe.map((line) => expandMarked(line, variables, scope)),
     })),
   );
   const asked = new Set(goals.length > 0 ? goals : []);
@@ -153,13 +175,14 @@ export function reachedRecipes(
       pending.delete(rule);
       grew = true;
       if (rule.targets.every((target) => regenerates.test(target))) continue;
-      reached.push(...rule.recipe);
+      reached.push(...rule.recipe.map(withoutMarks));
       for (const each of rule.prerequisites) asked.add(each);
       for (const line of rule.recipe) {
-        if (!/\bg?make\b/.test(line) || /^\s*[@+-]*\s*(echo|printf)\b/.test(line)) continue;
-        for (const each of words(line)) asked.add(each);
+        const calls = makeCalls(line);
+        if (calls.length === 0) continue;
+        for (const each of words(withoutMarks(line))) asked.add(each);
         if (/\buname\b/.test(line)) asked.add('Linux');
-        if (unknownGoal(line)) anything = true;
+        if (calls.some(unknownGoal)) anything = true;
       }
     }
   }
@@ -217,7 +240,7 @@ export function makeNeeds(
       flagNeeds(text, needs);
       shellVariables(text, needs);
     } else {
-      for (const word of words(text)) needs.words.add(word);
+      for (const word of words(text)) if (!regenerates.test(word)) needs.words.add(word);
       for (const flag of cpuFlags(text)) needs.cpu.add(flag);
     }
     for (const [, call = ''] of text.matchAll(/;([^;]*);/g)) {
@@ -233,7 +256,8 @@ export function makeNeeds(
     lookedAt(makefile, variables, { scope, needs });
     for (const rule of makefile.rules) {
       named += `\n${rule.targets} ${rule.prerequisites}`;
-      for (const word of words(`${rule.targets} ${rule.prerequisites}`)) needs.words.add(word);
+      for (const word of words(`${rule.targets} ${rule.prerequisites}`))
+        if (!regenerates.test(word)) needs.words.add(word);
     }
   }
   shellVariables(named.includes('$') ? expand(named, variables, scope) : '', needs);

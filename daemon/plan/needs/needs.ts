@@ -91,7 +91,7 @@ const casePattern =
 
 /** Adds the programs that shell text calls, the first word of each simple command, or asks after, and its descriptors. */
 export function shellNeeds(whole: string, needs: Needs): void {
-  const text = whole.replace(casePattern, '$1\n');
+  const text = whole.replace(/\\\r?\n/g, ' ').replace(casePattern, '$1\n');
   for (const number of descriptorsOf(text)) needs.descriptors.add(number);
   for (const [, name = ''] of text.matchAll(askedAfter)) needs.programs.add(name);
   for (const part of text.split(commandStart)) {

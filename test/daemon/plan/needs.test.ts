@@ -31,6 +31,12 @@ describe('shell text', () => {
     expect([...needs.programs]).not.toContain('echo');
   });
 
+  it('calls nothing by a pattern of a case that goes over several lines', () => {
+    const needs = noNeeds();
+    shellNeeds('case $o in\n  -exec | --exe \\\n  | --ex) mkdir x ;;\nesac\n', needs);
+    expect([...needs.programs]).toEqual(['mkdir']);
+  });
+
   it('calls nothing by a pattern of a case', () => {
     const needs = noNeeds();
     shellNeeds(
@@ -180,6 +186,46 @@ describe('a makefile', () => {
   it('counts everything when a goal cannot be known', () => {
     const text = 'all:\n\t$(MAKE) `./which-one`\nhidden:\n\tcc -lsecret\n';
     expect([...needsOf(text, []).libraries]).toContain('secret');
+  });
+
+  it.each([
+    [
+      'speaks of make',
+      'all:\n\t@if [ -f .config ]; then \\\n\techo "run \'make mrproper\'"; false; fi;\n',
+    ],
+    [
+      'gives make an option that is asked for',
+      'all:\n\t$(MAKE) -C $(shell pwd) -j `nproc` N=$$(id -u) -k all2\n',
+    ],
+    [
+      'says what a program says beside the word make',
+      'V=$(shell cat v)\nall:\n\t@echo $(V) is what make knows\n',
+    ],
+    [
+      'calls make in a folder that a variable finds by itself',
+      'O := $(shell cd $(O) && pwd)\nall:\n\t$(MAKE) -C $(O)\n',
+    ],
+  ])('does not count everything where a recipe %s', (_, text) => {
+    expect([...needsOf(`${text}hidden:\n\tcc -lsecret\n`, []).libraries]).toEqual([]);
+  });
+
+  it.each([
+    '$(MAKE) $(shell cat goals)',
+    '$(MAKE) -k $$(cat goals)',
+    'if true; then $(MAKE) -C x `cat goals` -k; fi;',
+    'X=`$(MAKE) -s $$(cat goals)`; echo',
+    'echo now; $(MAKE) all $(shell ./more; ./goals)',
+  ])('counts everything where a recipe says %s', (line) => {
+    const text = `all:\n\t${line}\nhidden:\n\tcc -lsecret\n`;
+    expect([...needsOf(text, []).libraries]).toContain('secret');
+  });
+
+  it('has no use for the scripts by which it would be made anew', () => {
+    const text =
+      'AM = ./configure ./config.status\nall: x\n\t./make-x\nMakefile: ./configure\n\t./config.status\n';
+    const needs = needsOf(text, []);
+    expect([...needs.words]).not.toContain('./configure');
+    expect([...needs.programs]).toEqual(['./make-x']);
   });
 
   it('never makes the reader throw or hang', () => {
