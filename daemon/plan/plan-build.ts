@@ -105,17 +105,13 @@ function takeScript({ needs, withheld }: Draft, path: string): void {
 /** Scripts of the project that the build runs, and those that they call. */
 function takeScripts(draft: Draft, directory: string): void {
   const taken = new Set<string>();
-  // What a script calls joins the programs while they are gone through.
-  for (const names of [draft.needs.words, draft.needs.programs])
-    for (const name of names) {
-      const called = names === draft.needs.programs && name.includes('/');
-      const script = /\.(sh|bash|py|pl|awk|rb|cmake)$/.test(name) || name.startsWith('./');
-      if (!called && !script) continue;
-      const path = absolute(name, directory);
-      if (taken.has(path) || !draft.roots.holds(path) || !isFile(path)) continue;
-      taken.add(path);
-      takeScript(draft, path);
-    }
+  // What a script calls joins the others while they are gone through.
+  for (const name of draft.needs.scripts) {
+    const path = absolute(name, directory);
+    if (taken.has(path) || !draft.roots.holds(path) || !isFile(path)) continue;
+    taken.add(path);
+    takeScript(draft, path);
+  }
 }
 
 function takePaths(draft: Draft): Failure | undefined {

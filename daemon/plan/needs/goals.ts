@@ -1,12 +1,11 @@
 /** Goals on a command line that no build file speaks of: then the local tool's own message is right. Pure. */
-import { expand, mergedVariables, type Scope } from './make-variables.ts';
+import { expand } from './make-expand.ts';
+import { plainName } from './make-functions.ts';
+import { mergedVariables, type Scope } from './make-variables.ts';
 import type { Makefile } from './makefile.ts';
 
 /** A target whose name is made by a function or a substitution reference. */
 const computed = /\$[({][^)}]*[\s:,]|\$\$|`/;
-
-/** Without the `./` that make takes off the front of a name, however often it is there (`parse_file_seq` of GNU make). */
-const plainName = (name: string): string => name.replace(/^(\.\/+)+/, '');
 
 function patternOf(target: string): RegExp {
   const [before = '', after = ''] = target

@@ -3,13 +3,8 @@
  * Built-In Rules" and "Variables Used by Implicit Rules". Pure.
  */
 import { familyOf } from '../../classify/family.ts';
-import {
-  expand,
-  mergedVariables,
-  setValues,
-  type Scope,
-  type Variables,
-} from './make-variables.ts';
+import { expand } from './make-expand.ts';
+import { mergedVariables, setValues, type Scope, type Variables } from './make-variables.ts';
 import type { Makefile } from './makefile.ts';
 import { addNeeds, flagNeeds, noNeeds, shellNeeds, type Needs } from './needs.ts';
 

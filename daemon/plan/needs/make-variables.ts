@@ -1,4 +1,4 @@
-/** Variables of makefiles, and what references to them come to. Every value that one is ever given counts. Pure. */
+/** Variables of makefiles, and the values that they are given. Pure. */
 import type { Environment } from './asked-environment.ts';
 
 export type Assigned = {
@@ -56,61 +56,22 @@ export function setValues(name: string, variables: Variables, scope: Scope): str
   const given = scope.given.get(name);
   if (given !== undefined) return [given];
   const own = variables.get(name);
-  const outer = own?.certain === true ? undefined : scope.environment.get(name);
+  // The environment's SHELL is never make's.
+  const hidden = own?.certain === true || name === 'SHELL';
+  const outer = hidden ? undefined : scope.environment.get(name);
   return [...(outer === undefined ? [] : [outer]), ...(own?.values ?? [])];
 }
 
-/**
- * All values in one text, what the environment or make itself says first: `?=` leaves that, `+=` adds to it (GNU make
- * manual, "Setting Variables"), and where a program stands the first word counts.
- */
-function valueOf(name: string, variables: Variables, scope: Scope): string {
-  const values = setValues(name, variables, scope);
-  const settled =
+/** Whether somebody sets the variable whatever is true, so that make's own value for it never counts. */
+export function isSettled(name: string, variables: Variables, scope: Scope): boolean {
+  return (
     scope.given.has(name) ||
     variables.get(name)?.certain === true ||
-    scope.environment.get(name) !== undefined;
-  const own = settled ? undefined : defaults.get(name);
-  // What a value says of its own variable (`X := $(shell cd $(X) && pwd)`) is among the others.
-  return [own, ...values]
-    .map((each) => each?.replaceAll(`$(${name})`, '').replaceAll(`\${${name}}`, ''))
-    .filter((each) => each !== undefined && each !== '')
-    .join(' ');
+    (name !== 'SHELL' && scope.environment.get(name) !== undefined)
+  );
 }
 
-const reference = /\$(?:\(([^()$]*)\)|\{([^{}$]*)\}|([@<^?*%+]))/;
-/** Stands for `$$` while references are replaced. */
-const DOLLAR = '\x02';
-
-const escaped = (text: string): string => text.replaceAll('$$', DOLLAR);
-
-/** Stand around `X` of `$(shell X)`, so that it is told from what a recipe's own `;` separates. */
-export const CALL = '\x03';
-export const CALLED = '\x04';
-
-/** Replaces references by all values a variable is ever given; `$(shell X)` becomes a command of its own, `$$` a `$`. */
-export function expand(text: string, variables: Variables, scope: Scope): string {
-  return withoutMarks(expandMarked(text, variables, scope));
-}
-
-/** A marked text with `$(shell X)` as a command of its own. */
-export function withoutMarks(text: string): string {
-  return text.replaceAll(CALL, ' ;').replaceAll(CALLED, '; ');
-}
-
-/** As `expand`, but `$(shell X)` stands between marks. */
-export function expandMarked(text: string, variables: Variables, scope: Scope): string {
-  let at = escaped(text);
-  for (let round = 0; round < 200 && at.length < 1 << 18; round += 1) {
-    const match = reference.exec(at);
-    if (match === null) break;
-    const inner = match[1] ?? match[2] ?? match[3] ?? '';
-    const call = /^(\w[\w-]*)\s+(.*)$/s.exec(inner);
-    let value: string;
-    if (call !== null)
-      value = call[1] === 'shell' ? `${CALL}${call[2] ?? ''}${CALLED}` : ` ${call[2] ?? ''} `;
-    else value = escaped(valueOf(inner.replace(/:.*$/, ''), variables, scope));
-    at = at.slice(0, match.index) + value + at.slice(match.index + match[0].length);
-  }
-  return at.replaceAll(DOLLAR, '$');
+/** make's own value. */
+export function usualValue(name: string): string | undefined {
+  return defaults.get(name);
 }

@@ -1,4 +1,5 @@
 /** What a build wants of the system it runs on, by name; and how to find such names in build files. Pure. */
+import { findCommands, unwrap } from '../../classify/line/wrappers.ts';
 import { cpuFlags } from './cpu.ts';
 import { descriptorsOf } from './descriptors.ts';
 
@@ -27,6 +28,8 @@ export type Needs = {
   readonly variables: Set<string>;
   /** Descriptors above 2 that the caller has to have open. */
   readonly descriptors: Set<string>;
+  /** Words of commands that may be scripts, which call others. */
+  readonly scripts: Set<string>;
   /** Every word, for finding the sources that a build file speaks of. */
   readonly words: Set<string>;
 };
@@ -45,6 +48,7 @@ export function noNeeds(): Needs {
     cpu: new Set(),
     variables: new Set(),
     descriptors: new Set(),
+    scripts: new Set(),
     words: new Set(),
   };
 }
@@ -63,12 +67,16 @@ const builtins = new Set(
   ).split(' '),
 );
 
-const commandStart =
-  /&&|\|\||[;|&()`\n]|\$\(shell\s|\b(?:then|do|else|if|while|until|exec|env|nice|time|command)\b/;
+const commandStart = /&&|\|\||[;|&()`\n]|\$\(shell\s/;
+const keyword = /^(then|do|else|elif|if|while|until|!|\{|\})$/;
+const redirection = /^\d*(?:>>|>\||<>|<<<|<<-|<<|<|>)(.*)$/;
+/** A quote that nothing closes is a letter: a `;` within quotes has cut the text there. */
+const shellWord = /(?:"[^"\n]*"|'[^'\n]*'|\S)+/g;
+const script = /\.(sh|bash|py|pl|awk|rb|cmake)$|^\.\//;
 /** Questions after programs, of which the answer counts whether or not they are called then. */
 const askedAfter =
   /\b(?:command\s+-[vV]|type(?:\s+-\w+)?|hash(?:\s+-\w+)?|which(?:\s+-\w+)?)\s+["']?([A-Za-z_][\w.+-]*)/g;
-const assignment = /^[A-Za-z_][A-Za-z0-9_]*=\S*$/;
+const assignment = /^[A-Za-z_][A-Za-z0-9_]*\+?=/;
 const programName = /^[A-Za-z0-9_./+-]*[A-Za-z0-9_+]$/;
 
 function pkgConfigModules(words: readonly string[], needs: Needs): void {
@@ -89,25 +97,53 @@ function gitCommand(words: readonly string[]): string | undefined {
 const casePattern =
   /(\bin\s|;;&?|;&)\s*\(?\s*(?:"[^"\n]*"|'[^'\n]*'|[^\s()|;&<>`"'])+(?:\s*\|\s*(?:"[^"\n]*"|'[^'\n]*'|[^\s()|;&<>`"'])+)*\s*\)/g;
 
+/** The words of a simple command from its program on. */
+function commandWords(part: string): string[] {
+  const words = (
+    part
+      .trim()
+      .replace(/^[@+-]+/, '')
+      .match(shellWord) ?? []
+  ).map((word) => (assignment.test(word) ? word : word.replace(/["']/g, '')));
+  for (;;) {
+    const [first = ''] = words;
+    const file = redirection.exec(first)?.[1];
+    if (file === '') words.shift();
+    else if (file === undefined && !keyword.test(first) && !assignment.test(first)) return words;
+    words.shift();
+  }
+}
+
+/** What one simple command calls, and what its wrappers call (`nice make`, `xargs rm`, `sh -c 'x'`). */
+function commandNeeds(given: readonly string[], needs: Needs): void {
+  for (const word of given) if (script.test(word)) needs.scripts.add(word);
+  const all = given.map((value) => ({ value, literal: true }));
+  for (const command of findCommands(all)) commandNeeds(valuesOf(command), needs);
+  const { words, wrappers, nested } = unwrap(all);
+  if (nested !== undefined) shellNeeds(nested.value, needs);
+  for (const name of [...wrappers, words[0]?.value ?? '']) {
+    if (builtins.has(name) || !programName.test(name)) continue;
+    if (/^[\d.+-]+$/.test(name) || name.startsWith('-')) continue;
+    needs.programs.add(name);
+    if (name.includes('/')) needs.scripts.add(name);
+    const rest = valuesOf(words.slice(1));
+    const asked = /(^|\/)git$/.test(name) ? gitCommand(rest) : undefined;
+    if (asked !== undefined) needs.gitCommands.add(asked);
+    if (/(^|\/)(?:\w+-)*pkg-?conf(ig)?$/.test(name)) pkgConfigModules(rest, needs);
+  }
+}
+
+const valuesOf = (words: readonly { readonly value: string }[]): string[] =>
+  words.map((word) => word.value);
+
 /** Adds the programs that shell text calls, the first word of each simple command, or asks after, and its descriptors. */
 export function shellNeeds(whole: string, needs: Needs): void {
   const text = whole.replace(/\\\r?\n/g, ' ').replace(casePattern, '$1\n');
   for (const number of descriptorsOf(text)) needs.descriptors.add(number);
   for (const [, name = ''] of text.matchAll(askedAfter)) needs.programs.add(name);
   for (const part of text.split(commandStart)) {
-    const words = part
-      .trim()
-      .replace(/^[@+-]+/, '')
-      .split(/\s+/)
-      .map((word) => word.replace(/^["']|["']$/g, ''));
-    const at = words.findIndex((word) => word !== '' && !assignment.test(word));
-    const name = at < 0 ? undefined : words[at];
-    if (name === undefined || builtins.has(name) || !programName.test(name)) continue;
-    if (/^[\d.+-]+$/.test(name) || name.startsWith('-')) continue;
-    needs.programs.add(name);
-    const asked = /(^|\/)git$/.test(name) ? gitCommand(words.slice(at + 1)) : undefined;
-    if (asked !== undefined) needs.gitCommands.add(asked);
-    if (/(^|\/)(?:\w+-)*pkg-?conf(ig)?$/.test(name)) pkgConfigModules(words.slice(at + 1), needs);
+    const words = commandWords(part);
+    if (words.length > 0) commandNeeds(words, needs);
   }
 }
 
@@ -122,5 +158,8 @@ export function flagNeeds(text: string, needs: Needs): void {
   for (const match of text.matchAll(defineFlag)) needs.defines.add(match[1] ?? '');
   for (const flag of cpuFlags(text)) needs.cpu.add(flag);
   for (const match of text.matchAll(absolutePath)) needs.paths.add(match[1] ?? '');
-  for (const match of text.matchAll(anyWord)) needs.words.add(match[0]);
+  for (const [word] of text.matchAll(anyWord)) {
+    needs.words.add(word);
+    if (script.test(word)) needs.scripts.add(word);
+  }
 }

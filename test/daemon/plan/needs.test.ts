@@ -5,7 +5,8 @@ import { buildTextKind, envReads } from '../../../daemon/plan/env-reads.ts';
 import { toolEnvironment } from '../../../daemon/plan/environment.ts';
 import { mayHold, parseSource } from '../../../daemon/plan/needs/c-source.ts';
 import { descriptorsOf } from '../../../daemon/plan/needs/descriptors.ts';
-import { makeNeeds, parseMakefile } from '../../../daemon/plan/needs/makefile.ts';
+import { makeNeeds } from '../../../daemon/plan/needs/make-needs.ts';
+import { parseMakefile } from '../../../daemon/plan/needs/makefile.ts';
 import { reachedTexts } from '../../../daemon/plan/needs/ninja-reach.ts';
 import { noNeeds, shellNeeds } from '../../../daemon/plan/needs/needs.ts';
 import { scriptNames } from '../../../daemon/plan/needs/linker-script.ts';
@@ -23,6 +24,15 @@ describe('shell text', () => {
     ['if command -v node >/dev/null; then x; fi', ['node']],
     ['V := $(if $(shell command -v tool),with,plain)', ['tool']],
     ['type -p perl || hash python3', ['perl', 'python3']],
+    ['env -i tool; A="x y" B+=1 more', ['env', 'tool', 'more']],
+    [
+      'ls | xargs -n 1 tool -x; nice -n 3 timeout -s KILL 5 more',
+      ['xargs', 'tool', 'timeout', 'more'],
+    ],
+    ['if ! tool; then { more; }; fi', ['tool', 'more']],
+    ['2>/dev/null tool; > out more', ['tool', 'more']],
+    ['@sh -c "tool x; more"', ['sh', 'tool', 'more']],
+    ['find . -exec tool {} +', ['find', 'tool']],
   ])('%s', (text, programs) => {
     const needs = noNeeds();
     shellNeeds(text, needs);
@@ -218,6 +228,66 @@ describe('a makefile', () => {
   ])('counts everything where a recipe says %s', (line) => {
     const text = `all:\n\t${line}\nhidden:\n\tcc -lsecret\n`;
     expect([...needsOf(text, []).libraries]).toContain('secret');
+  });
+
+  it.each([
+    'define gen\ntool $@\nendef\nall: out\nout:\n\t$(gen)\n',
+    'define gen\n\ttool $(1)\nendef\nall: out\nout:\n\t$(call gen,2)\n',
+    'run = tool $(1)\nall:\n\t$(call run,2)\n',
+    'cmd_a = tool\nrun = $(cmd_$(1))\nall:\n\t$(call run,a)\n',
+    'define R\n$(1).t:\n\ttool\nendef\nall: b.t\n$(foreach t,a b,$(eval $(call R,$(t))))\n',
+    '$(eval all: ; tool)\n',
+    'all: $(shell tool -n)\n',
+    '$(info $(shell tool))\nall:\n',
+    'include $(shell tool).mk\nall:\n',
+    'ifneq ($(shell tool),)\nall:\nendif\n',
+    'X := $(shell cd $(shell pwd) && tool)\nall:\n',
+    'SHELL = tool\nall:\n\tx\n',
+    'all: SHELL = tool\nall:\n\tx\n',
+    '.RECIPEPREFIX = >\nall:\n>@tool\n',
+    '.DEFAULT_GOAL := other\nall:\n\techo\nother:\n\ttool\n',
+    'all: x\n.DEFAULT:\n\ttool\n',
+    'all: ./x\nx:\n\ttool\n',
+    'all: $(if $(N),x,y)\ny:\n\ttool\n',
+    'all:\n\t$(MAKE) $(addprefix b,c)\nbc:\n\ttool\n',
+    'P := x y\nall: $(P:=.t)\ny.t:\n\ttool\n',
+    'P := x y\nall: $(P:%=%.t)\ny.t:\n\ttool\n',
+    'P := x.c\nall: $(patsubst %.c,%.o,$(P))\nx.o:\n\ttool\n',
+    'P := x.c\nall: $(subst .c,.o,$(P))\nx.o:\n\ttool\n',
+    'P := d/x.c\nall: $(basename $(notdir $(P)))\nx:\n\ttool\n',
+    'all: $(patsubst %.c,%.o,$(wildcard *.c))\nx.o:\n\ttool\n',
+    'all: $(join x,.t)\nx.t:\n\ttool\n',
+    'T = x\nall: $($(T)_l)\nx_l = q\nq:\n\ttool\n',
+  ])('calls tool: %j', (text) => {
+    expect([...needsOf(text, []).programs]).toContain('tool');
+  });
+
+  it.each([
+    'all:\n\techo if tool is missing, do tool then tool\n',
+    'all:\n\t@case x in *) true ;; esac; $(MAKE) x\nother:\n\ttool\n',
+    'all: $(firstword a)\ndefine other\n\ttool\nendef\n',
+  ])('does not call tool: %j', (text) => {
+    expect([...needsOf(text, []).programs]).not.toContain('tool');
+  });
+
+  it('reads no script that only a variable names', () => {
+    const needs = needsOf('DIST = ./a.sh b.sh\nall:\n\t./c && sh d.sh $(shell sh e.sh)\n', []);
+    expect([...needs.scripts].sort()).toEqual(['./c', 'd.sh', 'e.sh']);
+  });
+
+  it('has a shell of its own, whatever the environment says', () => {
+    const environment = new Map([['SHELL', '/bin/zsh']]);
+    const makefile = parseMakefile('all:\n\t$(SHELL) x\n');
+    const { needs } = makeNeeds([makefile], [], { given: new Map(), environment });
+    expect([...needs.programs]).toEqual(['/bin/sh']);
+  });
+
+  it('is read in a bounded time, however its variables multiply', () => {
+    const lines = Array.from(
+      { length: 60 },
+      (_, at) => `A${at} = $(A${at + 1}) $(A${at + 1})x$(1)\n`,
+    );
+    expect(() => needsOf(`${lines.join('')}all: $(call A0,y)\n\t$(call A0,z)\n`, [])).not.toThrow();
   });
 
   it('has no use for the scripts by which it would be made anew', () => {
