@@ -78,6 +78,16 @@ export function wrapperReason(program: string): string | undefined {
     : `${posix.basename(name)} keeps its cache or its server on this machine`;
 }
 
+/** Programs that give a file what does not travel with it: acl(5), xattr(7), capabilities(7), chattr(1). */
+const attributes = /(^|\/)(setfacl|setfattr|setcap|chattr)$/;
+
+/** Why a build that calls the program stays here, for what it leaves behind. */
+export function attributeReason(program: string): string | undefined {
+  return attributes.test(program)
+    ? `the build calls ${posix.basename(program)}, and what that sets would not come back`
+    : undefined;
+}
+
 /** Takes the project around a folder as the root whose changes return. */
 export function takeProject(draft: Draft, folder: string): Failure | undefined {
   const found = projectOf(folder, draft.home);

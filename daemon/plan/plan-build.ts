@@ -8,6 +8,7 @@ import type { BuildToolFacts, Candidate } from '../classify/verdict.ts';
 import type { BuildQuestion } from './build-needs.ts';
 import { presetBuild } from './cmake-preset.ts';
 import {
+  attributeReason,
   descriptorReason,
   finish,
   needCpu,
@@ -203,9 +204,8 @@ async function takeNeeds(
   }
   // `sccache cc …`, as meson and CMake's launchers have it: its server would build in this machine's tree.
   for (const name of needs.programs) {
-    const reason = wrapperReason(
-      name.includes('/') ? name : (findProgram(name, draft.path) ?? name),
-    );
+    const path = name.includes('/') ? name : (findProgram(name, draft.path) ?? name);
+    const reason = wrapperReason(path) ?? attributeReason(path);
     if (reason !== undefined) return { reason };
   }
   for (const name of compilers) {

@@ -268,6 +268,17 @@ describe('compiler launchers', () => {
   );
 });
 
+describe('attributes of files', () => {
+  it.each(['setfacl -m u:x:r a', '/usr/bin/setfattr -n user.x a', 'find . -exec setcap x=ep {} +'])(
+    'keep a build that calls %s here, as they do not come back',
+    async (line) => {
+      const cwd = folderWith({ Makefile: `a:\n\ttouch a\n\t${line}\nb:\n\ttouch b\n` });
+      expect(await reasonOf('make', { cwd })).toMatch(/set(facl|fattr|cap), and what that sets/);
+      expect(await reasonOf('make b', { cwd })).not.toContain('set');
+    },
+  );
+});
+
 describe.skipIf(!has('cmake') || !has('ninja') || !has('gcc'))('cmake and ninja', () => {
   it('take the sources of a build folder elsewhere, and what build.ninja names', async () => {
     const top = folderWith({
