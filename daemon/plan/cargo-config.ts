@@ -44,6 +44,8 @@ export type CargoConfig = {
   readonly sources: readonly string[];
   /** build.target. */
   readonly targets: readonly string[];
+  /** resolver.lockfile-path; with `{workspace-root}` in it behind a folder that does not matter. */
+  readonly lockfile: string | undefined;
   /** All flags for rustc and its linker that are set anywhere, as one text. */
   readonly flags: string;
   /** `[env]`: what build scripts and the programs that cargo runs find in their environment. */
@@ -218,6 +220,7 @@ export function readCargoConfig(
       ),
     ),
     targets: listOf(valueAt(values, 'build', 'target')),
+    lockfile: pathOf(valueAt(values, 'resolver', 'lockfile-path')),
     flags: flagsIn(values),
     env: variablesIn(values),
   };

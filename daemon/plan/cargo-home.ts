@@ -5,7 +5,7 @@
  * its database and its checkout with `.git`. The lock and cache files at the top are not needed.
  */
 import { posix } from 'node:path';
-import { exists, isFile, namesIn, readRaw } from './files.ts';
+import { exists, isFile, namesIn } from './files.ts';
 import { isRustupProxy } from './rustup.ts';
 
 export type LockedCrate = {
@@ -108,8 +108,4 @@ export function proxyParts(folder: string, subcommands: readonly string[]): stri
   return namesIn(folder).filter(
     (name) => name === 'rustup' || subcommands.includes(name) || isRustupProxy(`${folder}/${name}`),
   );
-}
-
-export function lockText(root: string): string {
-  return readRaw(`${root}/Cargo.lock`, 64 << 20) ?? '';
 }

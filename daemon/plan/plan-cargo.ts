@@ -2,7 +2,8 @@
 import { posix } from 'node:path';
 import { fail, ok, type Failure, type Result } from '../../src/base/result.ts';
 import { cargoHomeOf, readCargoConfig, type CargoConfig } from './cargo-config.ts';
-import { cargoHomeFolders, cargoHomeParts, lockText } from './cargo-home.ts';
+import { cargoHomeFolders, cargoHomeParts } from './cargo-home.ts';
+import { lockFiles, lockText } from './cargo-lock.ts';
 import { askMetadata, sameWorkspace, watchMetadata, type CargoMetadata } from './cargo-metadata.ts';
 import { mayDoWithout, preflight } from './cargo-preflight.ts';
 import { filledByCargo, targetFolders } from './cargo-target.ts';
@@ -47,8 +48,11 @@ function metadataOf(
       platforms: view.platforms,
       deadlineMs: context.deadlineMs,
     });
-    if (found.ok) watchMetadata(found.value, watch);
-    else watch(`${request.cwd}/Cargo.toml`);
+    if (found.ok) {
+      watchMetadata(found.value, watch);
+      const root = found.value.workspace_root;
+      for (const file of lockFiles(request, verdict, view.config, root)) watch(file);
+    } else watch(`${request.cwd}/Cargo.toml`);
     return found;
   });
 }
@@ -140,19 +144,13 @@ function takeTargetFolders(draft: Draft, view: CargoView): Failure | undefined {
 
 function takeCargoHome(draft: Draft, view: CargoView): Failure | undefined {
   const { home, config, metadata, verdict } = view;
-  const lockfile =
-    verdict.lockfilePath === undefined
-      ? lockText(metadata.workspace_root)
-      : lockText(posix.dirname(absolute(verdict.lockfilePath, draft.request.cwd)));
-  const parts = draft.context.caches.cargoHomes.getSync(
-    `${home}\0${metadata.workspace_root}`,
-    (watch) => {
-      watch(`${metadata.workspace_root}/Cargo.lock`);
-      for (const folder of cargoHomeFolders(home)) watch(folder);
-      for (const name of ['config', 'config.toml']) watch(`${home}/${name}`);
-      return cargoHomeParts(home, lockfile);
-    },
-  );
+  const locks = lockFiles(draft.request, verdict, config, metadata.workspace_root);
+  const parts = draft.context.caches.cargoHomes.getSync([home, ...locks].join('\0'), (watch) => {
+    for (const file of locks) watch(file);
+    for (const folder of cargoHomeFolders(home)) watch(folder);
+    for (const name of ['config', 'config.toml']) watch(`${home}/${name}`);
+    return cargoHomeParts(home, lockText(locks));
+  });
   if (parts.length > 0) {
     const no = draft.roots.readOnly(home, parts);
     if (no !== undefined) return no;
@@ -162,7 +160,7 @@ function takeCargoHome(draft: Draft, view: CargoView): Failure | undefined {
     const no = draft.roots.readOnly(posix.dirname(file), [posix.basename(file)]);
     if (no !== undefined) return no;
   }
-  for (const path of config.sources) {
+  for (const path of [...config.sources, ...locks.filter(isFile)]) {
     const place = draft.roots.reads(path);
     if (!place.ok) return place.failure;
   }
@@ -225,7 +223,8 @@ export async function planCargo(draft: Draft, verdict: CargoVerdict): Promise<Re
   const metadata = await metadataOf(draft, verdict, { config, home, platforms });
   if (!metadata.ok) return metadata;
   const value = metadata.value;
-  const missing = preflight(verdict, value, lockText(value.workspace_root));
+  const locks = lockFiles(request, verdict, config, value.workspace_root);
+  const missing = preflight(verdict, value, lockText(locks));
   if (missing !== undefined) return fail(missing);
   if (!value.complete) return firstPlan(draft, verdict, value, platforms);
   const folders = targetFolders({ verdict, metadata: value, targets, cwd: request.cwd });
