@@ -460,18 +460,23 @@ describe.skipIf(noFleet !== undefined)('a build whose helpers die', () => {
       'src/lib.rs':
         '#[test]\nfn reads() {\n  std::io::stdin().read_line(&mut String::new()).unwrap();\n}\n',
     });
+    // The toolchain goes over before, however long that takes.
+    const other = scene.project(`other-${randomUUID()}`, { 'x.rs': '' });
+    const env = { RCH_FORCE_REMOTE: '1' };
+    const first = ['rustc', '--crate-type=lib', 'x.rs'];
+    await within(scene.world.run(first, { cwd: other, env }), 'the first use', 240_000);
     const link = await linkPid();
-    const child = scene.world.spawn(test, { cwd: folder, env: { RCH_FORCE_REMOTE: '1' } });
+    const child = scene.world.spawn(test, { cwd: folder, env });
     const end = ended(child);
     await inPhase('running');
     process.kill(link, 'SIGKILL');
     child.stdin?.end('go\n');
-    const done = await within(end);
+    const done = await within(end, 'the test', 120_000);
     expect(done.code, words(done)).toBe(0);
     expect(await scene.last()).toMatchObject({ decision: 'remote', exit: 0, conflicts: [] });
     const after = await scene.world.run([...test, '--no-run'], { cwd: folder, shims: false });
     expect(words(after)).not.toContain('Compiling');
-  });
+  }, 360_000);
 
   it('ends with 102 and nothing left there when the agent is killed, and the next build is right', async () => {
     const folder = scene.project('agent-killed', {
