@@ -1,20 +1,50 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  onTestFinished,
+} from 'vitest';
 import { Screen } from '../rig/screen.ts';
 import { Line } from './rig.ts';
 
 let line: Line;
-beforeEach(async () => {
-  line = await Line.create('# mine\n[[workers]]\nid = "css"\nhost = "203.0.113.20" # rack 4\n');
+beforeAll(async () => {
+  line = await Line.create();
 });
-afterEach(async () => {
+beforeEach(() => {
+  const text = '# mine\n[[workers]]\nid = "css"\nhost = "203.0.113.20" # rack 4\n';
+  line.world.writeConfig('workers.toml', text);
+  rmSync(line.config('known_hosts'), { force: true });
+});
+afterAll(async () => {
   await line.world.dispose();
 });
+
+/** A daemon runs, until the test is over. */
+async function withDaemon(): Promise<void> {
+  await line.say(['daemon', 'start']);
+  onTestFinished(async () => {
+    await line.say(['daemon', 'stop']);
+  });
+}
 
 const workersToml = (): string => readFileSync(line.config('workers.toml'), 'utf8');
 
@@ -57,7 +87,7 @@ describe('workers.toml', () => {
   });
 
   it('is told to a running daemon at once', async () => {
-    await line.say(['daemon', 'start']);
+    await withDaemon();
     await line.say(['workers', 'add', '--id', 'here', '--transport', 'embedded']);
     const { workers } = (await line.facts(['status'])) as { workers: { id: string }[] };
     expect(workers.map((worker) => worker.id)).toEqual(['css', 'here']);
@@ -93,8 +123,7 @@ describe('workers.toml', () => {
   });
 
   it('takes USER@HOST apart, and a port that can be one', async () => {
-    const fake = join(line.world.root, 'bin');
-    mkdirSync(fake);
+    const fake = mkdtempSync(join(line.world.root, 'bin-'));
     // The host shows a key at once.
     writeFileSync(
       join(fake, 'ssh'),
@@ -124,8 +153,7 @@ exit 255
   });
 
   it('says that a jump host is refused, not that it closed the connection', async () => {
-    const fake = join(line.world.root, 'bin');
-    mkdirSync(fake);
+    const fake = mkdtempSync(join(line.world.root, 'bin-'));
     writeFileSync(
       join(fake, 'ssh'),
       `#!/bin/sh
@@ -174,6 +202,7 @@ exit 255
 });
 
 it('says that there is no Rust here to bring to a worker', async () => {
+  await withDaemon();
   await line.say(['workers', 'add', '--id', 'here', '--transport', 'embedded']);
   const said = await line.say(['workers', 'sync', 'here', '--rust'], { PATH: '/nowhere' });
   expect(said).toMatchObject({ code: 1, out: '' });
