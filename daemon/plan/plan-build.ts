@@ -97,22 +97,28 @@ function takeScript({ needs, withheld }: Draft, path: string): void {
   const text = (readRaw(path, 1 << 20) ?? '').replace(/^\s*#(?!!).*$/gm, '');
   for (const name of scriptVariables(text, withheld)) needs.variables.add(name);
   const shebang = /^#!\s*(\S+)(?:[ \t]+(?:-S\s+)?(\S+))?/.exec(text);
-  if (shebang?.[1] === undefined) return;
-  const interpreter = /\/env$/.test(shebang[1]) ? (shebang[2] ?? shebang[1]) : shebang[1];
+  const named = shebang?.[1] ?? (/\.sh$/.test(path) ? '/bin/sh' : undefined);
+  if (named === undefined) return;
+  const interpreter = /\/env$/.test(named) ? (shebang?.[2] ?? named) : named;
   needs.programs.add(interpreter);
   if (/(^|\/)(ba|da|k)?sh$/.test(interpreter)) shellNeeds(text.replace(/(^|\s)#.*$/gm, ' '), needs);
 }
 
+/** Folders that commands go to, in each of which a script is looked for. */
+const MOST_FOLDERS = 64;
+
 /** Scripts of the project that the build runs, and those that they call. */
 function takeScripts(draft: Draft, directory: string): void {
   const taken = new Set<string>();
+  const folders = [...draft.needs.folders].slice(0, MOST_FOLDERS);
+  const bases = [directory, ...folders.map((folder) => absolute(folder, directory))];
   // What a script calls joins the others while they are gone through.
-  for (const name of draft.needs.scripts) {
-    const path = absolute(name, directory);
-    if (taken.has(path) || !draft.roots.holds(path) || !isFile(path)) continue;
-    taken.add(path);
-    takeScript(draft, path);
-  }
+  for (const name of draft.needs.scripts)
+    for (const path of new Set(bases.map((base) => absolute(name, base)))) {
+      if (taken.has(path) || !draft.roots.holds(path) || !isFile(path)) continue;
+      taken.add(path);
+      takeScript(draft, path);
+    }
 }
 
 function takePaths(draft: Draft): Failure | undefined {

@@ -29,6 +29,9 @@ const defaults: ReadonlyMap<string, string> = new Map([
   ['MAKE', 'make'],
   ['SHELL', '/bin/sh'],
   ['CPP', 'cc -E'],
+  // Where make works, and what it reads there, by relative names.
+  ['CURDIR', '.'],
+  ['MAKEFILE_LIST', 'Makefile'],
   ['@', ''],
   ['<', ''],
   ['^', ''],

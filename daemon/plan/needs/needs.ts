@@ -30,6 +30,8 @@ export type Needs = {
   readonly descriptors: Set<string>;
   /** Words of commands that may be scripts, which call others. */
   readonly scripts: Set<string>;
+  /** Folders that commands go to before they call others. */
+  readonly folders: Set<string>;
   /** Every word, for finding the sources that a build file speaks of. */
   readonly words: Set<string>;
 };
@@ -49,6 +51,7 @@ export function noNeeds(): Needs {
     variables: new Set(),
     descriptors: new Set(),
     scripts: new Set(),
+    folders: new Set(),
     words: new Set(),
   };
 }
@@ -72,6 +75,7 @@ const keyword = /^(then|do|else|elif|if|while|until|!|\{|\})$/;
 const redirection = /^\d*(?:>>|>\||<>|<<<|<<-|<<|<|>)(.*)$/;
 /** A quote that nothing closes is a letter: a `;` within quotes has cut the text there. */
 const shellWord = /(?:"[^"\n]*"|'[^'\n]*'|\S)+/g;
+const interpreter = /(^|\/)((ba|da|k|z)?sh|perl|python[\d.]*|ruby|\.|source)$/;
 const script = /\.(sh|bash|py|pl|awk|rb|cmake)$|^\.\//;
 /** Questions after programs, of which the answer counts whether or not they are called then. */
 const askedAfter =
@@ -114,6 +118,17 @@ function commandWords(part: string): string[] {
   }
 }
 
+/** The script that an interpreter is given, and the folder that a command goes to. */
+function takeArguments(words: readonly string[], needs: Needs): void {
+  const [name = '', ...rest] = words;
+  const first = rest.find((word) => !word.startsWith('-'));
+  if (interpreter.test(name) && first !== undefined) needs.scripts.add(first);
+  if (/^(cd|pushd)$/.test(name) && first !== undefined) needs.folders.add(first);
+  const at = /(^|\/)g?make$/.test(name) ? rest.indexOf('-C') : -1;
+  const folder = at < 0 ? undefined : rest[at + 1];
+  if (folder !== undefined) needs.folders.add(folder);
+}
+
 /** What one simple command calls, and what its wrappers call (`nice make`, `xargs rm`, `sh -c 'x'`). */
 function commandNeeds(given: readonly string[], needs: Needs): void {
   for (const word of given) if (script.test(word)) needs.scripts.add(word);
@@ -121,6 +136,7 @@ function commandNeeds(given: readonly string[], needs: Needs): void {
   for (const command of findCommands(all)) commandNeeds(valuesOf(command), needs);
   const { words, wrappers, nested } = unwrap(all);
   if (nested !== undefined) shellNeeds(nested.value, needs);
+  else takeArguments(valuesOf(words), needs);
   for (const name of [...wrappers, words[0]?.value ?? '']) {
     if (builtins.has(name) || !programName.test(name)) continue;
     if (/^[\d.+-]+$/.test(name) || name.startsWith('-')) continue;

@@ -188,6 +188,20 @@ describe.skipIf(!has('make') || !has('gcc'))('make', () => {
     expect((await planned('make other', { cwd, env })).tool).toContain('make');
   });
 
+  it('stays here when such a program is called by a script that a folder below has', async () => {
+    const tools = folderWith({ 'bin/mygen': '#!/bin/sh\n' });
+    chmodSync(`${tools}/bin/mygen`, 0o755);
+    const env = { PATH: `${tools}/bin:/usr/bin:/bin` };
+    for (const line of ['cd sub && sh gen', '$(CURDIR)/sub/gen', '$(MAKE) -C sub']) {
+      const cwd = folderWith({
+        Makefile: `out:\n\t${line}\n`,
+        'sub/Makefile': 'all:\n\t./gen\n',
+        'sub/gen': '#!/bin/sh\nif ! mygen; then echo none; fi\n',
+      });
+      expect(await reasonOf('make', { cwd, env }), line).toContain('mygen');
+    }
+  });
+
   it('asks for packages of programs, also in $(shell) and in scripts of the project', async () => {
     const cwd = folderWith({
       Makefile: 'V := $(shell perl -v)\nout:\n\t./gen.sh\n\tflex x.l\n',

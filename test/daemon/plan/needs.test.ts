@@ -275,6 +275,14 @@ describe('a makefile', () => {
     expect([...needs.scripts].sort()).toEqual(['./c', 'd.sh', 'e.sh']);
   });
 
+  it('has its interpreters read scripts, in the folders that commands go to', () => {
+    const text =
+      'all:\n\tcd sub && $(SHELL) -e gen; perl -w p; . x\n\t$(MAKE) -C lib\n\t$(CURDIR)/y\n';
+    const needs = needsOf(text, []);
+    expect([...needs.scripts].sort()).toEqual(['./y', '/bin/sh', 'gen', 'p', 'x']);
+    expect([...needs.folders].sort()).toEqual(['lib', 'sub']);
+  });
+
   it('has a shell of its own, whatever the environment says', () => {
     const environment = new Map([['SHELL', '/bin/zsh']]);
     const makefile = parseMakefile('all:\n\t$(SHELL) x\n');
