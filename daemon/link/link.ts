@@ -82,6 +82,12 @@ export class Link {
   /** Takes no more jobs; launchers of those that run may still come back. */
   #stopping = false;
 
+  /** `facts`: what the agent has of them is news. */
+  readonly #tellKept = (facts?: AgentFacts): void => {
+    if (facts !== undefined) this.#kept.told(facts.kept);
+    this.#tell({ type: 'kept', jobs: this.#kept.list });
+  };
+
   private constructor(needs: LinkNeeds, parts: Parts) {
     const { tell } = needs.log;
     this.#needs = needs;
@@ -134,14 +140,7 @@ export class Link {
       complain: needs.log.complain,
     });
     this.#renewal = new Renewal(this.#client, () => this.#jobs.size === 0);
-    this.#errands = new Errands({
-      client: this.#client,
-      book: this.#book,
-      tell,
-      probed: (facts) => {
-        this.#tellKept(facts);
-      },
-    });
+    this.#errands = new Errands({ ...this.#holdingParts(), tell, probed: this.#tellKept });
   }
 
   get #jobsFolder(): string {
@@ -276,12 +275,6 @@ export class Link {
     this.#tellKept();
     const jobs = running.map((record) => this.#add({ from: 'file', record }));
     for (const job of jobs) job.recover();
-  }
-
-  /** `facts`: what the agent has of them is news. */
-  #tellKept(facts?: AgentFacts): void {
-    if (facts !== undefined) this.#kept.told(facts.kept);
-    this.#tell({ type: 'kept', jobs: this.#kept.list });
   }
 
   #add(origin: JobOrigin): Job {
