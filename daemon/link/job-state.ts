@@ -125,6 +125,8 @@ function resumed(state: JobState, started: boolean): Transition {
     case 'over':
       if (state.outcome.kind === 'cancelled')
         return { state, effects: started ? ['sayEnd'] : ['sayStarted', 'sayEnd'] };
+      // What it was told when its tool never began was lost with its connection.
+      if (state.outcome.kind === 'local' && !started) return { state, effects: ['sayLocal'] };
       return { state, effects: [repeats(state.outcome) ? 'attach' : 'sayLost'] };
     case 'announcing':
       // Its word of it, or ours to it, was lost with its connection.

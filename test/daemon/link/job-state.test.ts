@@ -123,6 +123,15 @@ describe('the life of a job', () => {
     expect(live({ at: 'recovering' }, [never]).effects).not.toContain('sayLocal');
   });
 
+  it('says again that nothing began, to a launcher that saw no start and lost the word of it', () => {
+    const refused: JobState = {
+      at: 'over',
+      outcome: { kind: 'local', reason: 'never seen', learn: false, again: true, fault: true },
+    };
+    expect(live(refused, [{ type: 'resumed', started: false }]).effects).toEqual(['sayLocal']);
+    expect(live(refused, [{ type: 'resumed', started: true }]).effects).toEqual(['sayLost']);
+  });
+
   it('never says local after the tool may have run, and is never both here and there', () => {
     fc.assert(
       fc.property(begin, events, (from, told) => {
@@ -130,7 +139,9 @@ describe('the life of a job', () => {
         if (effects.includes('sayStarted')) expect(effects).not.toContain('sayLocal');
         if (effects.includes('return')) expect(effects).not.toContain('sayLocal');
         if (effects.includes('sayEnd')) expect(effects).not.toContain('sayLocal');
-        expect(count(effects, 'sayLocal')).toBeLessThanOrEqual(1);
+        // Once, and to each launcher that lost the word of it.
+        const asked = told.filter((event) => event.type === 'resumed' && !event.started).length;
+        expect(count(effects, 'sayLocal')).toBeLessThanOrEqual(1 + asked);
         expect(count(effects, 'run')).toBeLessThanOrEqual(1);
         expect(count(effects, 'return')).toBeLessThanOrEqual(1);
         // A recovered job was ordered before; nobody orders it again.
@@ -171,6 +182,7 @@ describe('the life of a job', () => {
         const { kind } = last.outcome;
         const end = started ? ['sayEnd'] : ['sayStarted', 'sayEnd'];
         if (kind === 'cancelled') expect(again.effects).toEqual(end);
+        else if (kind === 'local' && !started) expect(again.effects).toEqual(['sayLocal']);
         else expect(again.effects).toEqual(kind === 'exited' ? ['attach', 'sayEnd'] : ['sayLost']);
       }),
     );
