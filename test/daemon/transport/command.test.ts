@@ -32,7 +32,7 @@ describe('the argv of a command worker', () => {
     expect(commandArgv(['/usr/bin/ssh', 'box'], 'echo "a b"')).toEqual([
       '/usr/bin/ssh',
       'box',
-      `sh -c 'echo "a b"'`,
+      `/bin/sh -c 'echo "a b"'`,
     ]);
   });
   test('takes the line where it is asked for', () => {
@@ -40,7 +40,7 @@ describe('the argv of a command worker', () => {
       'su',
       'me',
       '-c',
-      `sh -c 'id'`,
+      `/bin/sh -c 'id'`,
     ]);
   });
 });

@@ -21,7 +21,7 @@ test('every script of ours passes any login shell unharmed', () => {
     unpackScript('agents', archive),
     unpackScript('node', archive),
   ])
-    expect(shellCommand(script)).toBe(`sh -c '${script}'`);
+    expect(shellCommand(script)).toBe(`/bin/sh -c '${script}'`);
   for (const bad of ["a'b", 'a\\b', 'a!b', 'a\nb']) expect(() => shellCommand(bad)).toThrow();
 });
 
