@@ -124,8 +124,10 @@ export class Lane {
     await Promise.all(faults);
     this.#past.push({ build: this.#build, name, commands: children.length });
     const whole = ends.filter((end) => end !== undefined);
+    const found = this.findings.length;
     if (whole.length === ends.length)
       await this.#judge(whole, { plan, name, since, sure, wrong: weather.during(from, till) });
+    if (this.findings.length > found) this.#options.log(site.said(since));
     this.#tell(plan, ends, till - from);
   }
 

@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { daemonLog, layoutFor } from '../../src/base/layout.ts';
 import { Fleet, Relay, type FleetWorker } from '../../test/rig/fleet.ts';
 import { spread } from '../../test/rig/spread.ts';
 import { World } from '../../test/rig/world.ts';
@@ -125,6 +126,16 @@ export class Site {
     } catch {
       return undefined;
     }
+  }
+
+  /** What the daemon and its links wrote down since then (ms). */
+  said(since: number): string {
+    const text = readFileSync(daemonLog(layoutFor(this.world.env, this.world.data)), 'utf8');
+    const from = new Date(since).toISOString();
+    return text
+      .split('\n')
+      .filter((line) => (/"time":"([^"]*)"/.exec(line)?.[1] ?? '') >= from)
+      .join('\n');
   }
 
   #childPids(): number[] {
