@@ -277,7 +277,7 @@ describe('the /tmp of a job', () => {
   it('comes back as far as it is new; what is here already stays, and the next run is here', async () => {
     const folder = project('left', {
       // So written, no plan finds the path in it.
-      Makefile: `T = $(subst x,/,xtmpx)rch-left-${process.pid}
+      Makefile: `T := $(shell printf '\\057tmp\\057rch-left-${process.pid}')
 all:
 	mkdir -p $(T)/sub && echo report > $(T)/sub/report && ln -s report $(T)/sub/link
 	mkfifo $(T)/fifo
@@ -317,7 +317,7 @@ all:
     const input = `${scratch}.in`;
     writeFileSync(input, 'here\n');
     const folder = project('misses', {
-      Makefile: `T = $(subst x,/,xtmpx)rch-left-${process.pid}.in\nall: $(T)\n\tcat $(T) > out\n`,
+      Makefile: `T := $(shell printf '\\057tmp\\057rch-left-${process.pid}.in')\nall: $(T)\n\tcat $(T) > out\n`,
     });
     const first = await run(folder, ['make']);
     await ranThere(1);
