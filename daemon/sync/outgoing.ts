@@ -166,6 +166,24 @@ export function changesOf(agreement: Agreement, local: Manifest, cacheOf: CacheO
   return diff(before, after);
 }
 
+/**
+ * The caches of folders that were emptied here (`cargo clean`, `rm -rf target`), though the launcher made them anew, with
+ * their lock: they are meant, too.
+ */
+export function emptied(
+  { agreed }: Pick<Agreement, 'agreed'>,
+  local: Manifest,
+  { caches, filled }: Pick<PlannedRoot, 'filled'> & { readonly caches: readonly RawPath[] },
+): Change[] {
+  if (filled === undefined) return [];
+  return caches
+    .filter((cache) => {
+      const units = below(parentOf(cache), filled.units);
+      return agreed.has(units) && !local.has(units);
+    })
+    .map((path) => ({ op: 'gone', path }));
+}
+
 /** Whether the folder around a cache is still here: else the cache goes with it, and all that was sent into it. */
 function stays(cache: RawPath, local: Manifest): boolean {
   const parent = parentOf(cache);

@@ -17,6 +17,7 @@ import {
   agree,
   cachesIn,
   changesOf,
+  emptied,
   outdated,
   wholeOf,
   withhold,
@@ -221,7 +222,12 @@ export class SharedRoot {
       const wanted = wholeOf(agreement, snapshot.manifest, cacheOf);
       return { whole: true, changes: diff(new Map(), wanted) };
     }
-    return { whole: false, changes: changesOf(agreement, snapshot.manifest, cacheOf) };
+    const { filled } = plan;
+    const changes = [
+      ...changesOf(agreement, snapshot.manifest, cacheOf),
+      ...emptied(agreement, snapshot.manifest, { caches, filled }),
+    ];
+    return { whole: false, changes };
   }
 
   /** The agent confirmed `sent` as epoch `epoch`. */

@@ -265,11 +265,25 @@ function isIn(path: RawPath, folders: ReadonlySet<RawPath>): boolean {
   return false;
 }
 
+/** Whether something is put at a path or below it. */
+function takesIn({ changes }: SyncPlan, folder: RawPath): boolean {
+  return changes.some(({ op, path }) => op === 'put' && isBelowAny(path, [folder]));
+}
+
 /** Puts aside what goes as a whole, in one step each; what it gives needs no removal any more. */
-async function putAside(plan: SyncPlan, root: Root, needs: SyncNeeds): Promise<Set<RawPath>> {
+async function putAside(
+  plan: SyncPlan,
+  request: SyncRequest,
+  needs: SyncNeeds,
+): Promise<Set<RawPath>> {
+  const { root } = request;
   // What stands at its own path may be on another file system; and of what running jobs made, only what is known goes.
   const able = !root.standsAtPath && root.turns.holders === 1;
   const whole = able ? goingWhole(plan.changes) : [];
+  const above = new Set(whole);
+  // What a cache holds was never counted.
+  if (able && !request.whole)
+    whole.push(...plan.ended.filter((folder) => !isIn(folder, above) && !takesIn(plan, folder)));
   if (whole.length === 0) return new Set();
   const operations = whole.map((path): Aside => ({ op: 'aside', path }));
   const done = await needs.helper.apply(root.treePath, operations);
@@ -312,7 +326,7 @@ async function place(
   const { doubts } = root;
   root.placing();
   const before = keptOf(plan, root);
-  const aside = await putAside(plan, root, needs);
+  const aside = await putAside(plan, request, needs);
   const rest = await restOf(plan, aside, { root, helper: needs.helper });
   if (!rest.ok) {
     root.distrust();

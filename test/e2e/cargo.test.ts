@@ -1,5 +1,5 @@
 /** cargo in any order: profiles, commands and machines by turns, each going on from what the one before it left. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -98,4 +98,40 @@ it('shows no warning again that is mended, though it was first built here and th
   write(folder, { 'src/main.rs': 'fn main() { let y = 1; }\n' });
   expect(words((await there(folder, ['cargo', 'build'])).ended)).toContain('`y`');
   expect(words(await here(folder, ['cargo', 'build']))).toContain('`y`');
+}, 240_000);
+
+/** The caches of debug builds that the worker has, in its copies of all projects. */
+function cachesOnWorker(): string[] {
+  const trees = join(world.home, '.cache', 'rch', 'embedded', 'trees');
+  return readdirSync(trees, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('/t/target/debug/incremental'))
+    .map((name) => join(trees, name));
+}
+
+it('keeps what rustc keeps on the worker from build to build, until the target folder is removed here', async () => {
+  const folder = project();
+  await there(folder, ['cargo', 'build', '--release']);
+  const others = cachesOnWorker();
+  await there(folder, ['cargo', 'build']);
+  const [cache = '', ...more] = cachesOnWorker().filter((path) => !others.includes(path));
+  expect(more).toEqual([]);
+  const mark = join(cache, 'mark');
+  writeFileSync(mark, '');
+  write(folder, { 'src/main.rs': 'fn main() { /* again */ }\n' });
+  await there(folder, ['cargo', 'build']);
+  expect(existsSync(mark)).toBe(true);
+  for (const argv of [
+    ['rm', '-rf', 'target'],
+    ['cargo', 'clean'],
+  ]) {
+    expect((await here(folder, argv)).code).toBe(0);
+    for (const profile of [[], ['--release']])
+      expect(words((await there(folder, ['cargo', 'build', ...profile])).ended)).toContain(
+        'Compiling',
+      );
+    expect(existsSync(mark)).toBe(false);
+    expect(existsSync(cache)).toBe(true);
+    writeFileSync(mark, '');
+  }
+  expect(words(await here(folder, ['cargo', 'build']))).not.toContain('Compiling');
 }, 240_000);

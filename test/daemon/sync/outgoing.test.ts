@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { agree, cachesIn, changesOf, outdated, wholeOf } from '../../../daemon/sync/outgoing.ts';
+import {
+  agree,
+  cachesIn,
+  changesOf,
+  emptied,
+  outdated,
+  wholeOf,
+} from '../../../daemon/sync/outgoing.ts';
 import type { Change } from '../../../src/tree/manifest.ts';
 import { applyChanges, checkManifest, diff } from '../../../src/tree/diff.ts';
 import { dir, file, manifestOf } from '../../rig/agent-peer.ts';
@@ -64,4 +71,26 @@ test('where a tool made a unit anew that the worker did without, the rest of it 
     { op: 'gone', path: `${unit}/output-bin-app` },
   ]);
   expect(outdated({ withheld }, changes, undefined)).toEqual([]);
+});
+
+test('with what a tool made in a folder its cache there goes, though the folder was made anew; else it stays', () => {
+  const filled = { mark: '.cargo-lock', cache: 'incremental', units: '.fingerprint' };
+  const of = { caches: ['target/debug/incremental', 'target/release/incremental'], filled };
+  const built = manifestOf({
+    target: dir(),
+    'target/debug': dir(),
+    'target/debug/.cargo-lock': file(''),
+    'target/debug/.fingerprint': dir(),
+  });
+  const cleaned = manifestOf({
+    target: dir(),
+    'target/debug': dir(),
+    'target/debug/.cargo-lock': file(''),
+  });
+  expect(emptied({ agreed: built }, cleaned, of)).toEqual([
+    { op: 'gone', path: 'target/debug/incremental' },
+  ]);
+  expect(emptied({ agreed: built }, built, of)).toEqual([]);
+  expect(emptied({ agreed: cleaned }, cleaned, of)).toEqual([]);
+  expect(emptied({ agreed: built }, cleaned, { caches: of.caches })).toEqual([]);
 });
