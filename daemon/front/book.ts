@@ -3,7 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import { constants } from 'node:os';
 import { startTimeOf } from '../../src/base/processes.ts';
 import type { LinkToFront } from '../../src/protocol/ipc.ts';
-import type { Ask, Told } from '../../src/protocol/shim.ts';
+import { EXIT_LOST, type Ask, type Told } from '../../src/protocol/shim.ts';
 import type { History } from '../journal/history.ts';
 import type { Learned } from '../journal/learned.ts';
 import { quoted, type JournalLine } from '../journal/record.ts';
@@ -19,8 +19,6 @@ import type { Worker } from './worker.ts';
 export type Counts = { remote: number; local: number; returned: number; lost: number };
 type Done = Extract<LinkToFront, { type: 'done' }>;
 
-/** The exit code of a launcher whose command did not come to an end of its own (shims/launcher.c). */
-const FAILED = 102;
 /** How much a job that came back before its start says against its worker; one that was lost counts 1. */
 const RETURNED_WEIGHT = 0.5;
 
@@ -273,7 +271,7 @@ export class Book {
         return;
       case 'timedOut':
         worker.saidNothing();
-        history.record({ ...line, reason: outcome.reason, exit: FAILED });
+        history.record({ ...line, reason: outcome.reason, exit: EXIT_LOST });
         return;
     }
   }

@@ -4,7 +4,13 @@ import { ownTurn } from '../../src/base/own-turn.ts';
 import { inheritable, watcherOf } from '../../src/base/processes.ts';
 import type { RequestSettings } from '../../src/config/request.ts';
 import type { Notice } from '../../src/config/schema.ts';
-import { EndKind, StreamKind, type Ask, type ShimMessage } from '../../src/protocol/shim.ts';
+import {
+  EndKind,
+  EXIT_LOST,
+  StreamKind,
+  type Ask,
+  type ShimMessage,
+} from '../../src/protocol/shim.ts';
 import type { JournalLine } from '../journal/record.ts';
 import { withoutArguments } from '../journal/words.ts';
 import { unfallen } from '../lifecycle/fallback.ts';
@@ -33,9 +39,6 @@ export const HEARTBEAT = 1000;
 
 /** ms that a link's word of a job which came back may take. */
 const LAST_WORD = 500;
-
-/** What the launcher ends with when it is told that a command is lost (shims/launcher/base.h). */
-const EXIT_LOST = 102;
 
 export type QuestionParts = {
   readonly layout: Layout;

@@ -2,15 +2,13 @@
 import { fail, messageOf, ok, type Result } from '../../src/base/result.ts';
 import type { AgentMessage } from '../../src/protocol/agent.ts';
 import type { KeptJob, LinkToFront } from '../../src/protocol/ipc.ts';
+import { KEPT_MS } from '../../src/protocol/jobs.ts';
 import { JobFile, loadJobFiles, type JobRecord } from '../journal/job-file.ts';
 import { holdAgain, rulesOf, type HoldingsNeeds } from './holdings.ts';
 import { resultsExpected } from './job-origin.ts';
 import { Results } from './results.ts';
 import { Returning } from './returning.ts';
 import { Reunion } from './reunion.ts';
-
-/** How long an agent keeps results, ms (src/agent/kept.ts). */
-const KEPT_MS = 7 * 24 * 3600 * 1000;
 
 export type Fetched = Omit<Extract<LinkToFront, { type: 'fetched' }>, 'type' | 'request'>;
 

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { fail, messageOf, ok, type Result } from '../base/result.ts';
 import type { AgentMessage } from '../protocol/agent.ts';
+import { KEPT_MS } from '../protocol/jobs.ts';
 import type { Change, Hash } from '../tree/manifest.ts';
 import { packChanges, unpackChanges } from '../tree/packed.ts';
 import type { Content } from './blobs-out.ts';
@@ -21,8 +22,6 @@ import { discard, type AgentFolder } from './folder.ts';
 import { resultParts } from './result-parts.ts';
 import { contentsOf, type RootResult } from './result.ts';
 
-/** How long results are kept, ms. */
-const AGE_MS = 7 * 24 * 3600 * 1000;
 /** Somebody who looked at results so recently may still be fetching them, ms. */
 const FETCHING_MS = 10 * 60 * 1000;
 
@@ -173,7 +172,7 @@ export class Kept {
     for (const name of readdirSync(this.#agent.kept)) {
       const path = join(this.#agent.kept, name);
       const at = statSync(path).mtimeMs;
-      if (name.endsWith('.new') || Date.now() - at > AGE_MS) await discard(this.#agent, path);
+      if (name.endsWith('.new') || Date.now() - at > KEPT_MS) await discard(this.#agent, path);
       else this.#holdings.set(name, { bytes: bytesIn(join(path, 'contents')), at, used: 0 });
     }
   }

@@ -16,7 +16,7 @@ import {
   removeLeftovers,
 } from '../tree/place.ts';
 import type { Store } from '../tree/store.ts';
-import { endedCaches, isBelowAny, keptCaches, removalOf } from './caches.ts';
+import { endedCaches, isBelow, isBelowAny, keptCaches, removalOf } from './caches.ts';
 import type { Contents, Missing } from './contents.ts';
 import type { Root } from './root.ts';
 
@@ -267,7 +267,7 @@ function isIn(path: RawPath, folders: ReadonlySet<RawPath>): boolean {
 
 /** Whether something is put at a path or below it. */
 function takesIn({ changes }: SyncPlan, folder: RawPath): boolean {
-  return changes.some(({ op, path }) => op === 'put' && isBelowAny(path, [folder]));
+  return changes.some(({ op, path }) => op === 'put' && isBelow(path, folder));
 }
 
 /** Puts aside what goes as a whole, in one step each; what it gives needs no removal any more. */

@@ -20,6 +20,9 @@ export const refusalKinds = [
 ] as const;
 export type RefusalKind = (typeof refusalKinds)[number];
 
+/** How long an agent keeps results that nobody took, ms. */
+export const KEPT_MS = 7 * 24 * 3600 * 1000;
+
 /** The `json` of `run`; argv, environment, cwd and tool travel as bytes beside it. */
 export const jobSpec = z.object({
   /** Roots to mount, outermost first. `path` is latin1-decoded bytes (one char a byte). */

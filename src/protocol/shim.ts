@@ -4,6 +4,9 @@ import type { MessageOf } from './codec.ts';
 /** Raised when a message changes its meaning; the front answers `local` to any other number. */
 export const SHIM_PROTOCOL = 4;
 
+/** What the launcher ends with when it is told that a command is lost (shims/launcher/base.h). */
+export const EXIT_LOST = 102;
+
 /** What a descriptor of the caller is, as the launcher found it by fstat(2) and isatty(3). */
 export const StreamKind = {
   closed: 0,

@@ -61,7 +61,7 @@ export function makeNeeds(
   const needs = noNeeds();
   const makefiles = [...read, ...evaluatedFiles(read, scope)];
   const variables = mergedVariables(makefiles);
-  const recipes = reachedRecipes(makefiles, goals, scope).join('\n');
+  const recipes = reachedRecipes(makefiles, goals, { variables, scope }).join('\n');
   shellNeeds(recipes, needs);
   flagNeeds(recipes, needs);
   handedPrograms(recipes, needs);

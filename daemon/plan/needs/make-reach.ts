@@ -102,20 +102,22 @@ function firstTargets(
   );
 }
 
-/** Recipes that the goals reach, over all makefiles at once: names of targets are looked at, not folders. */
+/**
+ * Recipes that the goals reach, over all makefiles at once: names of targets are looked at, not folders. `variables`: those
+ * of all of them.
+ */
 export function reachedRecipes(
   makefiles: readonly Makefile[],
   goals: readonly string[],
-  scope: Scope,
+  { variables, scope }: { readonly variables: Variables; readonly scope: Scope },
 ): string[] {
-  const variables = mergedVariables(makefiles);
   const rules = makefiles.flatMap((makefile) =>
     makefile.rules.map((rule) => ({
       targets: words(
         expandMarked(rule.targets, variables, scope).replace(/\x03[^\x04]*\x04/g, '*'),
       ),
       prerequisites: words(expand(rule.prerequisites, variables, scope)),
-      recipe: rule.recipe.map((line) => expandMarked(line, variables, scope)),
+      lines: rule.recipe,
     })),
   );
   const asked = new Asked();
@@ -141,9 +143,10 @@ export function reachedRecipes(
       pending.delete(rule);
       grew = true;
       if (rule.targets.every((target) => regenerates.test(target))) continue;
-      reached.push(...rule.recipe.map(withoutMarks));
+      const recipe = rule.lines.map((line) => expandMarked(line, variables, scope));
+      reached.push(...recipe.map(withoutMarks));
       for (const each of rule.prerequisites) asked.add(each);
-      for (const line of rule.recipe) {
+      for (const line of recipe) {
         const calls = makeCalls(line);
         if (calls.length === 0) continue;
         // A `*` in a recipe is the shell's.
